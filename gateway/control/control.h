@@ -1,0 +1,61 @@
+/* control.h - how do weirfs, weirctl and other programs talk to a running gateway?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * A Unix stream socket, RUN/ctl/GATEWAY.sock, mode 0660.  One request is one line of
+ * JSON, its answer is one line of JSON; lines end with \n and are at most CONTROL_LINE
+ * bytes.  Requests of one connection are answered in order.
+ *
+ *   {"op":"list","path":P}             {"ok":true,"names":[{"name":N,"kind":"folder"|"file","writable":B},…]}
+ *   {"op":"get","path":P}              {"ok":true,"text":T}
+ *   {"op":"set","path":P,"text":T}     {"ok":true}           one value, or a whole policy
+ *   {"op":"check","path":P,"text":T}   {"ok":true}           the same without doing it
+ *   {"op":"remove","path":P}           {"ok":true}           policies/NAME
+ *   {"op":"show"[,"export":E]}         {"ok":true,"gateway":{…},"exports":[…],"filters":[…],…}
+ *   {"op":"events","after":N,"wait_ms":W} {"ok":true,"last":N,"lines":[…]}
+ *   {"op":"do","verb":V,…}             {"ok":true,"text":T}  reload, open, close, grow, …
+ *
+ * An error: {"ok":false,"errno":"EINVAL","message":T,"file":F,"line":L,"column":C,"at_end":B}
+ * where all but errno and message may be missing.  P are the paths of the mount
+ * (DESIGN section 5): the gateway itself says what the tree holds. */
+#ifndef WEIR_CONTROL_H
+#define WEIR_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { CONTROL_LINE = 4 << 20, CONTROL_TIMEOUT_MS = 10000 };
+
+/* ---- the gateway's end --------------------------------------------------------- */
+
+int  control_start(void); /* after fork: makes the socket, starts its threads */
+void control_stop(void);  /* removes the socket, ends the threads; safe when not started */
+
+/* Answers one request line: what the server's threads and the fuzzer call.  The
+ * caller frees the result, which ends with \n; NULL: no memory. */
+char *control_answer(const char *line, size_t length);
+
+/* ---- the clients' end ------------------------------------------------------------ */
+
+struct json_object;
+struct control; /* a connection */
+
+/* Connects to RUN/ctl/GATEWAY.sock.  0; -ECONNREFUSED or -ENOENT where nobody serves. */
+int  control_connect(const char *run, const char *gateway, struct control **ret);
+void control_close(struct control *); /* NULL is fine */
+/* Sends `request` (still the caller's) and waits for the answer, at most `timeout_ms`.
+ * 0 and *answer (json_object_put() it), or -ESHUTDOWN when the gateway went away,
+ * -ETIMEDOUT.  An answer with "ok":false is 0 here: control_error() reads it. */
+int  control_call(struct control *, struct json_object *request, int timeout_ms,
+                  struct json_object **answer);
+/* The negative errno of an answer: 0 for "ok":true; *message points into it or is "". */
+int  control_error(struct json_object *answer, const char **message);
+
+/* The common calls.  0 or -errno; *message (may be NULL) is malloc'ed at errors. */
+int  control_get(struct control *, const char *path, char **text, size_t *size, char **message);
+int  control_set(struct control *, const char *path, const char *text, size_t size, char **message);
+
+/* The names of the gateways that have a socket under RUN, living or dead, sorted, ends
+ * with NULL; one free(). */
+char **control_gateways(const char *run);
+
+#endif

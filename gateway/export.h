@@ -1,0 +1,135 @@
+/* export.h - what is a disk that clients open, and what can be done to it while they do?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * An export is a store, a chain of filters in front of it, and a gate through which
+ * every client request passes.  Control operations take turns (one at a time per
+ * export); those that change the chain close the gate, wait until nobody is inside,
+ * change it and open the gate again: clients wait, none fails. */
+#ifndef WEIR_EXPORT_H
+#define WEIR_EXPORT_H
+
+#include "loader.h"
+#include "options.h"
+#include "stats.h"
+#include "store.h"
+
+enum { CHAIN_MAX = 16 }; /* filters of one export */
+
+/* ---- what a policy asks for ---------------------------------------------- */
+
+enum on_failure { ON_FAILURE_LOCK, ON_FAILURE_BYPASS };
+
+struct plan_filter {
+    struct library  *library;  /* a reference of its own */
+    char            *label;    /* unique in the plan: the filter's name, or name-2 … */
+    struct settings *settings;
+};
+
+struct plan {
+    size_t             count;
+    struct plan_filter filter[CHAIN_MAX]; /* in chain order: plan_sort() */
+    bool               plaintext_filters;
+    uint64_t           hold_limit; /* ns; 0: none */
+    enum on_failure    on_filter_failure;
+};
+
+/* Puts the filters into the order of their classes.  -EEXIST: two of one class. */
+int  plan_sort(struct plan *, struct weir_text *why);
+void plan_finish(struct plan *); /* frees what it holds */
+
+/* ---- the export ------------------------------------------------------------ */
+
+enum export_state { EXPORT_CLOSED, EXPORT_OPENING, EXPORT_ACTIVE, EXPORT_LOCKED };
+
+struct export_config {
+    char *name, *description;
+    const struct store_type *store_type;
+    struct settings *store_settings; /* of its datastore */
+    char *datastore, *image, *folder;
+    uint64_t size; /* bytes; 0: the store knows */
+    bool read_only;
+    char **allow;  /* rules, ends with NULL; NULL: everybody */
+};
+void export_config_finish(struct export_config *);
+
+struct export;
+
+/* Takes over what `config` and `plan` hold, at success only.  Does no I/O. */
+int  export_create(struct export_config *, struct plan *, struct export **ret);
+struct export *export_ref(struct export *);
+void export_unref(struct export *); /* the last one closes and frees; NULL is fine */
+
+/* Opens the store and attaches the filters.  On failure the export is LOCKED with the
+ * reason; calling again tries again.  `why` may be NULL. */
+int  export_open(struct export *, struct weir_text *why);
+/* Drains, flushes, detaches and closes the store.  0, or the flush's -errno. */
+int  export_close(struct export *);
+
+/* Makes the chain be what `plan` says and takes over what it holds, whatever comes back.
+ * Filters that stay keep their state; LIVE options change without a pause; the rest
+ * happens while the export is drained.  When a filter refuses, the old chain is put
+ * back and -errno returned with the sentence. */
+int  export_apply(struct export *, struct plan *, struct weir_text *why);
+/* One LIVE option of one filter, by label.  -ENOENT, -EPERM (not LIVE), -EINVAL, -ERANGE. */
+int  export_set_option(struct export *, const char *label, const char *option, const char *value,
+                       struct weir_text *why);
+/* PREPARE, then COMMIT or CANCEL, through the whole chain, drained; the core does its own
+ * part (GROW, SNAPSHOT) between the two. */
+int  export_event(struct export *, enum weir_event_type, const char *name, uint64_t size,
+                  struct weir_text *why);
+/* STUN in two halves, for those who do something meanwhile. */
+int  export_stun(struct export *, struct weir_text *why);
+void export_unstun(struct export *);
+int  export_run_verb(struct export *, const char *label, const char *verb, const char *arguments,
+                     struct weir_text *answer);
+
+void export_lock(struct export *, const char *filter, const char *why); /* fail closed */
+void export_unlock(struct export *);
+
+/* ---- the data path --------------------------------------------------------- */
+
+/* Serves one client request on the calling thread; op, flags, offset, length and data
+ * are set.  0 or a positive errno, one that NBD carries. */
+int export_serve(struct export *, struct weir_request *);
+
+/* ---- what can be read of it -------------------------------------------------- */
+
+const struct export_config *export_config(const struct export *);
+const char *export_name(const struct export *);
+void export_geometry(const struct export *, struct weir_geometry *); /* as clients see it */
+
+struct export_view { /* a copy: free with export_view_finish() */
+    enum export_state state;
+    char    *reason;     /* why it is locked; "" */
+    uint64_t generation; /* +1 with each applied change */
+    unsigned connections, in_flight, waiting; /* waiting: at the gate */
+    uint64_t last_pause_ns, longest_pause_ns; /* the gate was closed */
+    size_t   count;
+    struct filter_view {
+        const char *label;            /* points into the plan below */
+        const struct weir_filter *filter;
+        const char *path;             /* of its shared object */
+        const struct settings *settings;
+        unsigned held;                /* requests it holds now */
+        uint64_t oldest_hold_ns, longest_hold_ns;
+        bool     bypassed;
+    } filter[CHAIN_MAX];
+    struct plan plan; /* keeps libraries and settings alive */
+};
+int  export_view(struct export *, struct export_view *ret); /* 0 or -ENOMEM */
+void export_view_finish(struct export_view *);
+
+enum { PLACE_EXPORT = -1, PLACE_STORE = -2 }; /* else the index of a filter */
+/* Figures of a place.  -ENOENT: no such place any more. */
+int export_figures(struct export *, int place, enum weir_op, struct figures *);
+/* Prints one of the filter's own statistics by name, as the mount shows it. */
+int export_print_stat(struct export *, const char *label, const char *stat, struct weir_text *);
+/* For metrics: the merged histogram of a filter's WEIR_HISTOGRAM; the caller frees. */
+int export_stat_histogram(struct export *, const char *label, const char *stat,
+                          struct weir_histogram **ret);
+
+void export_connected(struct export *);
+void export_disconnected(struct export *);
+const char *export_state_name(enum export_state);
+
+#endif

@@ -1,0 +1,38 @@
+/* gateway.h - what does one weir process consist of?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef WEIR_GATEWAY_H
+#define WEIR_GATEWAY_H
+
+#include "export.h"
+
+#ifndef WEIR_VERSION
+#define WEIR_VERSION "0.1.0" /* meson says it */
+#endif
+
+/* Where this gateway lives; set once, before the first export, then read-only. */
+struct places {
+    char *name;    /* of the gateway, "main" */
+    char *run;     /* RUN: sockets: RUN/ctl/NAME.sock */
+    char *state;   /* STATE: what filters and the gateway must not forget */
+    char *filters; /* FOLDER[:FOLDER…] */
+};
+int  places_init(const char *name, const char *run, const char *state, const char *filters);
+const struct places *places(void);
+void places_finish(void);
+
+/* The list of exports.  Each found or listed one is a reference for the caller. */
+int  gateway_add(struct export *);           /* -EEXIST: the name is taken */
+int  gateway_remove(const char *name);       /* drops the list's reference; -ENOENT */
+struct export *gateway_find(const char *name);
+/* All, in name order, ends with NULL; gateway_put_list() gives them back. */
+struct export **gateway_list(void);
+void gateway_put_list(struct export **);
+
+uint64_t gateway_uptime_s(void);
+
+/* Durable small files: write, fsync, rename over, fsync the folder.  0 or -errno. */
+int save_file_at(int folder, const char *name, const void *data, size_t size, unsigned mode);
+int load_file_at(int folder, const char *name, void **data, size_t *size);
+int make_folders(const char *path, unsigned mode); /* mkdir -p; existing is fine */
+
+#endif

@@ -1,0 +1,48 @@
+/* store.h - what must a disk store offer to stand at the end of a chain?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * A store type is one table: plugins/store-NAME.c defines it and plugins/stores.c
+ * lists it.  Its options are the keys of a `datastores` entry. */
+#ifndef WEIR_STORE_H
+#define WEIR_STORE_H
+
+#include "weir-filter.h"
+
+struct store_image {
+    const char *datastore; /* the name of the datastore, for messages */
+    const char *image;     /* as the export says it; "" when it does not */
+    const char *folder;    /* relative paths of the datastore start here */
+    uint64_t    size;      /* bytes; 0: the export does not say */
+    bool        read_only;
+};
+
+/* What a datastore as a whole can say of itself; 0 where it cannot. */
+struct store_space {
+    uint64_t size, free; /* bytes */
+};
+
+struct store_type {
+    const char *name, *summary; /* as in `type = "file"`; one sentence */
+    size_t      self_size;      /* per opened image, zeroed, passed as self */
+    size_t      config_size;
+    const struct weir_option *options; /* ends with a NULL name */
+
+    /* All return 0 or -errno; the sentence for people goes to `why`. */
+    int (*check)(const void *config, struct weir_text *why);
+    /* Opens or creates the image and takes it for this process alone.  On failure
+     * nothing is left behind and close() is not called.  `config` outlives self. */
+    int (*open)(void *self, const struct store_image *, const void *config, struct weir_text *why);
+    void (*geometry)(void *self, struct weir_geometry *);
+    /* Answers one request, many at once, each on its own thread.  Ranges are inside
+     * the geometry and on its block_min.  0 or -errno, one that NBD carries. */
+    int (*serve)(void *self, struct weir_request *);
+    int (*grow)(void *self, uint64_t size, struct weir_text *why);
+    int (*snapshot)(void *self, const char *name, struct weir_text *why);
+    void (*close)(void *self);
+    int (*space)(const void *config, const char *folder, struct store_space *);
+};
+
+const struct store_type *store_find(const char *type);        /* NULL: no such type */
+const struct store_type *const *store_types(void);            /* ends with NULL */
+
+#endif

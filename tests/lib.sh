@@ -1,0 +1,86 @@
+# lib.sh - what do the shell tests share?  Sourced by each: . "$WEIR_SOURCE/tests/lib.sh"
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# A test has a folder of its own, $work, removed at the end; what it started, and only
+# that, is stopped.  A skip fails when WEIR_MUST_WORK=1.
+set -eu
+: "${WEIR_SOURCE:?run by meson}" "${WEIR_BUILD:?run by meson}"
+export LC_ALL=C
+work=$(mktemp -d "${TMPDIR:-/tmp}/weir-test.XXXXXX")
+export WEIR_RUN=$work/run WEIR_STATE=$work/state WEIR_FILTERS=$WEIR_BUILD/filters
+mkdir -p "$WEIR_RUN" "$WEIR_STATE"
+plugin=$WEIR_BUILD/plugins/nbdkit-weir-plugin.so
+weirctl=$WEIR_BUILD/gateway/weirctl/weirctl
+weirfs=$WEIR_BUILD/gateway/weirfs/weirfs
+_cleanups=() _pids=()
+
+cleanup_fn() { _cleanups+=("$*"); }
+_finish() {
+    local status=$? i
+    set +e
+    trap '' INT TERM
+    for ((i = ${#_cleanups[@]} - 1; i >= 0; i--)); do eval "${_cleanups[i]}"; done
+    for ((i = ${#_pids[@]} - 1; i >= 0; i--)); do stop_pid "${_pids[i]}"; done
+    if [ $status -ne 0 ] && [ $status -ne 77 ]; then
+        for f in "$work"/*.log; do [ -f "$f" ] && { echo "--- $f"; tail -40 "$f"; }; done
+    fi
+    rm -rf "$work"
+    exit $status
+}
+trap _finish EXIT
+trap 'exit 130' INT TERM
+
+# stop_pid PID: TERM, then KILL after 10 s; only for what this test started.
+stop_pid() {
+    kill "$1" 2>/dev/null || return 0
+    for _ in $(seq 100); do kill -0 "$1" 2>/dev/null || break; sleep 0.1; done
+    kill -9 "$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+}
+# spawn NAME COMMAND…: in the background, output to $work/NAME.log; sets $pid.
+spawn() {
+    local name=$1; shift
+    "$@" >"$work/$name.log" 2>&1 </dev/null &
+    pid=$!
+    _pids+=("$pid")
+}
+fail() { echo "FAIL: $*" >&2; exit 1; }
+skip() {
+    [ "${WEIR_MUST_WORK:-0}" = 1 ] && fail "skipped where everything must work: $*"
+    echo "SKIP: $*"; exit 77
+}
+requires() { for _c; do command -v "$_c" >/dev/null || skip "needs $_c"; done; }
+# wait_until SECONDS COMMAND…: polls; fails when it never becomes true.
+wait_until() {
+    local end=$((SECONDS + $1)); shift
+    until "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt $end ] || fail "never became true: $*"
+        sleep 0.05
+    done
+}
+assert_eq() { [ "$1" = "$2" ] || fail "${3:-values differ}: '$1' is not '$2'"; }
+
+# sanitizer runtime for a plugin that an ordinary nbdkit loads
+_preload() {
+    local lib
+    lib=$(ldd "$plugin" 2>/dev/null | awk '/lib(asan|tsan)\.so/{print $3; exit}')
+    [ -z "$lib" ] || printf %s "$lib"
+}
+# start_gateway CONF [NBDKIT ARGUMENTS…]: serves on $sock; sets $gateway_pid.
+start_gateway() {
+    local conf=$1; shift
+    sock=${sock:-$work/nbd.sock}
+    rm -f "$sock"
+    local pre; pre=$(_preload)
+    spawn gateway env ${pre:+LD_PRELOAD="$pre"} ASAN_OPTIONS=detect_leaks=0:"${ASAN_OPTIONS:-}" \
+        nbdkit -f -t "${threads:-64}" -U "$sock" "$plugin" conf="$conf" "$@"
+    gateway_pid=$pid
+    for _ in $(seq 200); do
+        [ -S "$sock" ] && break
+        kill -0 "$gateway_pid" 2>/dev/null || fail "the gateway did not start"
+        sleep 0.05
+    done
+    uri() { printf 'nbd+unix:///%s?socket=%s' "${1:-}" "$sock"; }
+    wait_until 20 nbdinfo --list "$(uri)"
+}
+stop_gateway() { stop_pid "$gateway_pid"; }
