@@ -16,7 +16,33 @@
  *
  * An error: {"ok":false,"errno":"EINVAL","message":T,"file":F,"line":L,"column":C,"at_end":B}
  * where all but errno and message may be missing.  P are the paths of the mount
- * (DESIGN section 5): the gateway itself says what the tree holds. */
+ * (DESIGN section 5): the gateway itself says what the tree holds.
+ *
+ * What "show" answers; times are ns, counts are since the export was made, an op that
+ * never ran may be missing, and "export":E leaves out the other exports:
+ *
+ *   "gateway":   {"name","pid","version","uptime_s"}
+ *   "exports":   [{"name","description","state","reason","compliance","compliance_reason",
+ *                  "policy","datastore","image","uri","size_bytes","read_only","connections",
+ *                  "in_flight","waiting","generation","last_pause_ns","longest_pause_ns",
+ *                  "ops":OPS,"store":OPS,
+ *                  "filters":[{"place":"10-pass","label","name","class","held",
+ *                              "oldest_hold_ns","longest_hold_ns","bypassed","ops":OPS,
+ *                              "options":{NAME:TEXT,…},"stats":{NAME:TEXT,…}},…]},…]
+ *   "filters":   [{"name","class","version","abi","path","description","exports":[E,…]},…]
+ *   "policies":  [{"name","description","file","exports":[E,…]},…]
+ *   "datastores":[{"name","type","path","size_bytes","free_bytes","exports":[E,…]},…]
+ *   OPS: {"read":{"requests","bytes","passed","completed","failed","deferred","derived",
+ *                 "derived_bytes","here":H,"below":H},…}
+ *   H:   {"count","sum","max","buckets":[[INDEX,COUNT],…]}  the buckets of struct
+ *        weir_histogram that counted, ascending: a client can subtract two readings
+ *
+ * The verbs of "do"; all but reload take "export":E:
+ *
+ *   reload · open · close · unlock · stun · unstun · lock "reason":T · grow "size":BYTES
+ *   · snapshot "name":N · assign "policy":P
+ *
+ * A filter's own verbs are written to its ctl file: "set" exports/E/filters/NN-NAME/ctl. */
 #ifndef WEIR_CONTROL_H
 #define WEIR_CONTROL_H
 
