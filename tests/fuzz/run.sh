@@ -1,0 +1,22 @@
+#!/bin/bash
+# run.sh - does a fuzzer find anything in its corpus, or near it?
+# SPDX-License-Identifier: BSD-3-Clause
+#
+#     run.sh replay|fuzz FUZZER CORPUS
+#
+# What fuzzing finds is kept beside the build as meson-logs/fuzz-NAME/crash-*.
+. "$WEIR_SOURCE/tests/lib.sh"
+mode=$1 fuzzer=$2 corpus=$3
+
+case $mode in
+replay)
+    "$fuzzer" "$corpus"/*
+    ;;
+fuzz)
+    kept=$WEIR_BUILD/meson-logs/$(basename "$fuzzer")
+    mkdir -p "$kept" "$work/grown"
+    # libFuzzer prints its seed; -seed=N of a log repeats that run
+    "$fuzzer" -max_total_time="${WEIR_FUZZ_SECONDS:-20}" -timeout=10 -rss_limit_mb=2048 \
+        -max_len=16384 -print_final_stats=1 -artifact_prefix="$kept/" "$work/grown" "$corpus"
+    ;;
+esac
