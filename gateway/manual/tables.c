@@ -1,0 +1,108 @@
+/* tables.c - what does a manual page say of a filter's or a store's options and statistics?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ *     weir-tables options|statistics|verbs FILTER
+ *     weir-tables store TYPE
+ *
+ * Prints the declared table as POD.  The page script puts it where a page says
+ * "=for weir options". */
+#include "loader.h"
+#include "options.h"
+#include "store.h"
+#include "text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const kind_names[] = {
+    [WEIR_COUNTER] = "counter", [WEIR_GAUGE] = "gauge", [WEIR_HISTOGRAM] = "histogram",
+    [WEIR_VALUE] = "value",     [WEIR_TEXT] = "text",
+};
+
+static void print_options(const struct weir_option *row)
+{
+    if (!row || !row->name) {
+        printf("There are none.\n\n");
+        return;
+    }
+    printf("=over 4\n\n");
+    for (; row->name; row++) {
+        cleanup_text struct weir_text kind = { 0 };
+        option_describe(row, &kind);
+        printf("=item B<%s> (%s)\n\n%s\n\n", row->name, text_string(&kind),
+               row->help ? row->help : "");
+    }
+    printf("=back\n\n");
+}
+
+static void print_statistics(const struct weir_stat *row)
+{
+    if (!row || !row->name) {
+        printf("It has none of its own.\n\n");
+        return;
+    }
+    printf("=over 4\n\n");
+    for (; row->name; row++) {
+        printf("=item B<%s> (%s%s%s)\n\n%s\n\n", row->name, kind_names[row->kind],
+               row->unit ? ", " : "", row->unit ? row->unit : "", row->help ? row->help : "");
+    }
+    printf("=back\n\n");
+}
+
+static void print_verbs(const struct weir_verb *row)
+{
+    if (!row || !row->name) {
+        printf("There are none.\n\n");
+        return;
+    }
+    printf("=over 4\n\n");
+    for (; row->name; row++)
+        printf("=item B<%s>\n\n%s\n\n", row->name, row->help ? row->help : "");
+    printf("=back\n\n");
+}
+
+static int print_filter(const char *table, const char *name)
+{
+    cleanup_text struct weir_text why = { 0 };
+    struct library *library;
+
+    if (loader_get(name, &library, &why) < 0) {
+        fprintf(stderr, "weir-tables: %s\n", text_string(&why));
+        return 1;
+    }
+    if (!strcmp(table, "options"))
+        print_options(library->filter.options);
+    else if (!strcmp(table, "statistics"))
+        print_statistics(library->filter.stats);
+    else
+        print_verbs(library->filter.verbs);
+    loader_put(library);
+    return 0;
+}
+
+static int print_store(const char *name)
+{
+    const struct store_type *type = store_find(name);
+
+    if (!type) {
+        fprintf(stderr, "weir-tables: there is no store type \"%s\"\n", name);
+        return 1;
+    }
+    print_options(type->options);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const tables[] = { "options", "statistics", "verbs", NULL };
+    const char *folders = getenv("WEIR_FILTERS");
+
+    if (argc == 3 && !strcmp(argv[1], "store"))
+        return print_store(argv[2]);
+    for (int i = 0; argc == 3 && tables[i]; i++)
+        if (!strcmp(argv[1], tables[i]))
+            return loader_path(folders ? folders : "") < 0 ? 1 : print_filter(argv[1], argv[2]);
+    fprintf(stderr, "usage: weir-tables options|statistics|verbs FILTER\n"
+                    "       weir-tables store TYPE\n");
+    return 2;
+}
