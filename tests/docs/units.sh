@@ -1,0 +1,45 @@
+#!/bin/bash
+# units.sh - would systemd take the units, confine them, and start a gateway by them?
+# SPDX-License-Identifier: BSD-3-Clause
+. "$WEIR_SOURCE/tests/lib.sh"
+requires systemd-analyze systemd-socket-activate systemd-sysusers nbdinfo
+
+units=$work/units
+mkdir "$units"
+cp "$WEIR_BUILD"/conf/weir*.service "$WEIR_BUILD"/conf/weir*.socket "$units"
+# verify wants programs that exist; the installed ones do not yet
+sed -i "s|^ExecStart=[^ ]*/weirfs|ExecStart=/bin/true|" "$units/weirfs.service"
+
+said=$(cd "$units" && systemd-analyze verify --man=no ./weir@one.service ./weir@one.socket \
+    ./weirfs.service 2>&1) || fail "verify: $said"
+assert_eq "$said" "" "systemd-analyze verify has something to say"
+systemd-sysusers --root="$work/root" --dry-run "$WEIR_SOURCE/conf/systemd/weir.sysusers" >/dev/null
+
+# The exposure level, 0 to 10, of systemd-analyze security.
+exposure() {
+    systemd-analyze security --offline=true "$units/$1" | grep -o 'weir.*: [0-9.]*' | grep -o '[0-9.]*$'
+}
+level=$(exposure weir@.service)
+echo "exposure of weir@.service: $level"
+[ "$(echo "$level" | tr -d .)" -le 20 ] || fail "weir@.service is open to $level, more than 2.0"
+
+# A mount made in a mount namespace of its own is seen by nobody else.
+! grep -E '^(Protect(System|Home|Proc|Kernel.*|Clock|ControlGroups|Hostname)|Private(Tmp|Devices|Mounts)|ReadWritePaths|BindPaths|TemporaryFileSystem|MountFlags)=' \
+    "$units/weirfs.service" || fail "weirfs.service must not have a mount namespace"
+
+# The gateway's own command, with this test's folders, on a socket that it inherits.
+[ -f "$plugin" ] || skip "needs the plugin"
+mkdir "$work/etc"
+cat >"$work/etc/one.conf" <<CONF
+datastores = ( { name = "m"; type = "memory"; } );
+exports = ( { name = "disk"; datastore = "m"; size = "16M"; } );
+CONF
+command=$(sed -n 's/^ExecStart=//p' "$units/weir@.service" |
+    sed "s|%i|one|g; s|/etc/weir|$work/etc|; s|/run/weir|$WEIR_RUN|; s|/var/lib/weir|$WEIR_STATE|; s|[^ ]*/nbdkit-weir-plugin.so|$plugin|")
+sock=$work/one.sock
+# shellcheck disable=SC2086  # the words of a command
+spawn gateway systemd-socket-activate -l "$sock" -E WEIR_FILTERS -E LD_PRELOAD="$(_preload)" $command
+wait_until 10 test -S "$sock"
+wait_until 20 nbdinfo --size "nbd+unix:///disk?socket=$sock"
+assert_eq "$(nbdinfo --size "nbd+unix:///disk?socket=$sock")" $((16 << 20)) "the size of the disk"
+[ -S "$WEIR_RUN/ctl/one.sock" ] || fail "the gateway has no control socket named by the instance"
