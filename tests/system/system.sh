@@ -1,0 +1,143 @@
+# system.sh - what do the tests with real clients and guests share?
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Sourced instead of tests/lib.sh.  WEIR_SERVER=plain serves the same disks by nbdkit's
+# own file plugin: it tells a defect of weir from one of the surroundings.
+. "$WEIR_SOURCE/tests/lib.sh"
+here=$WEIR_SOURCE/tests/system
+: "${WEIR_SERVER:=plain}"
+disks=$work/disks
+PATH=$PATH:/usr/sbin:/sbin
+mkdir -p "$disks" "$work/policies.d"
+_exports=()
+
+# policy NAME [FILTERS]: FILTERS as in a policy file, without the parentheses.
+policy() { printf 'name = "%s";\nfilters = ( %s );\n' "$1" "${2:-}" >"$work/policies.d/$1.conf"; }
+
+# disk NAME SIZE [POLICY [MORE]]: an export whose image is $disks/NAME.  MORE: settings.
+disk() {
+    local text="name = \"$1\"; datastore = \"disks\"; image = \"$1\"; size = \"$2\";"
+    [ -z "${3:-}" ] || text="$text policy = \"$3\";"
+    _exports+=("{ $text ${4:-} }")
+    truncate -s "$2" "$disks/$1"
+}
+
+write_conf() {
+    local IFS=,
+    cat >"$work/weir.conf" <<END
+datastores = ( { name = "disks"; type = "file"; path = "$disks"; } );
+exports = ( ${_exports[*]} );
+include_policies = "policies.d";
+END
+}
+
+# serve [NBDKIT ARGUMENTS…]: every disk, on $sock.  Again after kill_server: the same disks.
+serve() {
+    [ "$WEIR_SERVER" = weir ] || { serve_plain "$@"; return; }
+    [ -e "$work/weir.conf" ] || write_conf
+    start_gateway "$work/weir.conf" "$@"
+}
+serve_plain() {
+    sock=${sock:-$work/nbd.sock}
+    rm -f "$sock"
+    spawn gateway nbdkit -f -t 64 -U "$sock" "$@" file dir="$disks"
+    gateway_pid=$pid
+    wait_until 10 test -S "$sock"
+    uri() { printf 'nbd+unix:///%s?socket=%s' "${1:-}" "$sock"; }
+}
+needs_weir() { [ "$WEIR_SERVER" = weir ] || skip "is about weir, not nbdkit file"; }
+kill_server() {
+    kill -9 "$gateway_pid"
+    wait "$gateway_pid" 2>/dev/null || true
+}
+
+# ---- guests ------------------------------------------------------------------------
+
+# Builds what guests boot, once for all tests of a build folder.
+prepare_guest() {
+    requires qemu-system-x86_64 busybox depmod setpriv
+    local guest=$here/guest cache=${WEIR_CACHE:-${XDG_CACHE_HOME:-${HOME:-$WEIR_BUILD}/.cache}/weir}
+    guest_folder=$WEIR_BUILD/guest
+    relay=$WEIR_BUILD/tests/system/guest/relay
+    journal=$WEIR_BUILD/tests/system/guest/journal
+    mkdir -p "$guest_folder"
+    (
+        flock 9
+        for part in "$guest/build-initramfs" "$guest/init" "$journal"; do
+            [ "$guest_folder/fio.cpio" -nt "$part" ] && continue
+            "$guest/build-initramfs" "$guest_folder" "$cache" "$journal"
+            break
+        done
+    ) 9>"$guest_folder/lock" || skip "the guest could not be built"
+}
+
+# start_guest [RUN-GUEST OPTIONS] JOB [ARGUMENT…] [-- QEMU ARGUMENT…]: console in guest.log.
+start_guest() {
+    mkfifo "$work/console" 2>/dev/null || true
+    exec {console}<>"$work/console"
+    # shellcheck disable=SC2016 # expanded by that sh
+    spawn guest sh -c 'exec "$@" <"$0"' "$work/console" "$here/guest/run-guest" "$@"
+    guest_pid=$pid
+}
+# type_to_guest LINE: for a job that reads.
+type_to_guest() { echo "$*" >&"$console"; }
+guest_said() { grep -aqs "^$1" "$work/guest.log"; }
+# guest_says SECONDS TEXT: waits for a line that begins so.
+guest_says() {
+    local end=$((SECONDS + $1))
+    until guest_said "$2"; do
+        kill -0 "$guest_pid" 2>/dev/null || guest_said "$2" || fail "the guest ended without '$2'"
+        [ $SECONDS -lt $end ] || fail "the guest did not say '$2' in $1 s"
+        sleep 0.1
+    done
+}
+# finish_guest: waits for power-off; the job must have succeeded.
+finish_guest() {
+    wait "$guest_pid" || fail "QEMU ended with $?"
+    local status
+    status=$(tr -d '\r' <"$work/guest.log" | sed -n 's/^GUEST-EXIT: //p')
+    [ "$status" = 0 ] || fail "the job in the guest ended with '${status:-no word}'"
+}
+# qemu_disk EXPORT: arguments that make it the next virtio disk.  reconnect_delay: seconds.
+qemu_disk() {
+    printf '%s\n' -blockdev "driver=nbd,node-name=$1,server.type=unix,server.path=$sock,export=$1,\
+cache.direct=on,discard=unmap,detect-zeroes=unmap,reconnect-delay=${reconnect_delay:-0}" \
+        -device "virtio-blk-pci,drive=$1"
+}
+
+# check_filesystem FS IMAGE: clean, as the file system's own checker sees it.
+check_filesystem() {
+    case $1 in
+    ext4) e2fsck -fn "$2" ;;
+    xfs) xfs_repair -n "$2" ;;
+    btrfs) btrfs check --readonly --check-data-csum "$2" ;;
+    esac >"$work/fsck-$1.log" 2>&1 || fail "$1 on $2 is not clean"
+}
+# dump_file IMAGE PATH TO: out of an ext4 image, without mounting it.
+dump_file() {
+    debugfs -R "dump $2 $3" "$1" 2>/dev/null
+    [ -s "$3" ] || fail "$1 has no $2"
+}
+allocated() { stat -c %b "$disks/$1"; } # in blocks of 512 bytes
+
+# follow_filesystems FS…: the host's side of guest/jobs/filesystem.sh, each FS on the
+# export of that name.
+follow_filesystems() {
+    local fs before
+    for fs; do
+        guest_says 60 "TRIM $fs"
+        before=$(allocated "$fs")
+        type_to_guest go
+        guest_says 60 "SUMS $fs"
+        # 8 MiB were deleted; what file systems write meanwhile is far less than half of that
+        [ "$(allocated "$fs")" -lt $((before - 8192)) ] || fail "$fs: fstrim freed nothing of the image"
+    done
+    finish_guest
+    for fs; do check_filesystem "$fs" "$disks/$fs"; done
+    dump_file "$disks/ext4" /sums "$work/sums"
+    assert_eq "$(sed -n 's/^SUMS ext4 \([0-9a-f]*\).*/\1/p' "$work/guest.log")" \
+        "$(sha256sum <"$work/sums" | cut -d' ' -f1)" "ext4's list of checksums"
+    mkdir "$work/files"
+    debugfs -R "rdump / $work/files" "$disks/ext4" 2>/dev/null
+    (cd "$work/files" && sha256sum --quiet -c sums) || fail "the host reads other bytes than the guest"
+}
