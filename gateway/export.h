@@ -92,6 +92,11 @@ void export_unlock(struct export *);
  * are set.  0 or a positive errno, one that NBD carries. */
 int export_serve(struct export *, struct weir_request *);
 
+/* Around derived I/O (derived.c): drain waits for it.  `begin` blocks while the disk
+ * stands still and the filter should be drained. */
+void export_derived_begin(struct export *, const struct weir_below *);
+void export_derived_end(struct export *);
+
 /* ---- what can be read of it -------------------------------------------------- */
 
 const struct export_config *export_config(const struct export *);

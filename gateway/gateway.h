@@ -33,6 +33,10 @@ uint64_t gateway_uptime_s(void);
 /* Durable small files: write, fsync, rename over, fsync the folder.  0 or -errno. */
 int save_file_at(int folder, const char *name, const void *data, size_t size, unsigned mode);
 int load_file_at(int folder, const char *name, void **data, size_t *size);
+int remove_file_at(int folder, const char *name); /* and makes that durable */
+/* An export's name as the name of a file or folder: "/" is %2F, "%" is %25 and a
+ * leading "." is %2E.  The caller frees; NULL: no memory. */
+char *export_file_name(const char *export);
 int make_folders(const char *path, unsigned mode); /* mkdir -p; existing is fine */
 
 #endif

@@ -22,7 +22,8 @@ int loader_path(const char *folders);
  * the folders and the nearest name), -ENOEXEC (not a filter, or of another ABI: both
  * versions are named), -EINVAL (its tables are wrong: the row is named). */
 int  loader_get(const char *name, struct library **ret, struct weir_text *why);
-void loader_put(struct library *); /* NULL is fine */
+struct library *loader_ref(struct library *); /* one more user */
+void loader_put(struct library *);            /* NULL is fine */
 /* Loads what is now on disk beside what is in use; later loader_get()s give it. */
 int loader_refresh(const char *name, struct library **ret, struct weir_text *why);
 

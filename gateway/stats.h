@@ -17,10 +17,17 @@ struct tally {
 };
 
 /* Tallies of one place for all operations and CPUs; pages are touched when they count. */
-struct counting;
+struct counting {
+    size_t size; /* bytes, for munmap */
+    struct tally tally[];
+};
 int  counting_create(struct counting **ret);
 void counting_destroy(struct counting *);
-struct tally *counting_shard(struct counting *, unsigned cpu, enum weir_op);
+
+static inline struct tally *counting_shard(struct counting *c, unsigned cpu, enum weir_op op)
+{
+    return &c->tally[cpu * WEIR_OP_COUNT + op];
+}
 
 /* A filter's own statistics, one struct of `size` per CPU, each on its own cache lines. */
 struct shards;

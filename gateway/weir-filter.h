@@ -52,9 +52,10 @@ enum {                            /* weir_request.flags */
     WEIR_BACKGROUND = 1u << 9,    /* derived, and nobody waits: scrub, resync, destage */
 };
 
-/* A filter may change flags, offset, length and data in down() for those below
- * it; those above see their own values again.  Bytes at `data` of a WRITE belong
- * to the client and are never modified: take weir_bounce() first. */
+/* A filter may change flags, offset, length and data in down() for those below it;
+ * its up() and those above see them again as they were when down() was called.
+ * Bytes at `data` of a WRITE belong to the client and are never modified: take
+ * weir_bounce() first. */
 struct weir_request {
     enum weir_op op;
     uint32_t     flags;
@@ -102,9 +103,10 @@ void *weir_stats(const struct weir_request *req);
 /* The filter's request_size bytes, zero at down(). */
 void *weir_scratch(struct weir_request *req);
 
-/* Replaces req->data by a private buffer of req->length bytes (holding a copy, for
- * a WRITE) and returns it.  The core puts the client's buffer back and frees this
- * one after the filter's up().  NULL: no memory. */
+/* In down(): replaces req->data by a private buffer of req->length bytes (holding a
+ * copy, for a WRITE) and returns it; in up(): returns that buffer again, while
+ * req->data is the buffer of those above.  The core frees it after up().  NULL: no
+ * memory, or none was taken. */
 void *weir_bounce(struct weir_request *req);
 
 /* ---- extents ------------------------------------------------------------ */
@@ -114,7 +116,7 @@ enum { WEIR_HOLE = 1u << 0, WEIR_READS_ZERO = 1u << 1 };
 struct weir_extents;
 
 /* Appends [offset, offset+length) of `type`; calls come in ascending order and
- * without gaps; what lies outside the request is cut off.  0, or -ENOMEM. */
+ * without gaps.  What is missing at the end is taken for data.  0, or -ENOMEM. */
 int weir_add_extent(struct weir_extents *, uint64_t offset, uint64_t length, uint32_t type);
 
 /* Walks what has been added: 0, or -ENOENT past the last. */
@@ -349,6 +351,7 @@ enum weir_class {
 
 enum {                            /* weir_filter.flags */
     WEIR_NEEDS_ORDER = 1u << 0,   /* overlapping writes never pass each other here */
+    WEIR_TRANSFORMS  = 1u << 1,   /* what is below is not what is above: never bypassed */
 };
 
 struct weir_filter {
@@ -379,7 +382,7 @@ struct weir_filter {
     /* LIVE options have changed; checked; cannot fail. */
     void (*apply)(void *self, const void *config);
     /* true: let go of every held request, stop derived I/O of your own and hold nothing
-     * until false. */
+     * until false.  A last flush may still pass. */
     void (*drain)(void *self, bool begin);
     int (*event)(void *self, const struct weir_event *, struct weir_text *why);
     void (*detach)(void *self);

@@ -1,0 +1,337 @@
+/* change.c - how does a chain become another while a guest writes?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * New filters are made, the disk is drained, those that go are detached, those that
+ * come are attached, the chain is swapped, and clients go on.  If one refuses, the
+ * same steps are taken back. */
+#include "events.h"
+#include "export-private.h"
+#include "scope.h"
+#include "text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- what would change ------------------------------------------------------------------------ */
+
+static int judge_settings(const struct weir_filter *f, const char *label,
+                          const struct settings *s, struct weir_text *why)
+{
+    const struct weir_option *missing = settings_missing(s);
+
+    if (missing) {
+        weir_print(why, "filter %s needs the option \"%s\": %s", label, missing->name,
+                   missing->help);
+        return -EINVAL;
+    }
+    return f->check ? f->check(settings_config(s), why) : 0;
+}
+
+static int judge_plan(const struct plan *p, struct weir_text *why)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        const struct plan_filter *f = &p->filter[i];
+        int r = judge_settings(&f->library->filter, f->label, f->settings, why);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+/* The place can stay: the same code, and what differs may change while it runs. */
+static bool can_stay(const struct weir_below *b, const struct plan_filter *f)
+{
+    const struct settings *now = atomic_load(&b->settings);
+
+    if (b->library != f->library || strcmp(b->label, f->label) ||
+        atomic_load(&b->bypassed)) /* a filter that was given up on comes back fresh */
+        return false;
+    for (const struct weir_option *o = f->library->filter.options; o && o->name; o++)
+        if (!(o->flags & WEIR_LIVE) && !settings_equal(now, f->settings, o->name))
+            return false;
+    return true;
+}
+
+static bool differs(const struct weir_below *b, const struct plan_filter *f)
+{
+    const struct settings *now = atomic_load(&b->settings);
+
+    for (const struct weir_option *o = f->library->filter.options; o && o->name; o++)
+        if (!settings_equal(now, f->settings, o->name))
+            return true;
+    return false;
+}
+
+static struct weir_below *find_place(const struct chain *c, const char *label)
+{
+    for (int i = 0; i < c->count; i++)
+        if (strcmp(c->link[i].place->label, label) == 0)
+            return c->link[i].place;
+    return NULL;
+}
+
+static bool only_options(const struct export *e, const struct plan *p)
+{
+    const struct chain *c = e->chain;
+
+    if ((size_t)c->count != p->count || c->hold_limit != p->hold_limit ||
+        c->on_filter_failure != p->on_filter_failure)
+        return false;
+    for (int i = 0; i < c->count; i++)
+        if (!can_stay(c->link[i].place, &p->filter[i]))
+            return false;
+    return true;
+}
+
+/* ---- options alone: no pause --------------------------------------------------------------------- */
+
+static int apply_options(struct weir_below *b, const struct plan_filter *f)
+{
+    struct settings *copy = NULL;
+    int r;
+
+    if (!differs(b, f))
+        return 0;
+    r = settings_copy(f->settings, &copy);
+    if (!r)
+        r = place_apply(b, copy);
+    if (r)
+        settings_destroy(copy);
+    return r;
+}
+
+static int apply_all_options(const struct chain *c, const struct plan *p)
+{
+    for (int i = 0; i < c->count; i++) {
+        int r = apply_options(c->link[i].place, &p->filter[i]);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+static void swap_plan(struct export *e, struct plan *p)
+{
+    hold_lock(&e->lock);
+    struct plan old = e->plan;
+
+    e->plan = *p;
+    *p = old; /* the caller finishes it */
+    e->generation++;
+}
+
+/* ---- another chain ---------------------------------------------------------------------------------- */
+
+struct change {
+    struct chain *old, *new;
+    struct weir_below *place[CHAIN_MAX]; /* of the new chain */
+    bool stays[CHAIN_MAX];               /* of the old chain, by index */
+    struct weir_geometry top;
+};
+
+static int make_change(struct export *e, const struct plan *p, struct change *ch)
+{
+    ch->old = e->chain;
+    for (size_t i = 0; i < p->count; i++) {
+        struct weir_below *b = find_place(ch->old, p->filter[i].label);
+        if (b && can_stay(b, &p->filter[i])) {
+            ch->place[i] = b;
+            ch->stays[b->index] = true;
+        }
+    }
+    int r = create_places(e, p, ch->place);
+    return r ? r : chain_create(e, ch->place, (int)p->count, p, &ch->new);
+}
+
+static bool is_kept(const struct change *ch, const struct weir_below *b)
+{
+    for (int i = 0; i < ch->old->count; i++)
+        if (ch->old->link[i].place == b)
+            return true;
+    return false;
+}
+
+static void detach_gone(struct export *e, struct change *ch)
+{
+    for (int i = 0; i < ch->old->count; i++)
+        if (!ch->stays[i])
+            detach_place(e, ch->old->link[i].place);
+}
+
+/* Attaches again what was detached.  When even that fails the disk must not be served. */
+static void put_old_back(struct export *e, struct change *ch)
+{
+    cleanup_text struct weir_text why = { 0 };
+    struct weir_geometry top;
+
+    for (int i = 0; i < ch->new->count; i++)
+        if (!is_kept(ch, ch->place[i]))
+            detach_place(e, ch->place[i]);
+    if (attach_places(e, ch->old, &top, &why) == 0)
+        return;
+    cleanup_text struct weir_text reason = { 0 };
+    weir_print(&reason, "a change was taken back, but the old chain would not attach again: %s",
+               text_string(&why));
+    export_lock(e, NULL, text_string(&reason));
+}
+
+static int judge_size(const struct export *e, const struct change *ch, struct weir_text *why)
+{
+    unsigned clients = atomic_load(&e->connections);
+
+    if (ch->top.size == e->geometry.size || clients == 0)
+        return 0;
+    weir_print(why,
+               "the disk would change its size from %" PRIu64 " to %" PRIu64
+               " bytes while %u clients have it open: disconnect them first",
+               e->geometry.size, ch->top.size, clients);
+    return -EBUSY;
+}
+
+static int exchange(struct export *e, const struct plan *p, struct change *ch,
+                    struct weir_text *why)
+{
+    int r = stand_still(e, why);
+
+    if (r)
+        return r;
+    detach_gone(e, ch);
+    r = attach_places(e, ch->new, &ch->top, why);
+    if (!r)
+        r = judge_size(e, ch, why);
+    if (!r)
+        r = apply_all_options(ch->new, p);
+    if (r) {
+        put_old_back(e, ch);
+    } else {
+        pthread_mutex_lock(&e->lock);
+        e->chain = ch->new;
+        e->geometry = ch->top;
+        pthread_mutex_unlock(&e->lock);
+    }
+    go_on(e);
+    return r;
+}
+
+static int rebuild(struct export *e, struct plan *p, struct weir_text *why)
+{
+    struct change ch = { 0 };
+    int r = make_change(e, p, &ch);
+
+    if (!r)
+        r = exchange(e, p, &ch, why);
+    if (r) { /* throw the new places away, else the old ones that go */
+        for (size_t i = 0; i < p->count; i++)
+            if (ch.place[i] && !is_kept(&ch, ch.place[i]))
+                place_destroy(ch.place[i]);
+        chain_destroy(ch.new);
+        return r;
+    }
+    for (int i = 0; i < ch.old->count; i++)
+        if (!ch.stays[i])
+            place_destroy(ch.old->link[i].place);
+    chain_destroy(ch.old);
+    swap_plan(e, p);
+    if (atomic_load(&e->state) == EXPORT_LOCKED)
+        export_unlock(e); /* by a filter's failure, and the administrator has acted */
+    return 0;
+}
+
+/* ---- the two ways in ------------------------------------------------------------------------------------ */
+
+static int apply(struct export *e, struct plan *p, struct weir_text *why)
+{
+    int r = judge_plan(p, why);
+
+    if (r)
+        return r;
+    if (e->stunned) {
+        weir_print(why, "export %s is stunned: unstun it first", export_name(e));
+        return -EBUSY;
+    }
+    if (!e->chain) {
+        swap_plan(e, p);
+        return 0;
+    }
+    if (!only_options(e, p))
+        return rebuild(e, p, why);
+    r = apply_all_options(e->chain, p);
+    if (!r)
+        swap_plan(e, p);
+    return r;
+}
+
+int export_apply(struct export *e, struct plan *p, struct weir_text *why)
+{
+    take_turn(e);
+    int r = apply(e, p, why);
+    give_turn(e);
+    if (r && why && !why->length)
+        weir_print(why, "cannot be applied: %s", strerror(-r));
+    if (!r)
+        event_post(WEIR_INFO, export_name(e), NULL, "policy applied");
+    plan_finish(p);
+    return r;
+}
+
+static struct plan_filter *find_in_plan(struct plan *p, const char *label)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (strcmp(p->filter[i].label, label) == 0)
+            return &p->filter[i];
+    return NULL;
+}
+
+static int judge_option(const struct export *e, const struct plan_filter *f, const char *label,
+                        const char *option, struct weir_text *why)
+{
+    if (!f) {
+        weir_print(why, "export %s has no filter \"%s\"", export_name(e), label);
+        return -ENOENT;
+    }
+    const struct weir_option *o = option_find(f->library->filter.options, option);
+    if (o && !(o->flags & WEIR_LIVE)) {
+        weir_print(why, "option \"%s\" of filter %s cannot change while the filter runs: edit the "
+                        "policy instead", option, label);
+        return -EPERM;
+    }
+    return 0;
+}
+
+static int set_option(struct export *e, const char *label, const char *option, const char *value,
+                      struct weir_text *why)
+{
+    struct plan_filter *f = find_in_plan(&e->plan, label);
+    struct settings *copy = NULL;
+
+    int r = judge_option(e, f, label, option, why);
+    if (!r)
+        r = settings_copy(f->settings, &copy);
+    if (!r)
+        r = settings_set(copy, option, value, why);
+    if (!r)
+        r = judge_settings(&f->library->filter, label, copy, why);
+    if (!r && e->chain) {
+        const struct plan_filter changed = { f->library, f->label, copy };
+        r = apply_options(find_place(e->chain, label), &changed);
+    }
+    if (!r) {
+        hold_lock(&e->lock);
+        struct settings *old = f->settings;
+        f->settings = copy;
+        copy = old;
+        e->generation++;
+    }
+    settings_destroy(copy);
+    return r;
+}
+
+int export_set_option(struct export *e, const char *label, const char *option, const char *value,
+                      struct weir_text *why)
+{
+    take_turn(e);
+    int r = set_option(e, label, option, value, why);
+    give_turn(e);
+    return r;
+}

@@ -1,0 +1,256 @@
+/* derived.c - how does a filter do I/O of its own?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * As a request that starts just below it.  The blocking kind runs on the caller's
+ * thread, the submitted kind on a pool of threads, because everything below may block. */
+#include "clock.h"
+#include "request.h"
+#include "scope.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { POOL_MAX = 64, POOL_IDLE_S = 5, ZEROES = 1 << 20 };
+
+/* ---- the blocking kind ----------------------------------------------------------- */
+
+/* Runs `io` from link `first` on; does not count it as anybody's derived I/O. */
+static int run_from(const struct chain *c, int first, struct weir_request *io)
+{
+    struct request *r = request_begin(c, first, clock_ticks());
+
+    if (!r)
+        return ENOMEM;
+    r->pub.op = io->op;
+    r->pub.flags = io->flags | WEIR_DERIVED;
+    r->pub.offset = io->offset;
+    r->pub.length = io->length;
+    r->pub.data = io->data;
+    int error = request_run(r);
+    request_end(r);
+    return error;
+}
+
+static int run_below(struct weir_below *b, struct weir_request *io)
+{
+    const struct weir_geometry *g = &b->below;
+
+    if (io->op != WEIR_FLUSH && (io->offset > g->size || io->length > g->size - io->offset))
+        return EINVAL;
+    struct tally *t = counting_shard(b->counting, stats_cpu(), io->op);
+    weir_add(&t->derived, 1);
+    weir_add(&t->derived_bytes, io->length);
+    export_derived_begin(b->export, b);
+    int error = run_from(b->chain, b->index + 1, io);
+    export_derived_end(b->export);
+    return error;
+}
+
+static int derive(struct weir_below *b, enum weir_op op, void *data, uint64_t length,
+                  uint64_t offset, uint32_t flags)
+{
+    const uint64_t most = op == WEIR_READ || op == WEIR_WRITE ? b->below.block_max : UINT64_MAX;
+
+    do {
+        uint64_t n = length < most ? length : most;
+        struct weir_request io = {
+            .op = op, .flags = flags, .offset = offset, .length = n, .data = data,
+        };
+        int error = run_below(b, &io);
+        if (error)
+            return -error;
+        length -= n;
+        offset += n;
+        data = data ? (char *)data + n : NULL;
+    } while (length);
+    return 0;
+}
+
+int weir_read(struct weir_below *b, void *data, uint64_t length, uint64_t offset, uint32_t flags)
+{
+    return derive(b, WEIR_READ, data, length, offset, flags);
+}
+
+int weir_write(struct weir_below *b, const void *data, uint64_t length, uint64_t offset,
+               uint32_t flags)
+{
+    return derive(b, WEIR_WRITE, (void *)(uintptr_t)data, length, offset, flags);
+}
+
+int weir_flush(struct weir_below *b, uint32_t flags)
+{
+    return derive(b, WEIR_FLUSH, NULL, 0, 0, flags);
+}
+
+int weir_trim(struct weir_below *b, uint64_t length, uint64_t offset, uint32_t flags)
+{
+    return derive(b, WEIR_TRIM, NULL, length, offset, flags);
+}
+
+int weir_zero(struct weir_below *b, uint64_t length, uint64_t offset, uint32_t flags)
+{
+    return derive(b, WEIR_ZERO, NULL, length, offset, flags);
+}
+
+/* ---- what a filter does not understand --------------------------------------------- */
+
+static int zero_by_writing(const struct chain *c, int at, const struct weir_request *req)
+{
+    static const char zeroes[ZEROES]; /* read only, so all may share it */
+    struct weir_request io = {
+        .op = WEIR_WRITE,
+        .flags = req->flags & (WEIR_FUA | WEIR_BACKGROUND),
+        .offset = req->offset,
+        .data = (void *)(uintptr_t)zeroes,
+    };
+
+    for (uint64_t left = req->length; left; left -= io.length, io.offset += io.length) {
+        io.length = left < ZEROES ? left : ZEROES;
+        int error = run_from(c, at, &io);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+/* Answers `req`, which link `at` (or the store) does not understand, by means that it
+ * does.  0 or a positive errno. */
+int lower(const struct chain *c, int at, struct weir_request *req)
+{
+    switch (req->op) {
+    case WEIR_ZERO:
+        if (req->flags & WEIR_FAST_ZERO)
+            return EOPNOTSUPP;
+        return zero_by_writing(c, at, req);
+    case WEIR_TRIM: /* advice: not to follow it is right */
+        if (req->flags & WEIR_FUA) {
+            struct weir_request io = { .op = WEIR_FLUSH };
+            return run_from(c, at, &io);
+        }
+        return 0;
+    case WEIR_PREFETCH:
+        return 0;
+    case WEIR_EXTENTS:
+        return -weir_add_extent(req->data, req->offset, req->length, 0);
+    case WEIR_READ:
+    case WEIR_WRITE:
+    case WEIR_FLUSH:
+    case WEIR_OP_COUNT:
+        break;
+    }
+    return EOPNOTSUPP;
+}
+
+/* ---- the submitted kind --------------------------------------------------------------- */
+
+struct job {
+    struct weir_request io;
+    struct weir_below *below;
+    void (*done)(void *arg, int error);
+    void *arg;
+    struct job *next;
+};
+
+/* One pool per process: a thread is worth the same to every export. */
+static struct {
+    pthread_mutex_t lock; /* the queue and the counts; taken after nothing */
+    pthread_cond_t work, gone;
+    struct job *first, **last;
+    unsigned threads, idle;
+    bool stopping;
+} pool = { .lock = PTHREAD_MUTEX_INITIALIZER,
+           .work = PTHREAD_COND_INITIALIZER,
+           .gone = PTHREAD_COND_INITIALIZER,
+           .last = &pool.first };
+
+static struct job *next_job(void)
+{
+    hold_lock(&pool.lock);
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += POOL_IDLE_S;
+    pool.idle++;
+    int waited = 0;
+    while (!pool.first && !pool.stopping && !waited)
+        waited = pthread_cond_timedwait(&pool.work, &pool.lock, &until);
+    pool.idle--;
+    struct job *j = pool.first;
+    if (j) {
+        pool.first = j->next;
+        if (!pool.first)
+            pool.last = &pool.first;
+        return j;
+    }
+    pool.threads--;
+    pthread_cond_broadcast(&pool.gone);
+    return NULL;
+}
+
+static void *serve_jobs(void *unused)
+{
+    struct job *j;
+
+    (void)unused;
+    while ((j = next_job())) {
+        /* counted since weir_submit(), so that drain waits for the queue as well */
+        int error = run_from(j->below->chain, j->below->index + 1, &j->io);
+        struct export *e = j->below->export;
+        j->done(j->arg, error);
+        export_derived_end(e);
+        free(j);
+    }
+    return NULL;
+}
+
+static int start_thread(void)
+{
+    pthread_attr_t detached;
+    pthread_t thread;
+
+    pthread_attr_init(&detached);
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    int error = pthread_create(&thread, &detached, serve_jobs, NULL);
+    pthread_attr_destroy(&detached);
+    return error;
+}
+
+int weir_submit(struct weir_below *b, const struct weir_request *io,
+                void (*done)(void *arg, int error), void *arg)
+{
+    struct job *j = malloc(sizeof *j);
+
+    if (!j)
+        return -ENOMEM;
+    *j = (struct job){ .io = *io, .below = b, .done = done, .arg = arg };
+    struct tally *t = counting_shard(b->counting, stats_cpu(), io->op);
+    weir_add(&t->derived, 1);
+    weir_add(&t->derived_bytes, io->length);
+    export_derived_begin(b->export, b);
+
+    hold_lock(&pool.lock);
+    if (pool.idle == 0 && pool.threads < POOL_MAX) {
+        if (start_thread() == 0)
+            pool.threads++;
+    }
+    if (pool.threads == 0) {
+        export_derived_end(b->export);
+        free(j);
+        return -EAGAIN;
+    }
+    *pool.last = j;
+    pool.last = &j->next;
+    pthread_cond_signal(&pool.work);
+    return 0;
+}
+
+void derived_stop(void)
+{
+    hold_lock(&pool.lock);
+
+    pool.stopping = true;
+    pthread_cond_broadcast(&pool.work);
+    while (pool.threads)
+        pthread_cond_wait(&pool.gone, &pool.lock);
+    pool.stopping = false;
+}

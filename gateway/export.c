@@ -1,0 +1,355 @@
+/* export.c - how does a client's request reach the chain, and how is it kept out?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "export-private.h"
+
+#include "clock.h"
+#include "events.h"
+#include "scope.h"
+#include "text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+enum { DRAIN_MIN_MS = 30000 };
+
+/* ---- made and given back ------------------------------------------------------------------ */
+
+void export_config_finish(struct export_config *c)
+{
+    free(c->name);
+    free(c->description);
+    free(c->datastore);
+    free(c->image);
+    free(c->folder);
+    settings_destroy(c->store_settings);
+    for (char **rule = c->allow; rule && *rule; rule++)
+        free(*rule);
+    free(c->allow);
+    *c = (struct export_config){ 0 };
+}
+
+static void destroy(struct export *e)
+{
+    export_config_finish(&e->config);
+    plan_finish(&e->plan);
+    counting_destroy(e->total);
+    counting_destroy(e->store_counting);
+    pthread_mutex_destroy(&e->lock);
+    pthread_cond_destroy(&e->changed);
+    free(e->reason);
+    free(e);
+}
+
+int export_create(struct export_config *config, struct plan *plan, struct export **ret)
+{
+    struct export *e = calloc(1, sizeof *e);
+
+    if (!e)
+        return -ENOMEM;
+    atomic_init(&e->refs, 1);
+    atomic_init(&e->state, EXPORT_CLOSED);
+    pthread_mutex_init(&e->lock, NULL);
+    pthread_cond_init(&e->changed, NULL);
+    e->reason = strdup("");
+    if (!e->reason || counting_create(&e->total) || counting_create(&e->store_counting)) {
+        destroy(e);
+        return -ENOMEM;
+    }
+    e->config = *config;
+    e->plan = *plan;
+    *config = (struct export_config){ 0 };
+    *plan = (struct plan){ 0 };
+    *ret = e;
+    return 0;
+}
+
+struct export *export_ref(struct export *e)
+{
+    atomic_fetch_add(&e->refs, 1);
+    return e;
+}
+
+void export_unref(struct export *e)
+{
+    if (!e || atomic_fetch_sub(&e->refs, 1) != 1)
+        return;
+    export_unstun(e);
+    if (export_close(e) != -ETIMEDOUT) /* then something still uses it: better leaked */
+        destroy(e);
+}
+
+const struct export_config *export_config(const struct export *e)
+{
+    return &e->config;
+}
+
+const char *export_name(const struct export *e)
+{
+    return e->config.name;
+}
+
+const char *export_state_name(enum export_state s)
+{
+    static const char *const names[] = { "closed", "opening", "active", "locked" };
+
+    return names[s];
+}
+
+/* ---- state ---------------------------------------------------------------------------------- */
+
+void export_set_state(struct export *e, enum export_state state, const char *reason)
+{
+    char *copy = strdup(reason);
+
+    hold_lock(&e->lock);
+    if (copy) {
+        free(e->reason);
+        e->reason = copy;
+    }
+    atomic_store(&e->state, state);
+}
+
+void export_lock(struct export *e, const char *filter, const char *why)
+{
+    export_set_state(e, EXPORT_LOCKED, why);
+    event_post(WEIR_ERROR, export_name(e), filter, "locked: %s", why);
+}
+
+void export_unlock(struct export *e)
+{
+    if (atomic_load(&e->state) != EXPORT_LOCKED)
+        return;
+    pthread_mutex_lock(&e->lock);
+    bool has_chain = e->chain != NULL;
+    pthread_mutex_unlock(&e->lock);
+    if (has_chain) {
+        export_set_state(e, EXPORT_ACTIVE, "");
+        event_post(WEIR_INFO, export_name(e), NULL, "unlocked");
+    }
+}
+
+/* ---- turns ------------------------------------------------------------------------------------ */
+
+void take_turn(struct export *e)
+{
+    hold_lock(&e->lock);
+
+    while (e->turn_taken)
+        pthread_cond_wait(&e->changed, &e->lock);
+    e->turn_taken = true;
+    e->controller = pthread_self();
+}
+
+void give_turn(struct export *e)
+{
+    hold_lock(&e->lock);
+
+    e->turn_taken = false;
+    pthread_cond_broadcast(&e->changed);
+}
+
+/* ---- the gate ------------------------------------------------------------------------------------ */
+
+static void wait_at_gate(struct export *e)
+{
+    atomic_fetch_add(&e->waiting, 1);
+    pthread_mutex_lock(&e->lock);
+    while (atomic_load(&e->gate_closed))
+        pthread_cond_wait(&e->changed, &e->lock);
+    pthread_mutex_unlock(&e->lock);
+    atomic_fetch_sub(&e->waiting, 1);
+}
+
+/* True: passed at once.  The two sides meet like Dekker's: this one says that it is
+ * inside and then looks at the gate; the other closes the gate and then looks who is
+ * inside.  Both need the order that sequential consistency gives. */
+static bool pass_gate(struct export *e, struct worker *w)
+{
+    bool at_once = true;
+
+    for (;;) {
+        atomic_store(&w->inside, e);
+        if (!atomic_load(&e->gate_closed))
+            return at_once;
+        atomic_store(&w->inside, NULL);
+        at_once = false;
+        wait_at_gate(e);
+    }
+}
+
+static unsigned count_inside(const struct export *e)
+{
+    unsigned n = 0;
+
+    for (struct worker *w = worker_first(); w; w = atomic_load(&w->next))
+        n += atomic_load(&w->inside) == e;
+    return n;
+}
+
+static void open_gate(struct export *e)
+{
+    uint64_t pause = clock_ns() - e->gate_closed_at;
+
+    hold_lock(&e->lock);
+    e->last_pause = pause;
+    if (pause > e->longest_pause)
+        e->longest_pause = pause;
+    atomic_store(&e->gate_closed, false);
+    pthread_cond_broadcast(&e->changed);
+}
+
+/* Nothing wakes a drain: it is rare, and a wake-up would cost every request. */
+static bool wait_until_empty(struct export *e, uint64_t limit)
+{
+    uint64_t deadline = clock_ns() + limit;
+    struct timespec pause = { .tv_nsec = 20000 };
+
+    while (count_inside(e) || atomic_load(&e->derived)) {
+        if (clock_ns() > deadline)
+            return false;
+        nanosleep(&pause, NULL);
+        if (pause.tv_nsec < 1000000)
+            pause.tv_nsec += pause.tv_nsec / 4;
+    }
+    return true;
+}
+
+static void say_who_holds(struct export *e, struct weir_text *why)
+{
+    bool named = false;
+
+    weir_print(why, "%u requests and %u of filters' own did not end", count_inside(e),
+               atomic_load(&e->derived));
+    for (int i = 0; e->chain && i < e->chain->count; i++) {
+        const struct weir_below *b = e->chain->link[i].place;
+        unsigned held = atomic_load(&b->held);
+        if (!held)
+            continue;
+        named = true;
+        weir_print(why, "; filter %s holds %u", b->label, held);
+        event_post(WEIR_ERROR, export_name(e), b->label,
+                   "the filter did not let go of %u requests when the disk was drained: a defect "
+                   "of the filter, report it to its author",
+                   held);
+    }
+    if (!named)
+        weir_print(why, "; no filter holds one, so the datastore \"%s\" is stuck",
+                   e->config.datastore);
+}
+
+static void tell_filters(struct export *e, bool begin)
+{
+    for (int i = 0; e->chain && i < e->chain->count; i++)
+        place_drain(e->chain->link[i].place, begin);
+}
+
+int stand_still(struct export *e, struct weir_text *why)
+{
+    uint64_t limit = (uint64_t)DRAIN_MIN_MS * 1000000;
+
+    if (e->chain && 2 * e->chain->hold_limit + 1000000000u > limit)
+        limit = 2 * e->chain->hold_limit + 1000000000u;
+    e->gate_closed_at = clock_ns();
+    atomic_store(&e->gate_closed, true);
+    tell_filters(e, true);
+    if (!wait_until_empty(e, limit)) {
+        say_who_holds(e, why);
+        go_on(e);
+        return -ETIMEDOUT;
+    }
+    for (int i = 0; e->chain && i < e->chain->count; i++) {
+        atomic_store(&e->chain->link[i].place->drained, true);
+        place_forget_retired(e->chain->link[i].place);
+    }
+    return 0;
+}
+
+void go_on(struct export *e)
+{
+    tell_filters(e, false);
+    open_gate(e);
+}
+
+void export_derived_begin(struct export *e, const struct weir_below *b)
+{
+    for (;;) {
+        atomic_fetch_add(&e->derived, 1);
+        if (!atomic_load(&b->drained) || pthread_equal(e->controller, pthread_self()))
+            return;
+        /* a thread of a filter that was told to be quiet: it waits, it does no harm */
+        atomic_fetch_sub(&e->derived, 1);
+        const struct timespec pause = { .tv_nsec = 1000000 };
+        nanosleep(&pause, NULL);
+    }
+}
+
+void export_derived_end(struct export *e)
+{
+    atomic_fetch_sub(&e->derived, 1);
+}
+
+/* ---- the data path ---------------------------------------------------------------------------------- */
+
+/* 0, or why this request cannot even begin. */
+static int refuse(const struct export *e, const struct weir_request *io)
+{
+    const struct weir_geometry *g = &e->geometry;
+    int state = atomic_load_explicit(&e->state, memory_order_relaxed);
+
+    if (state != EXPORT_ACTIVE)
+        return state == EXPORT_LOCKED ? EIO : ESHUTDOWN;
+    if (io->op != WEIR_FLUSH && (io->offset > g->size || io->length > g->size - io->offset))
+        return EINVAL;
+    if (e->config.read_only && (WEIR_OP(io->op) & WEIR_CHANGES))
+        return EPERM;
+    return 0;
+}
+
+static int serve(struct export *e, const struct weir_request *io, uint64_t now)
+{
+    struct request *r = request_begin(e->chain, 0, now);
+
+    if (!r)
+        return ENOMEM;
+    r->pub.op = io->op;
+    r->pub.flags = io->flags;
+    r->pub.offset = io->offset;
+    r->pub.length = io->length;
+    r->pub.data = io->data;
+    int error = nbd_errno(request_run(r));
+    struct tally *t = counting_shard(e->total, r->cpu, io->op);
+    weir_record(&t->here, clock_between(now, r->now));
+    if (io->length)
+        weir_add(&t->bytes, io->length);
+    if (error)
+        weir_add(&t->failed, 1);
+    request_end(r);
+    return error;
+}
+
+int export_serve(struct export *e, struct weir_request *io)
+{
+    struct worker *w = worker_self();
+
+    if (!w)
+        return ENOMEM;
+    uint64_t now = clock_ticks();
+    if (!pass_gate(e, w))
+        now = clock_ticks();
+    int error = refuse(e, io);
+    if (!error)
+        error = serve(e, io, now);
+    atomic_store_explicit(&w->inside, NULL, memory_order_release);
+    return error;
+}
+
+void export_connected(struct export *e)
+{
+    atomic_fetch_add(&e->connections, 1);
+}
+
+void export_disconnected(struct export *e)
+{
+    atomic_fetch_sub(&e->connections, 1);
+}

@@ -1,0 +1,275 @@
+/* place.c - what does one filter own on one export, and what may it ask for?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "chain.h"
+#include "events.h"
+#include "gateway.h"
+#include "request.h"
+#include "scope.h"
+#include "text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct retired {
+    struct settings *settings;
+    struct retired *next;
+};
+
+static int give_order(struct weir_below *b)
+{
+    if (!(b->library->filter.flags & WEIR_NEEDS_ORDER))
+        return 0;
+    b->order = malloc(sizeof *b->order);
+    if (!b->order)
+        return -ENOMEM;
+    order_init(b->order, b->library->filter.order_align);
+    return 0;
+}
+
+/* Takes over what `f` holds, at success only. */
+int place_create(struct export *e, struct plan_filter *f, struct weir_below **ret)
+{
+    const struct weir_filter *t = &f->library->filter;
+    struct weir_below *b = calloc(1, sizeof *b);
+    int r = -ENOMEM;
+
+    if (!b)
+        return r;
+    b->export = e;
+    b->library = f->library;
+    b->folder = -1;
+    atomic_init(&b->settings, NULL);
+    b->self = t->self_size ? calloc(1, t->self_size) : NULL;
+    b->label = strdup(f->label);
+    if (!b->label || (t->self_size && !b->self) || give_order(b) ||
+        counting_create(&b->counting) ||
+        (t->stats_size && shards_create(t->stats_size, &b->shards))) {
+        b->library = NULL;
+        place_destroy(b);
+        return r;
+    }
+    atomic_store(&b->settings, steal(f->settings));
+    f->library = NULL;
+    *ret = b;
+    return 0;
+}
+
+void place_forget_retired(struct weir_below *b)
+{
+    while (b->retired) {
+        struct retired *r = b->retired;
+        b->retired = r->next;
+        settings_destroy(r->settings);
+        free(r);
+    }
+}
+
+void place_destroy(struct weir_below *b)
+{
+    if (!b)
+        return;
+    place_forget_retired(b);
+    settings_destroy(atomic_load(&b->settings));
+    loader_put(b->library);
+    counting_destroy(b->counting);
+    shards_destroy(b->shards);
+    if (b->order)
+        order_finish(b->order);
+    free(b->order);
+    if (b->folder >= 0)
+        close(b->folder);
+    free(b->self);
+    free(b->label);
+    free(b);
+}
+
+int place_attach(struct weir_below *b, const struct weir_geometry *below, struct weir_text *why)
+{
+    const struct weir_filter *f = &b->library->filter;
+    int r = 0;
+
+    b->below = b->above = *below;
+    if (f->self_size)
+        memset(b->self, 0, f->self_size);
+    if (f->attach)
+        r = f->attach(b->self, b, settings_config(atomic_load(&b->settings)), why);
+    if (r)
+        return r;
+    b->attached = true;
+    if (f->geometry)
+        r = f->geometry(b->self, &b->above, why);
+    if (r)
+        place_detach(b);
+    return r;
+}
+
+void place_detach(struct weir_below *b)
+{
+    if (b->attached && b->library->filter.detach)
+        b->library->filter.detach(b->self);
+    b->attached = false;
+}
+
+void place_drain(struct weir_below *b, bool begin)
+{
+    /* its own I/O must still pass while it comes to rest */
+    if (!begin)
+        atomic_store(&b->drained, false);
+    if (b->library->filter.drain)
+        b->library->filter.drain(b->self, begin);
+    if (begin)
+        atomic_store(&b->drained, true);
+}
+
+int place_apply(struct weir_below *b, struct settings *settings)
+{
+    struct retired *r = malloc(sizeof *r);
+
+    if (!r)
+        return -ENOMEM;
+    r->settings = atomic_exchange_explicit(&b->settings, settings, memory_order_acq_rel);
+    r->next = b->retired;
+    b->retired = r;
+    if (b->attached && b->library->filter.apply)
+        b->library->filter.apply(b->self, settings_config(settings));
+    return 0;
+}
+
+/* ---- what a filter may ask for --------------------------------------------------------- */
+
+const char *weir_export_name(const struct weir_below *b)
+{
+    return export_name(b->export);
+}
+
+void weir_geometry(const struct weir_below *b, struct weir_geometry *g)
+{
+    *g = b->below;
+}
+
+void *weir_own_stats(struct weir_below *b)
+{
+    return shards_of(b->shards, stats_cpu());
+}
+
+const void *weir_own_config(struct weir_below *b)
+{
+    return settings_config(atomic_load_explicit(&b->settings, memory_order_acquire));
+}
+
+struct weir_order {
+    struct order *order;
+    struct order_range range;
+};
+
+int weir_order_lock(struct weir_below *b, uint64_t offset, uint64_t length,
+                    struct weir_order **ret)
+{
+    struct worker *w = worker_self();
+    struct weir_order *o = b->order && w ? malloc(sizeof *o) : NULL;
+
+    if (!b->order)
+        return -EINVAL;
+    if (!o)
+        return -ENOMEM;
+    o->order = b->order;
+    order_enter(o->order, &o->range, offset, length, w);
+    *ret = o;
+    return 0;
+}
+
+void weir_order_unlock(struct weir_order *o)
+{
+    order_leave(o->order, &o->range);
+    free(o);
+}
+
+int weir_state_folder(struct weir_below *b)
+{
+    cleanup_free char *path = NULL, *name = NULL;
+
+    if (b->folder >= 0)
+        return b->folder;
+    name = export_file_name(export_name(b->export));
+    if (!name || asprintf(&path, "%s/exports/%s/%s", places()->state, name, b->label) < 0) {
+        path = NULL;
+        return -ENOMEM;
+    }
+    int r = make_folders(path, 0700);
+    if (r)
+        return r;
+    b->folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return b->folder >= 0 ? b->folder : -errno;
+}
+
+static bool plain_name(const char *name)
+{
+    return name[0] && name[0] != '.' && !strchr(name, '/');
+}
+
+int weir_state_save(struct weir_below *b, const char *name, const void *data, size_t size)
+{
+    int folder = weir_state_folder(b);
+
+    if (!plain_name(name))
+        return -EINVAL;
+    return folder < 0 ? folder : save_file_at(folder, name, data, size, 0600);
+}
+
+int weir_state_load(struct weir_below *b, const char *name, void **data, size_t *size)
+{
+    int folder = weir_state_folder(b);
+
+    if (!plain_name(name))
+        return -EINVAL;
+    return folder < 0 ? folder : load_file_at(folder, name, data, size);
+}
+
+int weir_state_remove(struct weir_below *b, const char *name)
+{
+    int folder = weir_state_folder(b);
+
+    if (!plain_name(name))
+        return -EINVAL;
+    return folder < 0 ? folder : remove_file_at(folder, name);
+}
+
+static void print_to(struct weir_text *text, const char *format, va_list arguments)
+{
+    cleanup_free char *line = NULL;
+
+    if (vasprintf(&line, format, arguments) < 0)
+        line = NULL;
+    weir_print(text, "%s", line ? line : format);
+}
+
+void weir_report(struct weir_below *b, enum weir_severity severity, const char *format, ...)
+{
+    cleanup_text struct weir_text line = { 0 };
+    va_list arguments;
+
+    va_start(arguments, format);
+    print_to(&line, format, arguments);
+    va_end(arguments);
+    event_post(severity, export_name(b->export), b->label, "%s", text_string(&line));
+}
+
+void weir_lock_export(struct weir_below *b, const char *format, ...)
+{
+    cleanup_text struct weir_text why = { 0 };
+    va_list arguments;
+
+    va_start(arguments, format);
+    print_to(&why, format, arguments);
+    va_end(arguments);
+    export_lock(b->export, b->label, text_string(&why));
+}
+
+void weir_unlock_export(struct weir_below *b)
+{
+    export_unlock(b->export);
+}

@@ -1,0 +1,242 @@
+/* view.c - what can be read of an export while it works?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "clock.h"
+#include "export-private.h"
+#include "scope.h"
+#include "text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+void export_geometry(const struct export *e, struct weir_geometry *g)
+{
+    hold_lock((pthread_mutex_t *)(uintptr_t)&e->lock); /* the lock is not part of the value */
+
+    *g = e->geometry;
+}
+
+/* ---- looking at a place without keeping it from going ------------------------------------------ */
+
+/* While a reader looks, detach waits. */
+static struct weir_below *begin_reading(struct export *e, const char *label, int place)
+{
+    hold_lock(&e->lock);
+
+    for (int i = 0; e->chain && i < e->chain->count; i++) {
+        struct weir_below *b = e->chain->link[i].place;
+        if ((label && strcmp(b->label, label) == 0) || (!label && i == place)) {
+            if (!b->attached)
+                return NULL;
+            b->readers++;
+            return b;
+        }
+    }
+    return NULL;
+}
+
+static void end_reading(struct export *e, struct weir_below *b)
+{
+    hold_lock(&e->lock);
+
+    if (--b->readers == 0)
+        pthread_cond_broadcast(&e->changed);
+}
+
+int export_figures(struct export *e, int place, enum weir_op op, struct figures *f)
+{
+    if (place == PLACE_EXPORT || place == PLACE_STORE) {
+        counting_read(place == PLACE_EXPORT ? e->total : e->store_counting, op, f);
+        return 0;
+    }
+    struct weir_below *b = begin_reading(e, NULL, place);
+    if (!b)
+        return -ENOENT;
+    counting_read(b->counting, op, f);
+    end_reading(e, b);
+    return 0;
+}
+
+static const struct weir_stat *find_stat(const struct weir_below *b, const char *name)
+{
+    for (const struct weir_stat *s = b->library->filter.stats; s && s->name; s++)
+        if (strcmp(s->name, name) == 0)
+            return s;
+    return NULL;
+}
+
+static int print_stat(const struct weir_below *b, const struct weir_stat *s,
+                      struct weir_text *text)
+{
+    struct weir_histogram *h;
+
+    switch (s->kind) {
+    case WEIR_COUNTER:
+        weir_print(text, "%" PRIu64, shards_sum(b->shards, s->at));
+        return 0;
+    case WEIR_GAUGE: /* shards may be negative one by one */
+        weir_print(text, "%" PRId64, (int64_t)shards_sum(b->shards, s->at));
+        return 0;
+    case WEIR_VALUE:
+        weir_print(text, "%" PRId64, s->value(b->self));
+        return 0;
+    case WEIR_TEXT:
+        s->show(b->self, text);
+        return 0;
+    case WEIR_HISTOGRAM:
+        h = shards_merge(b->shards, s->at);
+        if (!h)
+            return -ENOMEM;
+        histogram_print(h, text);
+        free(h);
+        return 0;
+    }
+    return -EINVAL;
+}
+
+int export_print_stat(struct export *e, const char *label, const char *stat,
+                      struct weir_text *text)
+{
+    struct weir_below *b = begin_reading(e, label, 0);
+
+    if (!b)
+        return -ENOENT;
+    const struct weir_stat *s = find_stat(b, stat);
+    int r = s ? print_stat(b, s, text) : -ENOENT;
+    end_reading(e, b);
+    return r;
+}
+
+int export_stat_histogram(struct export *e, const char *label, const char *stat,
+                          struct weir_histogram **ret)
+{
+    struct weir_below *b = begin_reading(e, label, 0);
+
+    if (!b)
+        return -ENOENT;
+    const struct weir_stat *s = find_stat(b, stat);
+    int r = -ENOENT;
+    if (s && s->kind == WEIR_HISTOGRAM) {
+        *ret = shards_merge(b->shards, s->at);
+        r = *ret ? 0 : -ENOMEM;
+    }
+    end_reading(e, b);
+    return r;
+}
+
+int export_run_verb(struct export *e, const char *label, const char *verb, const char *arguments,
+                    struct weir_text *answer)
+{
+    int r = -ENOENT;
+
+    take_turn(e);
+    struct weir_below *b = begin_reading(e, label, 0);
+    if (!b) {
+        weir_print(answer, "export %s has no filter \"%s\" at work", export_name(e), label);
+        give_turn(e);
+        return r;
+    }
+    const struct weir_verb *v = b->library->filter.verbs;
+    while (v && v->name && strcmp(v->name, verb))
+        v++;
+    if (v && v->name) {
+        r = v->run(b->self, arguments, answer);
+    } else {
+        weir_print(answer, "filter %s has no verb \"%s\"; it has:", label, verb);
+        for (v = b->library->filter.verbs; v && v->name; v++)
+            weir_print(answer, " %s", v->name);
+    }
+    end_reading(e, b);
+    give_turn(e);
+    return r;
+}
+
+/* ---- the view ------------------------------------------------------------------------------------------ */
+
+static int copy_plan(const struct plan *from, struct plan *to)
+{
+    *to = *from;
+    to->count = 0;
+    memset(to->filter, 0, sizeof to->filter);
+    for (size_t i = 0; i < from->count; i++) {
+        struct plan_filter *f = &to->filter[i];
+        f->label = strdup(from->filter[i].label);
+        if (!f->label || settings_copy(from->filter[i].settings, &f->settings)) {
+            free(f->label);
+            return -ENOMEM;
+        }
+        f->library = loader_ref(from->filter[i].library);
+        to->count++;
+    }
+    return 0;
+}
+
+static uint64_t oldest_hold(const struct weir_below *b)
+{
+    uint64_t now = clock_ns(), oldest = 0;
+
+    for (struct worker *w = worker_first(); w; w = atomic_load(&w->next)) {
+        if (atomic_load(&w->holder) != b)
+            continue;
+        uint64_t since = atomic_load(&w->held_since);
+        if (since < now && now - since > oldest)
+            oldest = now - since;
+    }
+    return oldest;
+}
+
+static const struct weir_below *place_labelled(const struct export *e, const char *label)
+{
+    for (int i = 0; e->chain && i < e->chain->count; i++)
+        if (strcmp(e->chain->link[i].place->label, label) == 0)
+            return e->chain->link[i].place;
+    return NULL;
+}
+
+static void view_filters(const struct export *e, struct export_view *v)
+{
+    v->count = v->plan.count;
+    for (size_t i = 0; i < v->count; i++) {
+        struct filter_view *f = &v->filter[i];
+        f->label = v->plan.filter[i].label;
+        f->filter = &v->plan.filter[i].library->filter;
+        f->path = v->plan.filter[i].library->path;
+        f->settings = v->plan.filter[i].settings;
+        const struct weir_below *b = place_labelled(e, f->label);
+        if (!b) /* not open, or just about to be there */
+            continue;
+        f->held = atomic_load(&b->held);
+        f->oldest_hold_ns = f->held ? oldest_hold(b) : 0;
+        f->longest_hold_ns = atomic_load(&b->longest_hold);
+        f->bypassed = atomic_load(&b->bypassed);
+    }
+}
+
+int export_view(struct export *e, struct export_view *v)
+{
+    hold_lock(&e->lock);
+
+    memset(v, 0, sizeof *v);
+    v->state = (enum export_state)atomic_load(&e->state);
+    v->reason = strdup(e->reason);
+    if (!v->reason || copy_plan(&e->plan, &v->plan)) {
+        export_view_finish(v);
+        return -ENOMEM;
+    }
+    v->generation = e->generation;
+    v->last_pause_ns = e->last_pause;
+    v->longest_pause_ns = e->longest_pause;
+    v->connections = atomic_load(&e->connections);
+    v->waiting = atomic_load(&e->waiting);
+    for (struct worker *w = worker_first(); w; w = atomic_load(&w->next))
+        v->in_flight += atomic_load(&w->inside) == e;
+    view_filters(e, v);
+    return 0;
+}
+
+void export_view_finish(struct export_view *v)
+{
+    plan_finish(&v->plan);
+    free(v->reason);
+    v->reason = NULL;
+}

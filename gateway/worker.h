@@ -1,0 +1,37 @@
+/* worker.h - which thread is a request at home on?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Every thread that serves a request has one worker.  Workers are never freed, only
+ * used again by later threads, so that whoever still holds a pointer to a request
+ * after its end (a filter that resumes twice) finds a request, not freed memory. */
+#ifndef WEIR_WORKER_H
+#define WEIR_WORKER_H
+
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct export;
+struct request;
+struct weir_below;
+
+struct worker {
+    /* The export whose gate this thread has passed with a client's request.  Drain
+     * waits until no worker names the export. */
+    _Atomic(struct export *) inside;
+    /* Who holds the request that this thread waits for, and since when (clock_ns). */
+    _Atomic(struct weir_below *) holder;
+    _Atomic uint64_t held_since;
+
+    sem_t baton;                 /* posted by whoever lets this thread go on */
+    struct request *ring;        /* finished and running requests, used in turn */
+    struct worker *_Atomic next; /* in the list of all */
+    atomic_bool taken;           /* by a living thread */
+};
+
+struct worker *worker_self(void);  /* NULL: no memory */
+struct worker *worker_first(void); /* all there ever were, by ->next */
+
+#endif
