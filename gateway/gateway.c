@@ -2,43 +2,10 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "gateway.h"
 
-#include "clock.h"
 #include "scope.h"
 
 #include <errno.h>
 #include <string.h>
-
-static struct places here; /* set once, before the first export */
-static uint64_t started;   /* clock_ns of places_init() */
-
-int places_init(const char *name, const char *run, const char *state, const char *filters)
-{
-    clock_init();
-    started = clock_ns();
-    here = (struct places){ strdup(name), strdup(run), strdup(state), strdup(filters) };
-    if (!here.name || !here.run || !here.state || !here.filters)
-        return -ENOMEM;
-    return loader_path(filters);
-}
-
-const struct places *places(void)
-{
-    return &here;
-}
-
-void places_finish(void)
-{
-    free(here.name);
-    free(here.run);
-    free(here.state);
-    free(here.filters);
-    here = (struct places){ 0 };
-}
-
-uint64_t gateway_uptime_s(void)
-{
-    return (clock_ns() - started) / 1000000000u;
-}
 
 /* ---- the list of exports --------------------------------------------------------------- */
 

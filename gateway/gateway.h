@@ -19,6 +19,14 @@ struct places {
 int  places_init(const char *name, const char *run, const char *state, const char *filters);
 const struct places *places(void);
 void places_finish(void);
+uint64_t gateway_uptime_s(void);
+
+/* What the programs take where they are not told: WEIR_RUN, WEIR_STATE, WEIR_FILTERS, else
+ * /run/weir, /var/lib/weir and the installed filters (for an ordinary user below
+ * XDG_RUNTIME_DIR and XDG_STATE_HOME).  The caller frees; NULL: no memory. */
+char *default_run(void);
+char *default_state(void);
+char *default_filters(void);
 
 /* The list of exports.  Each found or listed one is a reference for the caller. */
 int  gateway_add(struct export *);           /* -EEXIST: the name is taken */
@@ -27,8 +35,6 @@ struct export *gateway_find(const char *name);
 /* All, in name order, ends with NULL; gateway_put_list() gives them back. */
 struct export **gateway_list(void);
 void gateway_put_list(struct export **);
-
-uint64_t gateway_uptime_s(void);
 
 /* Durable small files: write, fsync, rename over, fsync the folder.  0 or -errno. */
 int save_file_at(int folder, const char *name, const void *data, size_t size, unsigned mode);

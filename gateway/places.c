@@ -1,0 +1,77 @@
+/* places.c - where does a gateway live?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "clock.h"
+#include "gateway.h"
+#include "scope.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct places here; /* set once, before the first export */
+static uint64_t started;   /* clock_ns of places_init() */
+
+int places_init(const char *name, const char *run, const char *state, const char *filters)
+{
+    clock_init();
+    started = clock_ns();
+    here = (struct places){ strdup(name), strdup(run), strdup(state), strdup(filters) };
+    if (!here.name || !here.run || !here.state || !here.filters)
+        return -ENOMEM;
+    return loader_path(filters);
+}
+
+const struct places *places(void)
+{
+    return &here;
+}
+
+void places_finish(void)
+{
+    free(here.name);
+    free(here.run);
+    free(here.state);
+    free(here.filters);
+    here = (struct places){ 0 };
+}
+
+uint64_t gateway_uptime_s(void)
+{
+    return (clock_ns() - started) / 1000000000u;
+}
+
+/* What the environment says, else a system folder for root, else one of the user's. */
+static char *folder(const char *variable, const char *system, const char *user_variable,
+                    const char *user_fallback)
+{
+    const char *said = getenv(variable), *base = getenv(user_variable), *home = getenv("HOME");
+    char *path = NULL;
+    int n;
+
+    if (said && *said)
+        return strdup(said);
+    if (geteuid() == 0)
+        return strdup(system);
+    if (base && *base)
+        n = asprintf(&path, "%s/weir", base);
+    else
+        n = asprintf(&path, "%s%s/weir", home && *home ? home : "/tmp", user_fallback);
+    return n < 0 ? NULL : path;
+}
+
+char *default_run(void)
+{
+    return folder("WEIR_RUN", "/run/weir", "XDG_RUNTIME_DIR", "/.cache");
+}
+
+char *default_state(void)
+{
+    return folder("WEIR_STATE", "/var/lib/weir", "XDG_STATE_HOME", "/.local/state");
+}
+
+char *default_filters(void)
+{
+    const char *said = getenv("WEIR_FILTERS");
+
+    return strdup(said && *said ? said : WEIR_FILTERDIR);
+}

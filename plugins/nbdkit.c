@@ -1,0 +1,555 @@
+/* nbdkit.c - how does nbdkit serve weir's exports?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The only file that includes nbdkit-plugin.h.  It turns nbdkit's callbacks into
+ * requests of export_serve() and knows nothing of filters. */
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "access.h"
+#include "config/config.h"
+#include "control/control.h"
+#include "events.h"
+#include "gateway.h"
+#include "request.h"
+#include "scope.h"
+#include "text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
+
+/* From nbdkit 1.40 on; the plugin loads into older ones as well. */
+extern char *nbdkit_peer_tls_dn(void) __attribute__((weak));
+
+/* ---- parameters ------------------------------------------------------------------------------ */
+
+/* What the command line gave; nbdkit has one plugin of a kind per process. */
+static struct {
+    char *conf, *run, *state, *filters, *name;
+} given;
+
+static int set_word(char **where, const char *value)
+{
+    free(*where);
+    *where = strdup(value);
+    return *where ? 0 : -1;
+}
+
+/* nbdkit may change its folder when it goes to the background. */
+static int set_path(char **where, const char *value)
+{
+    free(*where);
+    *where = nbdkit_absolute_path(value);
+    return *where ? 0 : -1;
+}
+
+static int weir_plugin_config(const char *key, const char *value)
+{
+    if (strcmp(key, "conf") == 0)
+        return set_path(&given.conf, value);
+    if (strcmp(key, "run") == 0)
+        return set_path(&given.run, value);
+    if (strcmp(key, "state") == 0)
+        return set_path(&given.state, value);
+    if (strcmp(key, "filters") == 0)
+        return set_word(&given.filters, value);
+    if (strcmp(key, "name") == 0)
+        return set_word(&given.name, value);
+    nbdkit_error("weir: there is no parameter \"%s\": it takes conf=FILE, run=DIR, state=DIR, "
+                 "filters=DIR[:DIR...] and name=GATEWAY", key);
+    return -1;
+}
+
+#define CONFIG_HELP                                                     \
+    "conf=FILE             (required) Configuration, see weir.conf(5).\n"  \
+    "run=DIR               Control sockets (default: $WEIR_RUN or /run/weir).\n" \
+    "state=DIR             State (default: $WEIR_STATE or /var/lib/weir).\n" \
+    "filters=DIR[:DIR...]  Filters (default: $WEIR_FILTERS or the installed ones).\n" \
+    "name=GATEWAY          Name of this gateway (default: main)."
+
+static bool name_is_plain(const char *name)
+{
+    return *name && *name != '.' && strlen(name) < 64 &&
+           !name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")];
+}
+
+static int weir_plugin_config_complete(void)
+{
+    if (!given.conf) {
+        nbdkit_error("weir: conf=FILE is missing: see weir.conf(5)");
+        return -1;
+    }
+    if (!given.name && set_word(&given.name, "main"))
+        return -1;
+    if (!name_is_plain(given.name)) {
+        nbdkit_error("weir: name=%s: a gateway's name is letters, digits, '.', '_' and '-'",
+                     given.name);
+        return -1;
+    }
+    return 0;
+}
+
+/* ---- start and stop ------------------------------------------------------------------------------ */
+
+static int fill_places(void)
+{
+    if (!given.run)
+        given.run = default_run();
+    if (!given.state)
+        given.state = default_state();
+    if (!given.filters)
+        given.filters = default_filters();
+    if (!given.run || !given.state || !given.filters)
+        return -ENOMEM;
+    int r = places_init(given.name, given.run, given.state, given.filters);
+    if (!r)
+        r = make_folders(given.run, 0755);
+    if (!r)
+        r = make_folders(given.state, 0700);
+    return r;
+}
+
+static void log_line(enum weir_severity severity, const char *line)
+{
+    if (severity == WEIR_ERROR)
+        nbdkit_error("%s", line);
+    else
+        fprintf(stderr, "weir: %s\n", line);
+}
+
+/* Before nbdkit goes to the background, so that mistakes reach the terminal. */
+static int weir_plugin_get_ready(void)
+{
+    struct mistakes mistakes = { 0 };
+    cleanup_text struct weir_text text = { 0 };
+
+    events_log_to(log_line);
+    int r = fill_places();
+    if (r) {
+        nbdkit_error("weir: run=%s state=%s: %s", given.run, given.state, strerror(-r));
+        return -1;
+    }
+    r = config_start(given.conf, &mistakes);
+    if (!r)
+        return 0;
+    mistakes_print(&mistakes, &text);
+    mistakes_finish(&mistakes);
+    nbdkit_error("weir: %s was not accepted:\n%s", given.conf,
+                 text.length ? text_string(&text) : strerror(-r));
+    return -1;
+}
+
+/* READY=1 for a unit of Type=notify; nbdkit itself does not say it. */
+static void tell_systemd(void)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un to = { .sun_family = AF_UNIX };
+
+    if (!path || (*path != '/' && *path != '@') || strlen(path) >= sizeof to.sun_path)
+        return;
+    memcpy(to.sun_path, path, strlen(path));
+    if (*path == '@')
+        to.sun_path[0] = '\0';
+    cleanup_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0)
+        (void)!sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&to,
+                      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
+}
+
+/* After the fork, which threads would not survive. */
+static int weir_plugin_after_fork(void)
+{
+    config_open_all();
+    int r = control_start();
+    if (r) {
+        nbdkit_error("weir: the control socket under %s: %s", given.run, strerror(-r));
+        return -1;
+    }
+    tell_systemd();
+    return 0;
+}
+
+static void weir_plugin_cleanup(void)
+{
+    control_stop();
+    events_wake();
+    config_stop();
+    derived_stop();
+}
+
+static void weir_plugin_unload(void)
+{
+    places_finish();
+    free(given.conf);
+    free(given.run);
+    free(given.state);
+    free(given.filters);
+    free(given.name);
+}
+
+/* ---- exports and who may see them -------------------------------------------------------------------- */
+
+static bool wants(char *const *rules, const char *prefix)
+{
+    for (; rules && *rules; rules++)
+        if (strncmp(*rules, prefix, strlen(prefix)) == 0)
+            return true;
+    return false;
+}
+
+static bool is_local(void)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+
+    return nbdkit_peer_name((struct sockaddr *)&address, &length) == 0 &&
+           address.ss_family == AF_UNIX;
+}
+
+static bool may_open(const struct export *e, bool tls)
+{
+    char *const *rules = export_config(e)->allow;
+    struct peer peer = { .tls = tls, .uid = -1, .gid = -1 };
+    cleanup_free char *dn = NULL;
+
+    if (!rules)
+        return true;
+    if ((wants(rules, "uid:") || wants(rules, "gid:")) && is_local()) {
+        peer.uid = nbdkit_peer_uid();
+        peer.gid = nbdkit_peer_gid();
+    }
+    if (tls && wants(rules, "tls-dn:") && nbdkit_peer_tls_dn)
+        peer.tls_dn = dn = nbdkit_peer_tls_dn();
+    return access_allowed(rules, &peer);
+}
+
+static void describe(struct export *e, struct weir_text *text)
+{
+    const char *said = export_config(e)->description;
+    struct export_view v;
+
+    weir_print(text, "%s", said ? said : "");
+    if (export_view(e, &v))
+        return;
+    if (v.state != EXPORT_ACTIVE)
+        weir_print(text, "%s(%s%s%s)", text->length ? " " : "", export_state_name(v.state),
+                   *v.reason ? ": " : "", v.reason);
+    export_view_finish(&v);
+}
+
+static int weir_plugin_list_exports(int readonly, int is_tls, struct nbdkit_exports *list)
+{
+    struct export **all = gateway_list();
+    int r = all ? 0 : -1;
+
+    (void)readonly;
+    for (size_t i = 0; all && all[i] && !r; i++) {
+        cleanup_text struct weir_text text = { 0 };
+        if (!may_open(all[i], is_tls))
+            continue;
+        describe(all[i], &text);
+        r = nbdkit_add_export(list, export_name(all[i]), text.length ? text_string(&text) : NULL);
+    }
+    gateway_put_list(all);
+    return r;
+}
+
+/* The only export, or the one that is named "default". */
+static const char *weir_plugin_default_export(int readonly, int is_tls)
+{
+    struct export **all = gateway_list();
+    struct export *e = gateway_find("default");
+    const char *name = "";
+
+    (void)readonly;
+    (void)is_tls;
+    if (e)
+        name = "default";
+    else if (all && all[0] && !all[1])
+        name = nbdkit_strdup_intern(export_name(all[0]));
+    export_unref(e);
+    gateway_put_list(all);
+    return name;
+}
+
+/* ---- a connection ------------------------------------------------------------------------------------------ */
+
+struct connection {
+    struct export *export;
+    bool read_only;
+    struct weir_geometry geometry; /* as it was when the client came */
+};
+
+static struct export *find_for_client(void)
+{
+    const char *name = nbdkit_export_name();
+    struct export *e = name ? gateway_find(name) : NULL;
+
+    if (!e) {
+        nbdkit_error("there is no export \"%s\"", name ? name : "");
+        nbdkit_set_error(ENOENT);
+        return NULL;
+    }
+    if (!may_open(e, nbdkit_is_tls() > 0)) {
+        nbdkit_error("export \"%s\": none of its \"allow\" rules fits this client", name);
+        nbdkit_set_error(EPERM);
+        export_unref(e);
+        return NULL;
+    }
+    return e;
+}
+
+static bool is_served(struct export *e)
+{
+    struct export_view v;
+
+    if (export_view(e, &v)) {
+        nbdkit_set_error(ENOMEM);
+        return false;
+    }
+    bool active = v.state == EXPORT_ACTIVE;
+    if (!active) {
+        nbdkit_error("export \"%s\" is %s%s%s", export_name(e), export_state_name(v.state),
+                     *v.reason ? ": " : "", v.reason);
+        nbdkit_set_error(ESHUTDOWN);
+    }
+    export_view_finish(&v);
+    return active;
+}
+
+/* Clients that only list exports come here too: no lock is taken, nothing is changed. */
+static void *weir_plugin_open(int readonly)
+{
+    struct export *e = find_for_client();
+    struct connection *c = NULL;
+
+    if (!e)
+        return NULL;
+    if (is_served(e))
+        c = calloc(1, sizeof *c);
+    if (!c) {
+        export_unref(e);
+        return NULL;
+    }
+    c->export = e;
+    c->read_only = readonly || export_config(e)->read_only;
+    export_geometry(e, &c->geometry);
+    export_connected(e);
+    return c;
+}
+
+static void weir_plugin_close(void *handle)
+{
+    struct connection *c = handle;
+
+    export_disconnected(c->export);
+    export_unref(c->export);
+    free(c);
+}
+
+static const char *weir_plugin_export_description(void *handle)
+{
+    const struct connection *c = handle;
+    const char *said = export_config(c->export)->description;
+
+    return said && *said ? nbdkit_strdup_intern(said) : NULL;
+}
+
+static int64_t weir_plugin_get_size(void *handle)
+{
+    return (int64_t)((struct connection *)handle)->geometry.size;
+}
+
+static int weir_plugin_block_size(void *handle, uint32_t *minimum, uint32_t *preferred,
+                                  uint32_t *maximum)
+{
+    const struct weir_geometry *g = &((struct connection *)handle)->geometry;
+
+    *minimum = g->block_min ? g->block_min : 1;
+    *preferred = g->block_preferred < 512 ? 512 : g->block_preferred;
+    *maximum = g->block_max ? g->block_max : 0xffffffff;
+    return 0;
+}
+
+static bool has(void *handle, enum weir_op op)
+{
+    return ((struct connection *)handle)->geometry.ops & WEIR_OP(op);
+}
+
+static int weir_plugin_can_write(void *handle)
+{
+    return !((struct connection *)handle)->read_only;
+}
+
+static int weir_plugin_is_rotational(void *handle)
+{
+    return ((struct connection *)handle)->geometry.rotational;
+}
+
+static int weir_plugin_yes(void *handle)
+{
+    (void)handle;
+    return 1;
+}
+
+static int weir_plugin_can_trim(void *handle)
+{
+    return has(handle, WEIR_TRIM);
+}
+
+static int weir_plugin_can_fast_zero(void *handle)
+{
+    /* to fail fast is an answer too, and what the flag is about */
+    (void)handle;
+    return 1;
+}
+
+static int weir_plugin_can_fua(void *handle)
+{
+    (void)handle;
+    return NBDKIT_FUA_NATIVE;
+}
+
+static int weir_plugin_can_cache(void *handle)
+{
+    (void)handle;
+    return NBDKIT_CACHE_NATIVE;
+}
+
+/* ---- requests ------------------------------------------------------------------------------------------------ */
+
+static uint32_t flags_of(uint32_t nbdkit_flags)
+{
+    return (nbdkit_flags & NBDKIT_FLAG_FUA ? WEIR_FUA : 0) |
+           (nbdkit_flags & NBDKIT_FLAG_MAY_TRIM ? WEIR_MAY_TRIM : 0) |
+           (nbdkit_flags & NBDKIT_FLAG_FAST_ZERO ? WEIR_FAST_ZERO : 0) |
+           (nbdkit_flags & NBDKIT_FLAG_REQ_ONE ? WEIR_ONE_EXTENT : 0);
+}
+
+static int serve(void *handle, enum weir_op op, void *data, uint32_t count, uint64_t offset,
+                 uint32_t flags)
+{
+    struct weir_request io = {
+        .op = op, .flags = flags_of(flags), .offset = offset, .length = count, .data = data,
+    };
+    int error = export_serve(((struct connection *)handle)->export, &io);
+
+    if (!error)
+        return 0;
+    errno = error; /* .errno_is_preserved */
+    return -1;
+}
+
+static int weir_plugin_pread(void *handle, void *buf, uint32_t count, uint64_t offset,
+                             uint32_t flags)
+{
+    return serve(handle, WEIR_READ, buf, count, offset, flags);
+}
+
+static int weir_plugin_pwrite(void *handle, const void *buf, uint32_t count, uint64_t offset,
+                              uint32_t flags)
+{
+    return serve(handle, WEIR_WRITE, (void *)(uintptr_t)buf, count, offset, flags);
+}
+
+static int weir_plugin_flush(void *handle, uint32_t flags)
+{
+    return serve(handle, WEIR_FLUSH, NULL, 0, 0, flags);
+}
+
+static int weir_plugin_trim(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+    return serve(handle, WEIR_TRIM, NULL, count, offset, flags);
+}
+
+static int weir_plugin_zero(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+    return serve(handle, WEIR_ZERO, NULL, count, offset, flags);
+}
+
+static int weir_plugin_cache(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+    return serve(handle, WEIR_PREFETCH, NULL, count, offset, flags);
+}
+
+static int add_extents(const struct weir_extents *from, struct nbdkit_extents *to, uint64_t end)
+{
+    uint64_t offset, length, covered = 0;
+    uint32_t type;
+    size_t i;
+
+    for (i = 0; weir_get_extent(from, i, &offset, &length, &type) == 0; i++) {
+        if (nbdkit_add_extent(to, offset, length,
+                              (type & WEIR_HOLE ? NBDKIT_EXTENT_HOLE : 0) |
+                                  (type & WEIR_READS_ZERO ? NBDKIT_EXTENT_ZERO : 0)))
+            return -1;
+        covered = offset + length;
+    }
+    /* what nobody spoke of is data */
+    return covered < end && i ? nbdkit_add_extent(to, covered, end - covered, 0) : 0;
+}
+
+static int weir_plugin_extents(void *handle, uint32_t count, uint64_t offset, uint32_t flags,
+                               struct nbdkit_extents *extents)
+{
+    struct weir_extents *found = extents_create();
+
+    if (!found) {
+        errno = ENOMEM;
+        return -1;
+    }
+    int r = serve(handle, WEIR_EXTENTS, found, count, offset, flags);
+    if (!r && weir_get_extent(found, 0, &(uint64_t){ 0 }, &(uint64_t){ 0 }, &(uint32_t){ 0 }))
+        r = nbdkit_add_extent(extents, offset, count, 0);
+    else if (!r)
+        r = add_extents(found, extents, offset + count);
+    extents_destroy(found);
+    return r;
+}
+
+static struct nbdkit_plugin plugin = {
+    .name = "weir",
+    .longname = "weir I/O filters for virtual disks",
+    .version = WEIR_VERSION,
+    .description = "Serves disks through chains of loadable filters.",
+    .unload = weir_plugin_unload,
+    .config = weir_plugin_config,
+    .config_complete = weir_plugin_config_complete,
+    .config_help = CONFIG_HELP,
+    .magic_config_key = "conf",
+    .get_ready = weir_plugin_get_ready,
+    .after_fork = weir_plugin_after_fork,
+    .cleanup = weir_plugin_cleanup,
+    .list_exports = weir_plugin_list_exports,
+    .default_export = weir_plugin_default_export,
+    .open = weir_plugin_open,
+    .close = weir_plugin_close,
+    .export_description = weir_plugin_export_description,
+    .get_size = weir_plugin_get_size,
+    .block_size = weir_plugin_block_size,
+    .can_write = weir_plugin_can_write,
+    .can_flush = weir_plugin_yes,
+    .is_rotational = weir_plugin_is_rotational,
+    .can_trim = weir_plugin_can_trim,
+    .can_zero = weir_plugin_yes,
+    .can_fast_zero = weir_plugin_can_fast_zero,
+    .can_fua = weir_plugin_can_fua,
+    .can_multi_conn = weir_plugin_yes,
+    .can_extents = weir_plugin_yes,
+    .can_cache = weir_plugin_can_cache,
+    .pread = weir_plugin_pread,
+    .pwrite = weir_plugin_pwrite,
+    .flush = weir_plugin_flush,
+    .trim = weir_plugin_trim,
+    .zero = weir_plugin_zero,
+    .cache = weir_plugin_cache,
+    .extents = weir_plugin_extents,
+    .errno_is_preserved = 1,
+};
+
+NBDKIT_REGISTER_PLUGIN(plugin)
