@@ -5,7 +5,7 @@
 # own file plugin: it tells a defect of weir from one of the surroundings.
 . "$WEIR_SOURCE/tests/lib.sh"
 here=$WEIR_SOURCE/tests/system
-: "${WEIR_SERVER:=plain}"
+export WEIR_SERVER=${WEIR_SERVER:-plain}
 disks=$work/disks
 PATH=$PATH:/usr/sbin:/sbin
 mkdir -p "$disks" "$work/policies.d"

@@ -1,0 +1,54 @@
+#!/bin/bash
+# guest-reconnect.sh - does a guest see a pause, and no error, when its gateway is killed?
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# kill -9 of the gateway under fio and a journal of fsynced records in the guest, started
+# again on the same socket, WEIR_REPEAT times in one boot.  Last, gateway and guest die
+# together: what was durable then is on the image.
+. "$WEIR_SOURCE/tests/system/system.sh"
+requires e2fsck debugfs fio
+prepare_guest
+repeat=${WEIR_REPEAT:-5}
+policy watched '{ filter = "pass"; }, { filter = "inspection"; }'
+disk vm 256M watched
+serve
+
+reconnect_delay=60
+mapfile -t qemu < <(qemu_disk vm)
+start_guest -t $((120 + 15 * repeat)) -f "$guest_folder" "$here/guest/jobs/endure.sh" vda -- "${qemu[@]}"
+
+durable() { # the last record that the guest called durable; a half written line has a lower number
+    awk '/^DURABLE/ && $2 + 0 > last {last = $2 + 0} END {print last + 0}' "$work/guest.log"
+}
+went_on_since() { [ "$(durable)" -gt $(($1 + 20)) ]; }
+
+guest_says 60 "VERIFIED 1"
+for round in $(seq "$repeat"); do
+    # anywhere within a round of fio
+    sleep "0.$((RANDOM % 10))"
+    kill_server
+    before=$(durable)
+    serve
+    wait_until 60 went_on_since "$before"
+    echo "round $round: record $before, went on"
+done
+
+type_to_guest stop
+guest_says 60 UNMOUNTED
+check_filesystem ext4 "$disks/vm"
+dump_file "$disks/vm" /journal "$work/journal"
+"$journal" check "$work/journal" "$(durable)" || fail "a durable record is gone"
+sed -n 's/^JOURNAL //p' "$work/guest.log"
+echo "$(grep -ac '^VERIFIED' "$work/guest.log") rounds of fio --verify, $(durable) durable records"
+
+type_to_guest again
+guest_says 60 AGAIN
+: >"$work/guest.log"
+wait_until 30 guest_said 'DURABLE 50'
+kill_server
+kill -9 "$guest_pid"
+wait "$guest_pid" 2>/dev/null || true
+count=$(durable)
+e2fsck -fy "$disks/vm" >"$work/e2fsck.log" 2>&1 || [ $? = 1 ] || fail "the journal of ext4 cannot be replayed"
+dump_file "$disks/vm" /last "$work/last"
+"$journal" check "$work/last" "$count" || fail "a durable record is gone after the power cut"
