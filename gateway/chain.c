@@ -9,12 +9,12 @@
 /* DESIGN, "Classes and order": the cache is below encryption in both, so it never
  * holds plaintext of an encrypted disk; control governs what reaches the datastore. */
 static const enum weir_class ciphertext_order[] = {
-    WEIR_CLASS_ENCRYPTION,  WEIR_CLASS_INSPECTION,  WEIR_CLASS_CAPTURE, WEIR_CLASS_REPLICATION,
-    WEIR_CLASS_COMPRESSION, WEIR_CLASS_CACHE,       WEIR_CLASS_CONTROL,
+    WEIR_CLASS_ENCRYPTION,  WEIR_CLASS_INSPECTION, WEIR_CLASS_CAPTURE, WEIR_CLASS_REPLICATION,
+    WEIR_CLASS_COMPRESSION, WEIR_CLASS_CACHE,      WEIR_CLASS_CONTROL,
 };
 static const enum weir_class plaintext_order[] = {
-    WEIR_CLASS_INSPECTION,  WEIR_CLASS_CAPTURE,    WEIR_CLASS_REPLICATION, WEIR_CLASS_COMPRESSION,
-    WEIR_CLASS_ENCRYPTION,  WEIR_CLASS_CACHE,      WEIR_CLASS_CONTROL,
+    WEIR_CLASS_INSPECTION, WEIR_CLASS_CAPTURE, WEIR_CLASS_REPLICATION, WEIR_CLASS_COMPRESSION,
+    WEIR_CLASS_ENCRYPTION, WEIR_CLASS_CACHE,   WEIR_CLASS_CONTROL,
 };
 
 static int rank_of(enum weir_class class, bool plaintext_filters)

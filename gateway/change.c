@@ -13,10 +13,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* ---- what would change ------------------------------------------------------------------------ */
+/* ---- what would change ------------------------------------------------------------------------
+ */
 
-static int judge_settings(const struct weir_filter *f, const char *label,
-                          const struct settings *s, struct weir_text *why)
+static int judge_settings(const struct weir_filter *f, const char *label, const struct settings *s,
+                          struct weir_text *why)
 {
     const struct weir_option *missing = settings_missing(s);
 
@@ -84,7 +85,8 @@ static bool only_options(const struct export *e, const struct plan *p)
     return true;
 }
 
-/* ---- options alone: no pause --------------------------------------------------------------------- */
+/* ---- options alone: no pause
+ * --------------------------------------------------------------------- */
 
 static int apply_options(struct weir_below *b, const struct plan_filter *f)
 {
@@ -121,7 +123,8 @@ static void swap_plan(struct export *e, struct plan *p)
     e->generation++;
 }
 
-/* ---- another chain ---------------------------------------------------------------------------------- */
+/* ---- another chain
+ * ---------------------------------------------------------------------------------- */
 
 struct change {
     struct chain *old, *new;
@@ -208,6 +211,7 @@ static int exchange(struct export *e, const struct plan *p, struct change *ch,
         pthread_mutex_lock(&e->lock);
         e->chain = ch->new;
         e->geometry = ch->top;
+        e->blocks.align = ch->top.block_min ? ch->top.block_min : 1;
         pthread_mutex_unlock(&e->lock);
     }
     go_on(e);
@@ -238,7 +242,8 @@ static int rebuild(struct export *e, struct plan *p, struct weir_text *why)
     return 0;
 }
 
-/* ---- the two ways in ------------------------------------------------------------------------------------ */
+/* ---- the two ways in
+ * ------------------------------------------------------------------------------------ */
 
 static int apply(struct export *e, struct plan *p, struct weir_text *why)
 {
@@ -292,8 +297,10 @@ static int judge_option(const struct export *e, const struct plan_filter *f, con
     }
     const struct weir_option *o = option_find(f->library->filter.options, option);
     if (o && !(o->flags & WEIR_LIVE)) {
-        weir_print(why, "option \"%s\" of filter %s cannot change while the filter runs: edit the "
-                        "policy instead", option, label);
+        weir_print(why,
+                   "option \"%s\" of filter %s cannot change while the filter runs: edit the "
+                   "policy instead",
+                   option, label);
         return -EPERM;
     }
     return 0;

@@ -6,14 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
-bool     clock_counter;
+bool clock_counter;
 uint64_t clock_scale = 1ull << 32;
 
 /* The kernel has already judged whether the counter is invariant and the same on all
  * CPUs: it is its own clock source only then. */
 static bool kernel_trusts_counter(void)
 {
-    char  name[16] = "";
+    char name[16] = "";
     FILE *f = fopen("/sys/devices/system/clocksource/clocksource0/current_clocksource", "re");
 
     if (!f)

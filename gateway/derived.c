@@ -54,7 +54,11 @@ static int derive(struct weir_below *b, enum weir_op op, void *data, uint64_t le
     do {
         uint64_t n = length < most ? length : most;
         struct weir_request io = {
-            .op = op, .flags = flags, .offset = offset, .length = n, .data = data,
+            .op = op,
+            .flags = flags,
+            .offset = offset,
+            .length = n,
+            .data = data,
         };
         int error = run_below(b, &io);
         if (error)

@@ -115,8 +115,8 @@ int events_read(uint64_t after, int timeout_ms, struct weir_text *text, uint64_t
     unsigned woken = events.woken;
     int r = 0;
     while (events.last <= after && events.woken == woken && timeout_ms && r != ETIMEDOUT)
-        r = timeout_ms < 0 ? pthread_cond_wait(&events.more, &events.lock) :
-                             pthread_cond_timedwait(&events.more, &events.lock, &until);
+        r = timeout_ms < 0 ? pthread_cond_wait(&events.more, &events.lock)
+                           : pthread_cond_timedwait(&events.more, &events.lock, &until);
     uint64_t n = events.last > EVENTS_KEPT ? events.last - EVENTS_KEPT : 0;
     for (n = n > after ? n : after; n < events.last; n++)
         if (events.line[(n + 1) % EVENTS_KEPT])

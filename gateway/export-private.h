@@ -37,7 +37,13 @@ struct export {
     uint64_t  gate_closed_at; /* clock_ns */
 
     struct counting *total, *store_counting;
+    struct order blocks; /* whole blocks against each other, where a block is not a byte */
 };
+
+/* One walk through the chain, on whole blocks.  0 or a positive errno. */
+int serve_blocks(struct export *, const struct weir_request *, uint64_t now);
+/* The same for any range, where the block is larger than a byte (align.c). */
+int serve_on_blocks(struct export *, const struct weir_request *, uint64_t now);
 
 /* One control operation at a time: blocks until it is this thread's turn. */
 void take_turn(struct export *);

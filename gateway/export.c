@@ -37,6 +37,7 @@ static void destroy(struct export *e)
     counting_destroy(e->store_counting);
     pthread_mutex_destroy(&e->lock);
     pthread_cond_destroy(&e->changed);
+    order_finish(&e->blocks);
     free(e->reason);
     free(e);
 }
@@ -51,6 +52,7 @@ int export_create(struct export_config *config, struct plan *plan, struct export
     atomic_init(&e->state, EXPORT_CLOSED);
     pthread_mutex_init(&e->lock, NULL);
     pthread_cond_init(&e->changed, NULL);
+    order_init(&e->blocks, 1);
     e->reason = strdup("");
     if (!e->reason || counting_create(&e->total) || counting_create(&e->store_counting)) {
         destroy(e);
@@ -129,7 +131,8 @@ void export_unlock(struct export *e)
     }
 }
 
-/* ---- turns ------------------------------------------------------------------------------------ */
+/* ---- turns ------------------------------------------------------------------------------------
+ */
 
 void take_turn(struct export *e)
 {
@@ -149,7 +152,8 @@ void give_turn(struct export *e)
     pthread_cond_broadcast(&e->changed);
 }
 
-/* ---- the gate ------------------------------------------------------------------------------------ */
+/* ---- the gate
+ * ------------------------------------------------------------------------------------ */
 
 static void wait_at_gate(struct export *e)
 {
@@ -289,7 +293,8 @@ void export_derived_end(struct export *e)
     atomic_fetch_sub(&e->derived, 1);
 }
 
-/* ---- the data path ---------------------------------------------------------------------------------- */
+/* ---- the data path
+ * ---------------------------------------------------------------------------------- */
 
 /* 0, or why this request cannot even begin. */
 static int refuse(const struct export *e, const struct weir_request *io)
@@ -306,7 +311,7 @@ static int refuse(const struct export *e, const struct weir_request *io)
     return 0;
 }
 
-static int serve(struct export *e, const struct weir_request *io, uint64_t now)
+int serve_blocks(struct export *e, const struct weir_request *io, uint64_t now)
 {
     struct request *r = request_begin(e->chain, 0, now);
 
@@ -319,7 +324,7 @@ static int serve(struct export *e, const struct weir_request *io, uint64_t now)
     r->pub.data = io->data;
     int error = nbd_errno(request_run(r));
     struct tally *t = counting_shard(e->total, r->cpu, io->op);
-    weir_record(&t->here, clock_between(now, r->now));
+    ladder_record(&t->here, clock_between(now, r->now));
     if (io->length)
         weir_add(&t->bytes, io->length);
     if (error)
@@ -339,7 +344,7 @@ int export_serve(struct export *e, struct weir_request *io)
         now = clock_ticks();
     int error = refuse(e, io);
     if (!error)
-        error = serve(e, io, now);
+        error = e->geometry.block_min <= 1 ? serve_blocks(e, io, now) : serve_on_blocks(e, io, now);
     atomic_store_explicit(&w->inside, NULL, memory_order_release);
     return error;
 }

@@ -10,7 +10,7 @@ struct weir_extents {
     struct extent {
         uint64_t offset, length;
         uint32_t type;
-    } *list;
+    } * list;
 };
 
 struct weir_extents *extents_create(void)

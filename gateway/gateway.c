@@ -10,7 +10,7 @@
 /* ---- the list of exports --------------------------------------------------------------- */
 
 static struct {
-    pthread_mutex_t lock; /* the list, not what is in it; nothing is taken under it */
+    pthread_mutex_t lock;   /* the list, not what is in it; nothing is taken under it */
     struct export **export; /* in name order */
     size_t count;
 } exports = { .lock = PTHREAD_MUTEX_INITIALIZER };

@@ -125,8 +125,8 @@ static void wait_for_answer(struct request *r, struct weir_below *place, uint64_
             told = true;
             deadline = now + limit;
             event_post(WEIR_WARNING, export_name(r->chain->export), place->label,
-                       "has held a %s for %" PRIu64 " ms and is told to let go",
-                       op_name(r->pub.op), (now - since) / 1000000);
+                       "has held a %s for %" PRIu64 " ms and is told to let go", op_name(r->pub.op),
+                       (now - since) / 1000000);
             if (place->library->filter.abort)
                 place->library->filter.abort(place->self, &r->pub);
         } else if (now >= deadline) {
@@ -155,8 +155,7 @@ static void park(struct request *r, struct weir_below *place)
     atomic_fetch_sub(&place->held, 1);
 
     uint64_t held = clock_ns() - since, longest = atomic_load(&place->longest_hold);
-    while (held > longest &&
-           !atomic_compare_exchange_weak(&place->longest_hold, &longest, held))
+    while (held > longest && !atomic_compare_exchange_weak(&place->longest_hold, &longest, held))
         ;
 }
 

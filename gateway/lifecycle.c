@@ -1,8 +1,8 @@
 /* lifecycle.c - how does a disk open, close, grow, and stand still for a snapshot?
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "clock.h"
 #include "events.h"
 #include "export-private.h"
-#include "clock.h"
 #include "scope.h"
 #include "text.h"
 
@@ -50,6 +50,24 @@ static int stand_on(struct weir_below *b, const struct weir_geometry *below, str
     return f->geometry ? f->geometry(b->self, &b->above, why) : 0;
 }
 
+static void detach_fresh(struct export *e, struct chain *c, int from, const bool *fresh)
+{
+    for (int k = from; k < c->count; k++)
+        if (fresh[k])
+            detach_place(e, c->link[k].place);
+}
+
+static int judge_blocks(struct export *e, struct chain *c, const struct weir_geometry *g,
+                        const bool *fresh, struct weir_text *why)
+{
+    if (g->block_min <= 1 || g->size % g->block_min == 0)
+        return 0;
+    weir_print(why, "the disk has %" PRIu64 " bytes, which is not a multiple of its blocks of %u",
+               g->size, g->block_min);
+    detach_fresh(e, c, 0, fresh);
+    return -EINVAL;
+}
+
 int attach_places(struct export *e, struct chain *c, struct weir_geometry *top,
                   struct weir_text *why)
 {
@@ -70,15 +88,13 @@ int attach_places(struct export *e, struct chain *c, struct weir_geometry *top,
         if (r) {
             if (why && !why->length)
                 weir_print(why, "filter %s cannot be attached: %s", b->label, strerror(-r));
-            for (int k = i; k < c->count; k++)
-                if (fresh[k])
-                    detach_place(e, c->link[k].place);
+            detach_fresh(e, c, i, fresh);
             return r;
         }
         g = b->above;
     }
     *top = g;
-    return 0;
+    return judge_blocks(e, c, &g, fresh, why);
 }
 
 void detach_place(struct export *e, struct weir_below *b)
@@ -90,7 +106,8 @@ void detach_place(struct export *e, struct weir_below *b)
     place_detach(b);
 }
 
-/* ---- events in two phases -------------------------------------------------------------------------- */
+/* ---- events in two phases
+ * -------------------------------------------------------------------------- */
 
 static int tell(struct chain *c, int i, struct weir_event *event, enum weir_phase phase,
                 struct weir_text *why)
@@ -129,7 +146,8 @@ static void commit(struct export *e, struct weir_event *event)
         tell(e->chain, i, event, WEIR_COMMIT, NULL);
 }
 
-/* ---- open ------------------------------------------------------------------------------------------ */
+/* ---- open
+ * ------------------------------------------------------------------------------------------ */
 
 static int open_store(struct export *e, struct weir_text *why)
 {
@@ -179,6 +197,7 @@ static int open_chain(struct export *e, struct weir_text *why)
         pthread_mutex_lock(&e->lock);
         e->chain = c;
         e->geometry = top;
+        e->blocks.align = top.block_min ? top.block_min : 1;
         pthread_mutex_unlock(&e->lock);
         opened.size = top.size;
         r = prepare(e, &opened, why);
@@ -235,7 +254,8 @@ int export_open(struct export *e, struct weir_text *why)
     return r;
 }
 
-/* ---- close ------------------------------------------------------------------------------------------ */
+/* ---- close
+ * ------------------------------------------------------------------------------------------ */
 
 static int last_flush(struct export *e)
 {
@@ -295,7 +315,8 @@ int export_close(struct export *e)
     return r;
 }
 
-/* ---- what can happen to an open disk ------------------------------------------------------------------- */
+/* ---- what can happen to an open disk
+ * ------------------------------------------------------------------- */
 
 /* The core's own part of an event, between PREPARE and COMMIT. */
 static int do_event(struct export *e, const struct weir_event *event, struct weir_text *why)

@@ -204,9 +204,9 @@ static int judge_header(const struct weir_filter *f, const char *path, struct we
 static int judge_stats(const struct weir_filter *f, const char *path, struct weir_text *why)
 {
     for (const struct weir_stat *s = f->stats; s && s->name; s++) {
-        size_t size = s->kind == WEIR_HISTOGRAM ? sizeof(struct weir_histogram) :
-                      s->kind <= WEIR_GAUGE     ? sizeof(weir_counter) :
-                                                  0;
+        size_t size = s->kind == WEIR_HISTOGRAM ? sizeof(struct weir_histogram)
+                      : s->kind <= WEIR_GAUGE   ? sizeof(weir_counter)
+                                                : 0;
         if (size && s->at + size > f->stats_size)
             goto wrong;
         if ((s->kind == WEIR_VALUE && !s->value) || (s->kind == WEIR_TEXT && !s->show))

@@ -45,8 +45,7 @@ int place_create(struct export *e, struct plan_filter *f, struct weir_below **re
     atomic_init(&b->settings, NULL);
     b->self = t->self_size ? calloc(1, t->self_size) : NULL;
     b->label = strdup(f->label);
-    if (!b->label || (t->self_size && !b->self) || give_order(b) ||
-        counting_create(&b->counting) ||
+    if (!b->label || (t->self_size && !b->self) || give_order(b) || counting_create(&b->counting) ||
         (t->stats_size && shards_create(t->stats_size, &b->shards))) {
         b->library = NULL;
         place_destroy(b);
@@ -166,8 +165,7 @@ struct weir_order {
     struct order_range range;
 };
 
-int weir_order_lock(struct weir_below *b, uint64_t offset, uint64_t length,
-                    struct weir_order **ret)
+int weir_order_lock(struct weir_below *b, uint64_t offset, uint64_t length, struct weir_order **ret)
 {
     struct worker *w = worker_self();
     struct weir_order *o = b->order && w ? malloc(sizeof *o) : NULL;

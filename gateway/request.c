@@ -132,17 +132,17 @@ static void put_back(struct request *r, const struct frame *f)
 
 /* The filter is done with this request: gives back what the core kept for it and
  * counts.  `final` is what it said last. */
-static void leave(struct request *r, const struct link *l, struct frame *f,
-                  enum weir_verdict final, uint64_t below)
+static void leave(struct request *r, const struct link *l, struct frame *f, enum weir_verdict final,
+                  uint64_t below)
 {
     if (f->ordered)
         order_leave(l->order, &f->range);
     if (f->has_bounce)
         free(f->bounce);
     struct tally *t = counting_shard(l->place->counting, r->cpu, r->pub.op);
-    weir_record(&t->here, clock_between(0, f->spent));
+    ladder_record(&t->here, clock_between(0, f->spent));
     if (final == WEIR_PASS)
-        weir_record(&t->below, below);
+        ladder_record(&t->below, below);
     else
         weir_add(final == WEIR_FAIL ? &t->failed : &t->completed, 1);
     if (f->length)
@@ -205,7 +205,7 @@ static void reach_store(struct request *r)
     r->pub.error = nbd_errno(error);
     r->now = clock_ticks();
     struct tally *t = counting_shard(c->store_counting, r->cpu, r->pub.op);
-    weir_record(&t->here, clock_between(began, r->now));
+    ladder_record(&t->here, clock_between(began, r->now));
     if (r->pub.length)
         weir_add(&t->bytes, r->pub.length);
     if (error)
@@ -229,7 +229,7 @@ static void go_up(struct request *r)
             r->pub.error = 0;
         else if (v == WEIR_FAIL && !r->pub.error)
             r->pub.error = EIO;
-        put_back(r, f);
+        put_back(r, f); /* up() may have used the fields for itself */
     }
     /* what up() said does not change that it passed the request on */
     leave(r, l, f, WEIR_PASS, below);

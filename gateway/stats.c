@@ -57,8 +57,7 @@ static void *map_zeroes(size_t size)
 
 int counting_create(struct counting **ret)
 {
-    size_t size =
-        sizeof(struct counting) + stats_cpus() * WEIR_OP_COUNT * sizeof(struct tally);
+    size_t size = sizeof(struct counting) + stats_cpus() * WEIR_OP_COUNT * sizeof(struct tally);
     struct counting *c = map_zeroes(size);
 
     if (!c)
@@ -93,13 +92,28 @@ static void merge(struct weir_histogram *into, const struct weir_histogram *h)
     }
 }
 
+/* A value stands for its bucket's middle in the sum and for its upper edge in the max. */
+static void merge_ladder(struct weir_histogram *into, const struct ladder *l)
+{
+    for (unsigned b = 0; b < WEIR_BUCKETS; b++) {
+        uint64_t n = read_counter(&l->bucket[b]);
+        if (!n)
+            continue;
+        uint64_t from = b ? bucket_edge(b - 1) + 1 : 0;
+        weir_add(&into->bucket[b], n);
+        weir_add(&into->sum, n * (from + (bucket_edge(b) - from) / 2));
+        if (bucket_edge(b) > atomic_load_explicit(&into->max, memory_order_relaxed))
+            atomic_store_explicit(&into->max, bucket_edge(b), memory_order_relaxed);
+    }
+}
+
 void counting_read(const struct counting *c, enum weir_op op, struct figures *f)
 {
     memset(f, 0, sizeof *f);
     for (unsigned cpu = 0; cpu < stats_cpus(); cpu++) {
         const struct tally *t = &c->tally[cpu * WEIR_OP_COUNT + op];
-        merge(&f->here, &t->here);
-        merge(&f->below, &t->below);
+        merge_ladder(&f->here, &t->here);
+        merge_ladder(&f->below, &t->below);
         f->bytes += read_counter(&t->bytes);
         f->failed += read_counter(&t->failed);
         f->completed += read_counter(&t->completed);
@@ -115,7 +129,7 @@ void counting_read(const struct counting *c, enum weir_op op, struct figures *f)
 
 struct shards {
     size_t size, stride;
-    char  *data;
+    char *data;
 };
 
 int shards_create(size_t size, struct shards **ret)
@@ -212,8 +226,8 @@ void histogram_print(const struct weir_histogram *h, struct weir_text *text)
 
 const char *op_name(enum weir_op op)
 {
-    static const char *const names[] = { "read",     "write",   "flush",  "trim", "zero",
-                                         "prefetch", "extents", "nothing" };
+    static const char *const names[] = { "read", "write",    "flush",   "trim",
+                                         "zero", "prefetch", "extents", "nothing" };
 
     return names[op < WEIR_OP_COUNT ? op : WEIR_OP_COUNT];
 }

@@ -16,7 +16,8 @@ void export_geometry(const struct export *e, struct weir_geometry *g)
     *g = e->geometry;
 }
 
-/* ---- looking at a place without keeping it from going ------------------------------------------ */
+/* ---- looking at a place without keeping it from going ------------------------------------------
+ */
 
 /* While a reader looks, detach waits. */
 static struct weir_below *begin_reading(struct export *e, const char *label, int place)
@@ -65,8 +66,7 @@ static const struct weir_stat *find_stat(const struct weir_below *b, const char 
     return NULL;
 }
 
-static int print_stat(const struct weir_below *b, const struct weir_stat *s,
-                      struct weir_text *text)
+static int print_stat(const struct weir_below *b, const struct weir_stat *s, struct weir_text *text)
 {
     struct weir_histogram *h;
 
@@ -94,8 +94,7 @@ static int print_stat(const struct weir_below *b, const struct weir_stat *s,
     return -EINVAL;
 }
 
-int export_print_stat(struct export *e, const char *label, const char *stat,
-                      struct weir_text *text)
+int export_print_stat(struct export *e, const char *label, const char *stat, struct weir_text *text)
 {
     struct weir_below *b = begin_reading(e, label, 0);
 
@@ -151,7 +150,8 @@ int export_run_verb(struct export *e, const char *label, const char *verb, const
     return r;
 }
 
-/* ---- the view ------------------------------------------------------------------------------------------ */
+/* ---- the view
+ * ------------------------------------------------------------------------------------------ */
 
 static int copy_plan(const struct plan *from, struct plan *to)
 {

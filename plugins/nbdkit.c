@@ -61,15 +61,16 @@ static int weir_plugin_config(const char *key, const char *value)
     if (strcmp(key, "name") == 0)
         return set_word(&given.name, value);
     nbdkit_error("weir: there is no parameter \"%s\": it takes conf=FILE, run=DIR, state=DIR, "
-                 "filters=DIR[:DIR...] and name=GATEWAY", key);
+                 "filters=DIR[:DIR...] and name=GATEWAY",
+                 key);
     return -1;
 }
 
-#define CONFIG_HELP                                                     \
-    "conf=FILE             (required) Configuration, see weir.conf(5).\n"  \
-    "run=DIR               Control sockets (default: $WEIR_RUN or /run/weir).\n" \
-    "state=DIR             State (default: $WEIR_STATE or /var/lib/weir).\n" \
-    "filters=DIR[:DIR...]  Filters (default: $WEIR_FILTERS or the installed ones).\n" \
+#define CONFIG_HELP                                                                                \
+    "conf=FILE             (required) Configuration, see weir.conf(5).\n"                          \
+    "run=DIR               Control sockets (default: $WEIR_RUN or /run/weir).\n"                   \
+    "state=DIR             State (default: $WEIR_STATE or /var/lib/weir).\n"                       \
+    "filters=DIR[:DIR...]  Filters (default: $WEIR_FILTERS or the installed ones).\n"              \
     "name=GATEWAY          Name of this gateway (default: main)."
 
 static bool name_is_plain(const char *name)
@@ -94,7 +95,8 @@ static int weir_plugin_config_complete(void)
     return 0;
 }
 
-/* ---- start and stop ------------------------------------------------------------------------------ */
+/* ---- start and stop
+ * ------------------------------------------------------------------------------ */
 
 static int fill_places(void)
 {
@@ -192,7 +194,8 @@ static void weir_plugin_unload(void)
     free(given.name);
 }
 
-/* ---- exports and who may see them -------------------------------------------------------------------- */
+/* ---- exports and who may see them
+ * -------------------------------------------------------------------- */
 
 static bool wants(char *const *rules, const char *prefix)
 {
@@ -277,7 +280,8 @@ static const char *weir_plugin_default_export(int readonly, int is_tls)
     return name;
 }
 
-/* ---- a connection ------------------------------------------------------------------------------------------ */
+/* ---- a connection
+ * ------------------------------------------------------------------------------------------ */
 
 struct connection {
     struct export *export;
@@ -421,7 +425,9 @@ static int weir_plugin_can_cache(void *handle)
     return NBDKIT_CACHE_NATIVE;
 }
 
-/* ---- requests ------------------------------------------------------------------------------------------------ */
+/* ---- requests
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static uint32_t flags_of(uint32_t nbdkit_flags)
 {
@@ -435,7 +441,11 @@ static int serve(void *handle, enum weir_op op, void *data, uint32_t count, uint
                  uint32_t flags)
 {
     struct weir_request io = {
-        .op = op, .flags = flags_of(flags), .offset = offset, .length = count, .data = data,
+        .op = op,
+        .flags = flags_of(flags),
+        .offset = offset,
+        .length = count,
+        .data = data,
     };
     int error = export_serve(((struct connection *)handle)->export, &io);
 

@@ -1,0 +1,50 @@
+#!/bin/bash
+# filter-example.sh - does the example of weir-filter(3) build and work, as it is written?
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Against what is installed: header and pkg-config file come from `meson install`.
+. "$WEIR_SOURCE/tests/lib.sh"
+requires meson pkg-config python3 nbdsh
+[ -f "$plugin" ] || skip "needs the plugin"
+
+DESTDIR=$work/root meson install -C "$WEIR_BUILD" --no-rebuild --quiet >"$work/install.log"
+pc=$(find "$work/root" -name weir-filter.pc)
+[ -n "$pc" ] || fail "no weir-filter.pc is installed"
+# pkg-config puts this in front of the folders that it finds in the file
+export PKG_CONFIG_PATH=${pc%/*} PKG_CONFIG_SYSROOT_DIR=$work/root
+header=$(sed -n 's/^#define WEIR_ABI *\([0-9]*\).*/\1/p' "$WEIR_SOURCE/gateway/weir-filter.h")
+assert_eq "$(pkg-config --variable=abi weir-filter)" "$header" "the ABI in weir-filter.pc"
+# pkg-config 1.8 adds the root to variables as well
+filterdir=$(pkg-config --variable=filterdir weir-filter)
+[ -f "$work/root${filterdir#"$work/root"}/weir-filter-pass.so" ] || fail "no filters in $filterdir"
+
+python3 "$WEIR_SOURCE/tests/docs/verbatim.py" "$WEIR_SOURCE/gateway/weir-filter.pod" "$work/shown"
+source=$(grep -l '^/\* guard.c' "$work"/shown/*)
+command=$(grep -l 'o weir-filter-guard.so' "$work"/shown/*)
+cp "$source" "$work/guard.c"
+# one word of the page changes: a warning is an error here
+(cd "$work" && sed 's/-Wall/-Wall -Wextra -Werror/' "$command" | bash) || fail "the example does not build"
+
+mkdir "$work/filters" "$work/policies.d"
+mv "$work/weir-filter-guard.so" "$work/filters"
+cp "$(grep -l '^name = "guarded"' "$work"/shown/*)" "$work/policies.d/guarded.conf"
+cat >"$work/weir.conf" <<CONF
+datastores = ( { name = "m"; type = "memory"; } );
+exports = ( { name = "disk"; datastore = "m"; size = "16M"; policy = "guarded"; } );
+include_policies = "policies.d";
+CONF
+WEIR_FILTERS=$work/filters:$WEIR_FILTERS
+start_gateway "$work/weir.conf"
+nbdsh -u "$(uri disk)" -c '
+import errno
+h.pwrite(b"x" * 512, 64 * 1024)
+assert h.pread(512, 64 * 1024) == b"x" * 512
+for change in (lambda: h.pwrite(b"x" * 512, 64 * 1024 - 512), lambda: h.zero(512, 0), lambda: h.trim(512, 0)):
+    try:
+        change()
+    except nbd.Error as e:
+        assert e.errno == "EPERM", e.errno
+    else:
+        raise SystemExit("the start of the disk was changed")
+assert h.pread(512, 0) == bytes(512)
+'
