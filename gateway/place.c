@@ -236,6 +236,7 @@ int weir_state_remove(struct weir_below *b, const char *name)
     return folder < 0 ? folder : remove_file_at(folder, name);
 }
 
+WEIR_PRINTF(2, 0)
 static void print_to(struct weir_text *text, const char *format, va_list arguments)
 {
     cleanup_free char *line = NULL;
