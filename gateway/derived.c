@@ -14,7 +14,7 @@ enum { POOL_MAX = 64, POOL_IDLE_S = 5, ZEROES = 1 << 20 };
 
 /* ---- the blocking kind ----------------------------------------------------------- */
 
-/* Runs `io` from link `first` on; does not count it as anybody's derived I/O. */
+/* Runs `io` from link `first` on, as it is; does not count it as anybody's derived I/O. */
 static int run_from(const struct chain *c, int first, struct weir_request *io)
 {
     struct request *r = request_begin(c, first, clock_ticks());
@@ -22,7 +22,7 @@ static int run_from(const struct chain *c, int first, struct weir_request *io)
     if (!r)
         return ENOMEM;
     r->pub.op = io->op;
-    r->pub.flags = io->flags | WEIR_DERIVED;
+    r->pub.flags = io->flags;
     r->pub.offset = io->offset;
     r->pub.length = io->length;
     r->pub.data = io->data;
@@ -55,7 +55,7 @@ static int derive(struct weir_below *b, enum weir_op op, void *data, uint64_t le
         uint64_t n = length < most ? length : most;
         struct weir_request io = {
             .op = op,
-            .flags = flags,
+            .flags = flags | WEIR_DERIVED,
             .offset = offset,
             .length = n,
             .data = data,
@@ -98,18 +98,33 @@ int weir_zero(struct weir_below *b, uint64_t length, uint64_t offset, uint32_t f
 
 /* ---- what a filter does not understand --------------------------------------------- */
 
+/* The longest request that link `at`, or the store, takes. */
+static uint64_t block_max(const struct chain *c, int at)
+{
+    struct weir_geometry g;
+
+    if (at < c->count)
+        return c->link[at].place->above.block_max;
+    c->store->geometry(c->store_self, &g);
+    return g.block_max;
+}
+
+/* The request in other words: derived, or in the background, only if it was so itself. */
 static int zero_by_writing(const struct chain *c, int at, const struct weir_request *req)
 {
     static const char zeroes[ZEROES]; /* read only, so all may share it */
     struct weir_request io = {
         .op = WEIR_WRITE,
-        .flags = req->flags & (WEIR_FUA | WEIR_BACKGROUND),
+        .flags = req->flags & (WEIR_FUA | WEIR_DERIVED | WEIR_BACKGROUND),
         .offset = req->offset,
         .data = (void *)(uintptr_t)zeroes,
     };
 
+    uint64_t most = block_max(c, at);
+    if (!most || most > ZEROES)
+        most = ZEROES;
     for (uint64_t left = req->length; left; left -= io.length, io.offset += io.length) {
-        io.length = left < ZEROES ? left : ZEROES;
+        io.length = left < most ? left : most;
         int error = run_from(c, at, &io);
         if (error)
             return error;
@@ -128,7 +143,8 @@ int lower(const struct chain *c, int at, struct weir_request *req)
         return zero_by_writing(c, at, req);
     case WEIR_TRIM: /* advice: not to follow it is right */
         if (req->flags & WEIR_FUA) {
-            struct weir_request io = { .op = WEIR_FLUSH };
+            struct weir_request io = { .op = WEIR_FLUSH,
+                                       .flags = req->flags & (WEIR_DERIVED | WEIR_BACKGROUND) };
             return run_from(c, at, &io);
         }
         return 0;
@@ -227,6 +243,7 @@ int weir_submit(struct weir_below *b, const struct weir_request *io,
     if (!j)
         return -ENOMEM;
     *j = (struct job){ .io = *io, .below = b, .done = done, .arg = arg };
+    j->io.flags |= WEIR_DERIVED;
     struct tally *t = counting_shard(b->counting, stats_cpu(), io->op);
     weir_add(&t->derived, 1);
     weir_add(&t->derived_bytes, io->length);
