@@ -12,10 +12,17 @@
 #include <errno.h>
 #include <inttypes.h>
 
-static void misuse(const struct request *r, const char *holder, const char *what)
+static void misuse(const char *export, const char *holder, const char *what)
 {
-    event_post(WEIR_ERROR, r->chain ? export_name(r->chain->export) : NULL, holder,
+    event_post(WEIR_ERROR, export, holder,
                "the filter %s: a defect of the filter, report it to its author", what);
+}
+
+/* By a thread that may have no business with the request any more: it looks at nothing
+ * of it that the home thread changes. */
+static void stray(const struct request *r, const char *what)
+{
+    misuse(NULL, atomic_load_explicit(&r->last_holder, memory_order_relaxed), what);
 }
 
 /* ---- the side that resumes --------------------------------------------------------- */
@@ -28,15 +35,16 @@ static void answer(struct request *r, int value)
                                                 memory_order_relaxed))
         sem_post(&r->home->baton);
     else
-        misuse(r, r->last_holder, "resumed a request that it does not hold");
+        stray(r, "resumed a request that it does not hold");
 }
 
 void weir_resume(struct weir_request *req, enum weir_verdict verdict)
 {
     struct request *r = (struct request *)req;
 
-    if (verdict == WEIR_DEFER) {
-        misuse(r, r->last_holder, "resumed a request with the verdict DEFER");
+    if ((unsigned)verdict >= WEIR_DEFER) {
+        stray(r, verdict == WEIR_DEFER ? "resumed a request with the verdict DEFER" :
+                                         "resumed a request with a verdict that does not exist");
         answer(r, WEIR_FAIL | EIO << 8);
         return;
     }
@@ -80,12 +88,13 @@ static bool take_away(struct request *r, int value)
 }
 
 /* The filter was asked to let go and did not: the policy decides. */
-static int give_up_on(const struct request *r, struct weir_below *place, uint64_t held)
+static int give_up_on(struct request *r, struct weir_below *place, uint64_t held)
 {
     const struct weir_filter *f = &place->library->filter;
     struct export *e = r->chain->export;
 
-    misuse(r, place->label, "did not let go of a request when it was told to");
+    r->lost = true;
+    misuse(export_name(e), place->label, "did not let go of a request when it was told to");
     if (r->chain->on_filter_failure == ON_FAILURE_BYPASS && !(f->flags & WEIR_TRANSFORMS)) {
         atomic_store(&place->bypassed, true);
         event_post(WEIR_ERROR, export_name(e), place->label,
@@ -159,10 +168,29 @@ static void park(struct request *r, struct weir_below *place)
         ;
 }
 
+/* The answer of a filter that did not defer, or could not be believed. */
+static enum weir_verdict protest(struct request *r, const struct link *l, enum weir_verdict v,
+                                 int early)
+{
+    const char *export = export_name(r->chain->export);
+
+    if (early != ANSWER_OPEN) {
+        sem_wait(&r->home->baton);
+        misuse(export, l->place->label, "resumed a request that it did not defer");
+    }
+    if ((unsigned)v <= WEIR_FAIL)
+        return v;
+    misuse(export, l->place->label, "gave a verdict that does not exist");
+    r->pub.error = EIO;
+    return WEIR_FAIL;
+}
+
 enum weir_verdict request_ask(struct request *r, const struct link *l,
                               enum weir_verdict (*fn)(void *, struct weir_request *))
 {
-    r->last_holder = l->place->library->filter.name;
+    const char *before = atomic_load_explicit(&r->last_holder, memory_order_relaxed);
+
+    atomic_store_explicit(&r->last_holder, l->place->library->filter.name, memory_order_relaxed);
     atomic_store_explicit(&r->due, 0, memory_order_relaxed);
     atomic_store_explicit(&r->answer, ANSWER_OPEN, memory_order_relaxed);
     enum weir_verdict v = fn(l->self, &r->pub);
@@ -171,11 +199,9 @@ enum weir_verdict request_ask(struct request *r, const struct link *l,
          * two lines goes unreported, one that comes before or after does not */
         int early = atomic_load_explicit(&r->answer, memory_order_acquire);
         atomic_store_explicit(&r->answer, ANSWER_CLOSED, memory_order_release);
-        if (early != ANSWER_OPEN) {
-            sem_wait(&r->home->baton);
-            misuse(r, l->place->label, "resumed a request that it did not defer");
-        }
-        return v;
+        /* a stray resume comes from one that held it, not from the last that saw it */
+        atomic_store_explicit(&r->last_holder, before, memory_order_relaxed);
+        return early == ANSWER_OPEN && (unsigned)v <= WEIR_FAIL ? v : protest(r, l, v, early);
     }
     park(r, l->place);
     int said = atomic_exchange_explicit(&r->answer, ANSWER_CLOSED, memory_order_acq_rel);

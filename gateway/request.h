@@ -20,6 +20,7 @@ struct frame {
     uint64_t spent;          /* ticks in its down() */
     uint64_t left;           /* ticks: when down() was done */
     void    *bounce;
+    const struct settings *settings; /* the options as they were at down() */
     struct order_range range;
 };
 
@@ -32,12 +33,13 @@ struct request {
     int      first, at;      /* stops above `first`; who has it: `at`, or the store */
     bool     going_down;
     bool     busy;           /* between request_begin() and request_end() */
+    bool     lost;           /* a filter that was given up on may still resume it */
     unsigned cpu;            /* which shard of the statistics it counts in */
     uint64_t now;            /* ticks, when the last callback returned */
     atomic_int answer;       /* open only while a filter may resume */
     _Atomic uint64_t due;    /* clock_ns at which it resumes by itself; 0: never */
     atomic_int due_verdict;
-    const char *last_holder; /* for the report of a stray resume */
+    const char *_Atomic last_holder; /* for the report of a stray resume */
     struct request *next;    /* in its worker's ring */
     void    *scratch;
     size_t   scratch_capacity;
