@@ -93,7 +93,7 @@ static int receive_line(struct control *control, uint64_t deadline, size_t *leng
             return 0;
         }
         seen = control->filled;
-        if (seen >= CONTROL_LINE)
+        if (seen >= CONTROL_ANSWER)
             return -EMSGSIZE;
         if (seen == control->capacity) {
             size_t capacity = seen ? seen * 2 : 4096;

@@ -3,7 +3,8 @@
  *
  * A Unix stream socket, RUN/ctl/GATEWAY.sock, mode 0660.  One request is one line of
  * JSON, its answer is one line of JSON; lines end with \n and are at most CONTROL_LINE
- * bytes.  Requests of one connection are answered in order.
+ * bytes, answers CONTROL_ANSWER.  Requests of one connection are answered in order; a
+ * line once begun must end within CONTROL_TIMEOUT_MS.
  *
  *   {"op":"list","path":P}             {"ok":true,"names":[{"name":N,"kind":"folder"|"file","writable":B},…]}
  *   {"op":"get","path":P}              {"ok":true,"text":T}
@@ -49,18 +50,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { CONTROL_LINE = 4 << 20, CONTROL_TIMEOUT_MS = 10000 };
+enum {
+    CONTROL_LINE = 4 << 20,    /* the longest request */
+    CONTROL_ANSWER = 64 << 20, /* the longest answer: `show` of a thousand exports */
+    CONTROL_TIMEOUT_MS = 10000,
+};
 
-/* ---- the gateway's end --------------------------------------------------------- */
+/* ---- the gateway's end -------------------------------------------------------------- */
 
 int  control_start(void); /* after fork: makes the socket, starts its threads */
 void control_stop(void);  /* removes the socket, ends the threads; safe when not started */
+void control_tls_required(bool); /* before control_start(): URIs of exports say nbds */
 
 /* Answers one request line: what the server's threads and the fuzzer call.  The
  * caller frees the result, which ends with \n; NULL: no memory. */
 char *control_answer(const char *line, size_t length);
 
-/* ---- the clients' end ------------------------------------------------------------ */
+/* ---- the clients' end --------------------------------------------------------------- */
 
 struct json_object;
 struct control; /* a connection */

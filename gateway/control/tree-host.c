@@ -1,0 +1,110 @@
+/* tree-host.c - what do the root, this gateway and its datastores tell?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "tree.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "../events.h"
+#include "../gateway.h"
+#include "../scope.h"
+
+int metrics_read(struct place *place, struct weir_text *text)
+{
+    (void)place;
+    metrics_print(text);
+    return 0;
+}
+
+int events_read_kept(struct place *place, struct weir_text *text)
+{
+    uint64_t last;
+
+    (void)place;
+    return events_read(0, 0, text, &last);
+}
+
+/* ---- gateways/NAME ------------------------------------------------------------------ */
+
+int gateway_enter(struct place *place, const char *name)
+{
+    (void)place;
+    return strcmp(places()->name, name) == 0 ? 0 : -ENOENT;
+}
+
+int gateway_names(struct place *place, struct names *names)
+{
+    (void)place;
+    return names_add(names, places()->name, NODE_FOLDER, false);
+}
+
+int gateway_pid(struct place *place, struct weir_text *text)
+{
+    (void)place;
+    weir_print(text, "%ld", (long)getpid());
+    return 0;
+}
+
+int gateway_version(struct place *place, struct weir_text *text)
+{
+    (void)place;
+    weir_print(text, "%s", WEIR_VERSION);
+    return 0;
+}
+
+int gateway_uptime(struct place *place, struct weir_text *text)
+{
+    (void)place;
+    weir_print(text, "%" PRIu64, gateway_uptime_s());
+    return 0;
+}
+
+/* ---- datastores/NAME ---------------------------------------------------------------- */
+
+int datastore_enter(struct place *place, const char *name)
+{
+    return config_datastore(name, &place->datastore);
+}
+
+int datastore_names(struct place *place, struct names *names)
+{
+    cleanup_free char **list = config_datastores();
+    int error = list ? 0 : -ENOMEM;
+
+    (void)place;
+    for (size_t i = 0; list && list[i] && !error; i++)
+        error = names_add(names, list[i], NODE_FOLDER, false);
+    return error;
+}
+
+int datastore_type(struct place *place, struct weir_text *text)
+{
+    weir_print(text, "%s", place->datastore.type);
+    return 0;
+}
+
+int datastore_path(struct place *place, struct weir_text *text)
+{
+    weir_print(text, "%s", place->datastore.path ? place->datastore.path : "");
+    return 0;
+}
+
+int datastore_size(struct place *place, struct weir_text *text)
+{
+    weir_print(text, "%" PRIu64, place->datastore.space.size);
+    return 0;
+}
+
+int datastore_free(struct place *place, struct weir_text *text)
+{
+    weir_print(text, "%" PRIu64, place->datastore.space.free);
+    return 0;
+}
+
+int datastore_exports(struct place *place, struct weir_text *text)
+{
+    for (size_t i = 0; place->datastore.exports && place->datastore.exports[i]; i++)
+        weir_print(text, "%s\n", place->datastore.exports[i]);
+    return 0;
+}
