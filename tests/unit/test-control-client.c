@@ -195,7 +195,7 @@ static void what_is_no_answer_is_EPROTO(void **state)
 
 static void a_line_without_end_is_EMSGSIZE(void **state)
 {
-    size_t size = CONTROL_LINE + 1;
+    size_t size = CONTROL_ANSWER + 1;
     char *answer = malloc(size);
 
     memset(answer, 'x', size);
