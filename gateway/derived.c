@@ -212,6 +212,9 @@ static void *serve_jobs(void *unused)
     struct job *j;
 
     (void)unused;
+    struct worker *w = worker_self();
+    if (w)
+        w->of_pool = true;
     while ((j = next_job())) {
         /* counted since weir_submit(), so that drain waits for the queue as well */
         int error = run_from(j->below->chain, j->below->index + 1, &j->io);
@@ -220,6 +223,8 @@ static void *serve_jobs(void *unused)
         export_derived_end(e);
         free(j);
     }
+    if (w)
+        w->of_pool = false; /* another thread will take it */
     return NULL;
 }
 

@@ -275,14 +275,14 @@ void go_on(struct export *e)
     open_gate(e);
 }
 
-/* The drain waits for the requests that are inside, so what these still need to come to
- * their end must not wait for the drain. */
+/* The drain waits for the requests that are inside and for what was submitted, so what
+ * these still need to come to their end must not wait for the drain. */
 static bool may_derive(const struct export *e, const struct weir_below *b)
 {
     const struct worker *w = worker_self();
 
     return !atomic_load(&b->drained) || pthread_equal(e->controller, pthread_self()) ||
-           (w && atomic_load_explicit(&w->inside, memory_order_relaxed) == e);
+           (w && (w->of_pool || atomic_load_explicit(&w->inside, memory_order_relaxed) == e));
 }
 
 void export_derived_begin(struct export *e, const struct weir_below *b)

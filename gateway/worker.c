@@ -9,7 +9,8 @@
  * Only ever pushed to, so readers need no lock. */
 static struct worker *_Atomic workers;
 
-static _Thread_local struct worker *mine;
+/* initial-exec: the data path reads it without a call, though this is a loaded module */
+static _Thread_local struct worker *mine __attribute__((tls_model("initial-exec")));
 static pthread_key_t at_exit;
 static bool at_exit_made;
 
