@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static const struct store_type *const types[] = { &store_file, &store_memory, NULL };
+static const struct store_type *const types[] = { &store_file, &store_memory, &store_nbd, NULL };
 
 const struct store_type *const *store_types(void)
 {

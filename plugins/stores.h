@@ -6,7 +6,7 @@
 #include "request.h"
 #include "store.h"
 
-extern const struct store_type store_file, store_memory;
+extern const struct store_type store_file, store_memory, store_nbd;
 
 /* What serve() returns for an errno of either sign: one of the seven that NBD carries. */
 static inline int store_error(int error)
