@@ -487,21 +487,19 @@ static int weir_plugin_cache(void *handle, uint32_t count, uint64_t offset, uint
     return serve(handle, WEIR_PREFETCH, NULL, count, offset, flags);
 }
 
-static int add_extents(const struct weir_extents *from, struct nbdkit_extents *to, uint64_t end)
+/* An answer may end before the request does; the client asks again from there. */
+static int add_extents(const struct weir_extents *from, struct nbdkit_extents *to)
 {
-    uint64_t offset, length, covered = 0;
+    uint64_t offset, length;
     uint32_t type;
-    size_t i;
 
-    for (i = 0; weir_get_extent(from, i, &offset, &length, &type) == 0; i++) {
+    for (size_t i = 0; weir_get_extent(from, i, &offset, &length, &type) == 0; i++) {
         if (nbdkit_add_extent(to, offset, length,
                               (type & WEIR_HOLE ? NBDKIT_EXTENT_HOLE : 0) |
                                   (type & WEIR_READS_ZERO ? NBDKIT_EXTENT_ZERO : 0)))
             return -1;
-        covered = offset + length;
     }
-    /* what nobody spoke of is data */
-    return covered < end && i ? nbdkit_add_extent(to, covered, end - covered, 0) : 0;
+    return 0;
 }
 
 static int weir_plugin_extents(void *handle, uint32_t count, uint64_t offset, uint32_t flags,
@@ -517,7 +515,7 @@ static int weir_plugin_extents(void *handle, uint32_t count, uint64_t offset, ui
     if (!r && weir_get_extent(found, 0, &(uint64_t){ 0 }, &(uint64_t){ 0 }, &(uint32_t){ 0 }))
         r = nbdkit_add_extent(extents, offset, count, 0);
     else if (!r)
-        r = add_extents(found, extents, offset + count);
+        r = add_extents(found, extents);
     extents_destroy(found);
     return r;
 }

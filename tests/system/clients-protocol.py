@@ -122,8 +122,16 @@ def test_block_status_covers_the_range_in_order():
     data = [(a, n) for a, n, kind in found if kind == 0]
     assert any(a <= 9 * MIB + 262144 < a + n for a, n in data), found
     assert any(kind & nbd.STATE_ZERO for _, _, kind in found), found
+
+
+def test_one_extent_ends_where_the_data_does():
+    """qemu-img map asks so, and saw a whole disk of data when an answer was filled up."""
+    one.zero(MIB, 9 * MIB)
+    one.pwrite(b"d" * 65536, 9 * MIB)
     single = extents(two, MIB, 9 * MIB, nbd.CMD_FLAG_REQ_ONE)
-    assert len(single) == 1 and single[0][1] <= MIB, single
+    assert len(single) == 1 and single[0][2] == 0 and single[0][1] < MIB, single
+    single = extents(two, MIB - 262144, 9 * MIB + 262144, nbd.CMD_FLAG_REQ_ONE)
+    assert single == [(9 * MIB + 262144, MIB - 262144, nbd.STATE_HOLE | nbd.STATE_ZERO)], single
 
 
 def test_cache_has_no_visible_effect():
