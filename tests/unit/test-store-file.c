@@ -314,6 +314,13 @@ static void readers_share_but_not_with_a_writer(void **state)
     disk_close(&c);
 }
 
+static bool serves(void *uri)
+{
+    const char *words[] = { "nbdinfo", "--size", uri, NULL };
+
+    return run(words) == 0;
+}
+
 static void qemu_and_we_keep_out_of_each_others_way(void **state)
 {
     char *image = in_work("qemu"), *copy = in_work("copy"), *socket = in_work("qemu.sock");
@@ -324,7 +331,7 @@ static void qemu_and_we_keep_out_of_each_others_way(void **state)
     struct disk d;
 
     (void)state;
-    skip_unless(has("qemu-img") && has("qemu-nbd"), "qemu-utils");
+    skip_unless(has("qemu-img") && has("qemu-nbd") && has("nbdinfo"), "qemu-utils, libnbd-bin");
     assert_int_equal(open_image(&d, "qemu", MIB, NULL), 0);
     assert_int_not_equal(run(bench), 0);
     assert_int_not_equal(run(convert), 0);
@@ -339,7 +346,10 @@ static void qemu_and_we_keep_out_of_each_others_way(void **state)
     assert_int_equal(run(change), 0);
 
     pid_t qemu = start(serve);
-    wait_until(exists, socket, "the socket of qemu-nbd");
+    /* its socket is there before it has locked the image */
+    char uri[200];
+    snprintf(uri, sizeof uri, "nbd+unix:///?socket=%s", socket);
+    wait_until(serves, uri, "qemu-nbd serves");
     assert_int_equal(open_image(&d, "qemu", 0, NULL), -EBUSY);
     refused(&d, "in use by qemu-nbd (process");
     assert_int_equal(disk_open(&d, "file", NULL, &reader), -EBUSY);
