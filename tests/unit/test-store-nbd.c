@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,11 +41,22 @@ struct far {
     pid_t pid;
 };
 
+static bool listens(void *path)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", (char *)path);
+    bool connected = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    close(fd);
+    return connected;
+}
+
 static void far_start(struct far *f)
 {
     unlink(f->socket);
     f->pid = start(f->words);
-    wait_until(exists, f->socket, "the far server's socket");
+    wait_until(listens, f->socket, "the far server's socket");
 }
 
 static void far_kill(struct far *f)
