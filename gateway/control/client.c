@@ -39,6 +39,12 @@ static int connect_until(int fd, const struct sockaddr_un *address, uint64_t dea
 
 int control_connect(const char *run, const char *gateway, struct control **ret)
 {
+    return control_connect_within(run, gateway, CONTROL_TIMEOUT_MS, ret);
+}
+
+int control_connect_within(const char *run, const char *gateway, int timeout_ms,
+                           struct control **ret)
+{
     cleanup_free char *folder = NULL;
     cleanup_free char *name = NULL;
     cleanup_fd int folder_fd = -1;
@@ -61,7 +67,7 @@ int control_connect(const char *run, const char *gateway, struct control **ret)
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    error = connect_until(fd, &address, wire_now_ms() + CONTROL_TIMEOUT_MS);
+    error = connect_until(fd, &address, wire_now_ms() + (uint64_t)timeout_ms);
     if (error)
         return error;
     struct control *control = calloc(1, sizeof(*control));

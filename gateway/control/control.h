@@ -73,6 +73,9 @@ struct control; /* a connection */
 
 /* Connects to RUN/ctl/GATEWAY.sock.  0; -ECONNREFUSED or -ENOENT where nobody serves. */
 int  control_connect(const char *run, const char *gateway, struct control **ret);
+/* The same where a full backlog may take `timeout_ms` at most: -ETIMEDOUT. */
+int  control_connect_within(const char *run, const char *gateway, int timeout_ms,
+                            struct control **ret);
 void control_close(struct control *); /* NULL is fine */
 /* Sends `request` (still the caller's) and waits for the answer, at most `timeout_ms`.
  * 0 and *answer (json_object_put() it), or -ESHUTDOWN when the gateway went away,
