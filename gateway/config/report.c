@@ -1,0 +1,122 @@
+/* report.c - how does reading a configuration collect mistakes, as many as it can in one pass?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "report.h"
+#include "../scope.h"
+#include "../text.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void mistake_finish(struct mistake *m)
+{
+    free(m->file);
+    free(m->word);
+    free(m->sentence);
+}
+
+void mistakes_finish(struct mistakes *m)
+{
+    for (size_t i = 0; i < m->count; i++)
+        mistake_finish(&m->list[i]);
+    free(m->list);
+    *m = (struct mistakes){ 0 };
+}
+
+void mistakes_print(const struct mistakes *mistakes, struct weir_text *text)
+{
+    for (size_t i = 0; i < mistakes->count; i++) {
+        const struct mistake *m = &mistakes->list[i];
+        if (m->line)
+            weir_print(text, "%s:%u:%u: error: %s\n", m->file, m->line, m->column, m->sentence);
+        else
+            weir_print(text, "%s: error: %s\n", m->file, m->sentence);
+    }
+}
+
+/* A policy that many exports name is read once for each: its mistakes are told once. */
+static bool told_already(const struct mistakes *all, const struct mistake *new)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        const struct mistake *m = &all->list[i];
+        if (m->line == new->line && m->column == new->column && !strcmp(m->file, new->file) &&
+            !strcmp(m->sentence, new->sentence))
+            return true;
+    }
+    return false;
+}
+
+static void keep(struct report *report, struct mistake *new)
+{
+    struct mistakes *all = report->mistakes;
+
+    if (!all || !new->file || !new->word || !new->sentence) {
+        if (all)
+            report_memory(report);
+        mistake_finish(new);
+        return;
+    }
+    if (all->count >= MISTAKES_MAX || told_already(all, new)) {
+        mistake_finish(new);
+        return;
+    }
+    struct mistake *more = realloc(all->list, (all->count + 1) * sizeof *more);
+    if (!more) {
+        report_memory(report);
+        mistake_finish(new);
+        return;
+    }
+    all->list = more;
+    all->list[all->count++] = *new;
+}
+
+static void report_va(struct report *report, int err, const char *file, struct place place,
+                      const char *word, bool at_end, const char *format, va_list arguments)
+{
+    struct mistake new = { .line = place.line, .column = place.column, .at_end = at_end };
+
+    if (!report->err)
+        report->err = err;
+    if (!report->mistakes)
+        return;
+    new.file = strdup(file);
+    new.word = strdup(word ? word : "");
+    if (vasprintf(&new.sentence, format, arguments) < 0)
+        new.sentence = NULL;
+    keep(report, &new);
+}
+
+void report_mistake(struct report *report, const char *file, struct place place, const char *word,
+                    const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    report_va(report, -EINVAL, file, place, word, false, format, arguments);
+    va_end(arguments);
+}
+
+void report_end(struct report *report, const char *file, struct place place, const char *word,
+                const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    report_va(report, -EINVAL, file, place, word, true, format, arguments);
+    va_end(arguments);
+}
+
+void report_file(struct report *report, int err, const char *file, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    report_va(report, err, file, (struct place){ 0 }, "", false, format, arguments);
+    va_end(arguments);
+}
+
+void report_memory(struct report *report)
+{
+    report->err = -ENOMEM;
+}
