@@ -1,0 +1,333 @@
+/* change.c - how do the exports get from one configuration to another, all or none?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "../events.h"
+#include "../gateway.h"
+#include "../scope.h"
+#include "../text.h"
+#include "running.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct change {
+    struct configuration *old, *new;
+    struct report *report;
+};
+
+/* ---- making exports ------------------------------------------------------------------------ */
+
+static char **copy_rules(char **rules)
+{
+    size_t count = 0;
+
+    while (rules[count])
+        count++;
+    char **copy = calloc(count + 1, sizeof *copy);
+    for (size_t i = 0; copy && i < count; i++) {
+        copy[i] = strdup(rules[i]);
+        if (!copy[i]) {
+            while (i)
+                free(copy[--i]);
+            free(copy);
+            return NULL;
+        }
+    }
+    return copy;
+}
+
+static int export_config_make(const struct configuration *c, const struct export_entry *e,
+                              struct export_config *ret)
+{
+    const struct datastore *d = datastore_find(c, e->datastore);
+    struct export_config config = {
+        .name = strdup(e->name),
+        .description = strdup(e->description),
+        .store_type = d->type,
+        .datastore = strdup(e->datastore),
+        .image = strdup(e->image),
+        .folder = strdup(c->layout.path),
+        .size = e->size,
+        .read_only = e->read_only,
+        .allow = e->allow ? copy_rules(e->allow) : NULL,
+    };
+
+    if (!config.name || !config.description || !config.datastore || !config.image ||
+        !config.folder || !config.allow != !e->allow ||
+        settings_copy(d->settings, &config.store_settings)) {
+        export_config_finish(&config);
+        return -ENOMEM;
+    }
+    *ret = config;
+    return 0;
+}
+
+static int add_export(const struct configuration *c, const struct export_entry *entry)
+{
+    struct export_config config;
+    struct export *e = NULL;
+    struct plan plan;
+
+    int err = export_config_make(c, entry, &config);
+    if (err)
+        return err;
+    err = plan_copy(&entry->plan, &plan);
+    if (!err) {
+        err = export_create(&config, &plan, &e);
+        if (err)
+            plan_finish(&plan);
+    }
+    if (err) {
+        export_config_finish(&config);
+        return err;
+    }
+    err = gateway_add(e);
+    export_unref(e); /* the list has its own */
+    if (!err)
+        reopen_soon(entry->name);
+    return err;
+}
+
+static int remove_export(const char *name)
+{
+    struct export *e = gateway_find(name);
+    int err = e ? gateway_remove(name) : -ENOENT;
+
+    if (!err)
+        err = export_close(e);
+    export_unref(e);
+    return err;
+}
+
+/* ---- what differs ------------------------------------------------------------------------- */
+
+static bool rules_equal(char **a, char **b)
+{
+    if (!a || !b)
+        return a == b;
+    for (; *a && *b && !strcmp(*a, *b); a++, b++)
+        ;
+    return !*a && !*b;
+}
+
+static bool datastores_equal(const struct datastore *a, const struct datastore *b)
+{
+    if (a->type != b->type)
+        return false;
+    for (const struct weir_option *o = a->type->options; o && o->name; o++) {
+        if (!settings_equal(a->settings, b->settings, o->name))
+            return false;
+    }
+    return true;
+}
+
+/* All but the policy: what an export cannot change while it is there. */
+static bool is_same_disk(const struct change *ch, const struct export_entry *a,
+                         const struct export_entry *b)
+{
+    return !strcmp(a->description, b->description) && !strcmp(a->datastore, b->datastore) &&
+           !strcmp(a->image, b->image) && a->size == b->size && a->read_only == b->read_only &&
+           rules_equal(a->allow, b->allow) &&
+           datastores_equal(datastore_find(ch->old, a->datastore),
+                            datastore_find(ch->new, b->datastore));
+}
+
+static unsigned clients_of(const char *name)
+{
+    struct export *e = gateway_find(name);
+    struct export_view view;
+    unsigned clients = 0;
+
+    if (e && !export_view(e, &view)) {
+        clients = view.connections;
+        export_view_finish(&view);
+    }
+    export_unref(e);
+    return clients;
+}
+
+static void check_unused(const struct change *ch, const struct export_entry *gone,
+                         const struct export_entry *instead)
+{
+    unsigned clients = clients_of(gone->name);
+    struct report busy = { .mistakes = ch->report->mistakes };
+
+    if (!clients)
+        return;
+    if (instead)
+        report_value(&busy, instead->source, key_find(instead->group, "name"),
+                     "export \"%s\" changes in more than its policy while %u clients have it open: "
+                     "disconnect them first",
+                     gone->name, clients);
+    else
+        report_file(&busy, -EBUSY, gone->source->name,
+                    "export \"%s\" is gone while %u clients have it open: disconnect them first",
+                    gone->name, clients);
+    if (!ch->report->err)
+        ch->report->err = -EBUSY;
+}
+
+static void check_all_unused(const struct change *ch)
+{
+    for (size_t i = 0; i < ch->old->export_count; i++) {
+        const struct export_entry *was = &ch->old->exports[i];
+        const struct export_entry *will = export_entry_find(ch->new, was->name);
+        if (!will || !is_same_disk(ch, was, will))
+            check_unused(ch, was, will);
+    }
+}
+
+/* ---- plans ---------------------------------------------------------------------------------- */
+
+static const char *policy_file(const struct configuration *c, const struct export_entry *e)
+{
+    const struct policy *p = policy_find(c, e->policy);
+
+    return e->override ? e->override->name : p ? p->source->name : e->source->name;
+}
+
+static int apply_plan(const struct export_entry *entry, struct weir_text *why)
+{
+    struct export *e = gateway_find(entry->name);
+    struct plan plan;
+
+    if (!e)
+        return 0; /* a configuration that is checked without a gateway */
+    int err = plan_copy(&entry->plan, &plan);
+    if (!err)
+        err = export_apply(e, &plan, why);
+    export_unref(e);
+    return err;
+}
+
+/* Does a filter not do its work, though the plan names it? */
+static bool is_ailing(const char *name)
+{
+    struct export *e = gateway_find(name);
+    struct export_view view;
+    bool ailing = false;
+
+    if (e && !export_view(e, &view)) {
+        ailing = view.state == EXPORT_LOCKED;
+        for (size_t i = 0; i < view.count; i++)
+            ailing |= view.filter[i].bypassed;
+        export_view_finish(&view);
+    }
+    export_unref(e);
+    return ailing;
+}
+
+static bool is_touched(const struct change *ch, const struct export_entry *was,
+                       const struct export_entry *will)
+{
+    const struct policy *a = policy_find(ch->old, was->policy);
+    const struct policy *b = policy_find(ch->new, will->policy);
+
+    return was->source != will->source || was->override != will->override ||
+           (a && b && a->source != b->source);
+}
+
+/* Saying the same policy again is how an administrator has a failed filter tried again. */
+static bool needs_apply(const struct change *ch, const struct export_entry *will)
+{
+    const struct export_entry *was = export_entry_find(ch->old, will->name);
+
+    if (!was || !is_same_disk(ch, was, will))
+        return false;
+    return !plan_equal(&was->plan, &will->plan) ||
+           (is_touched(ch, was, will) && is_ailing(will->name));
+}
+
+static void put_back(const struct change *ch, size_t count)
+{
+    for (size_t i = count; i-- > 0;) {
+        const struct export_entry *will = &ch->new->exports[i];
+        cleanup_text struct weir_text why = { 0 };
+        if (needs_apply(ch, will) && apply_plan(export_entry_find(ch->old, will->name), &why))
+            event_post(WEIR_ERROR, will->name, NULL, "the former policy cannot be put back: %s",
+                       text_string(&why));
+    }
+}
+
+static int apply_plans(const struct change *ch)
+{
+    for (size_t i = 0; i < ch->new->export_count; i++) {
+        const struct export_entry *will = &ch->new->exports[i];
+        cleanup_text struct weir_text why = { 0 };
+        if (!needs_apply(ch, will))
+            continue;
+        int err = apply_plan(will, &why);
+        if (!err)
+            continue;
+        report_file(ch->report, err, policy_file(ch->new, will),
+                    "export \"%s\" did not take the change: %s", will->name,
+                    why.length ? text_string(&why) : strerror(-err));
+        put_back(ch, i);
+        return err;
+    }
+    return 0;
+}
+
+/* ---- exports that come and go --------------------------------------------------------------- */
+
+static void drop_exports(const struct change *ch)
+{
+    for (size_t i = 0; i < ch->old->export_count; i++) {
+        const struct export_entry *was = &ch->old->exports[i];
+        const struct export_entry *will = export_entry_find(ch->new, was->name);
+        if (will && is_same_disk(ch, was, will))
+            continue;
+        int err = remove_export(was->name);
+        if (err)
+            event_post(WEIR_ERROR, was->name, NULL, "closing it failed: %s", strerror(-err));
+    }
+}
+
+/* What cannot be made here is a lack of memory: an event says it, the rest goes on. */
+static void add_exports(const struct change *ch)
+{
+    for (size_t i = 0; i < ch->new->export_count; i++) {
+        const struct export_entry *will = &ch->new->exports[i];
+        const struct export_entry *was = ch->old ? export_entry_find(ch->old, will->name) : NULL;
+        if (was && is_same_disk(ch, was, will))
+            continue;
+        int err = add_export(ch->new, will);
+        if (err)
+            event_post(WEIR_ERROR, will->name, NULL, "cannot be served: %s", strerror(-err));
+    }
+}
+
+/* An export that is locked may work with its new policy. */
+static void reopen_changed(const struct change *ch)
+{
+    for (size_t i = 0; i < ch->new->export_count; i++) {
+        if (needs_apply(ch, &ch->new->exports[i]))
+            reopen_soon(ch->new->exports[i].name);
+    }
+}
+
+int change_to(struct configuration *new, const struct file_edit *edits, size_t count,
+              struct report *report)
+{
+    struct configuration *old = running_get();
+    struct change ch = { .old = old, .new = new, .report = report };
+    int err = 0;
+
+    if (old) {
+        check_all_unused(&ch);
+        err = report->err;
+        if (!err)
+            err = apply_plans(&ch);
+        if (!err && (err = edits_write(edits, count, report)))
+            put_back(&ch, new->export_count);
+        if (!err) {
+            reopen_changed(&ch);
+            drop_exports(&ch);
+        }
+    }
+    if (!err) {
+        add_exports(&ch);
+        running_set(new);
+    }
+    configuration_unref(old);
+    return err;
+}

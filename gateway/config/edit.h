@@ -1,0 +1,29 @@
+/* edit.h - what do all edits of a running configuration have in common?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef WEIR_CONFIG_EDIT_H
+#define WEIR_CONFIG_EDIT_H
+
+#include "running.h"
+
+/* One edit: the running configuration with some sources replaced, added or gone. */
+struct edit {
+    struct report *report;
+    struct configuration *old, *new;
+    struct {
+        struct source *was, *is; /* either may be NULL */
+    } source[EDITS_MAX];
+    size_t count;
+};
+
+/* Takes the turn unless it is for a check only; false, and reported, when nothing runs. */
+bool edit_begin(struct edit *, struct report *);
+/* `text` becomes the source at PATH in the place of `was`; lines are of `shown`. */
+int edit_replace(struct edit *, enum source_kind, struct source *was, const char *shown,
+                 const char *path, const char *text);
+void edit_remove(struct edit *, struct source *was);
+int edit_check(struct edit *); /* makes e->new */
+/* Applies and saves; each source gets the name that its file has for messages. */
+int edit_apply(struct edit *, const char *const *names);
+void edit_end(struct edit *);
+
+#endif

@@ -1,0 +1,253 @@
+/* open.c - how do all exports come to be open, and stay tried until they are?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "../events.h"
+#include "../gateway.h"
+#include "../scope.h"
+#include "running.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+enum { OPENERS = 8, RETRY_SECONDS = 3 };
+
+/* The exports that are to be opened in the background. */
+static struct {
+    pthread_mutex_t lock; /* all of this; nothing is taken under it */
+    pthread_cond_t changed;
+    char **names;
+    size_t count;
+    bool started; /* config_open_all() was called: before it nothing is opened */
+    bool running, stop, hurry;
+    pthread_t thread;
+} waiting = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+/* ---- the list --------------------------------------------------------------------------- */
+
+static bool is_listed(const char *name)
+{
+    for (size_t i = 0; i < waiting.count; i++) {
+        if (!strcmp(waiting.names[i], name))
+            return true;
+    }
+    return false;
+}
+
+/* False: no memory. */
+static bool list_locked(const char *name)
+{
+    if (is_listed(name))
+        return true;
+    char **more = realloc(waiting.names, (waiting.count + 1) * sizeof *more);
+    if (!more)
+        return false;
+    waiting.names = more;
+    more[waiting.count] = strdup(name);
+    if (!more[waiting.count])
+        return false;
+    waiting.count++;
+    return true;
+}
+
+static void forget(const char *name)
+{
+    hold_lock(&waiting.lock);
+
+    for (size_t i = 0; i < waiting.count; i++) {
+        if (strcmp(waiting.names[i], name))
+            continue;
+        free(waiting.names[i]);
+        waiting.names[i] = waiting.names[--waiting.count];
+        return;
+    }
+}
+
+/* The I-th name of the list, to be freed; NULL behind the last. */
+static char *name_at(size_t i)
+{
+    hold_lock(&waiting.lock);
+
+    return i < waiting.count ? strdup(waiting.names[i]) : NULL;
+}
+
+/* ---- opening one ------------------------------------------------------------------------------
+ */
+
+static bool open_export(const char *name)
+{
+    struct export *e = gateway_find(name);
+
+    if (!e)
+        return true; /* gone meanwhile */
+    int err = export_open(e, NULL);
+    /* it may have been taken out while it was being opened */
+    struct export *now = gateway_find(name);
+    if (now != e)
+        export_close(e);
+    export_unref(now);
+    export_unref(e);
+    return !err;
+}
+
+/* ---- a filter that was missing may have been installed ----------------------------------------
+ */
+
+static void heal(const char *name)
+{
+    struct configuration *old = running_get(), *new = NULL;
+    const struct export_entry *e = old ? export_entry_find(old, name) : NULL;
+
+    if (e && plan_is_lame(&e->plan)) {
+        struct report report = { 0 };
+        configuration_make(old->sources, old->source_count, &old->layout, MISSING_LOCKS, NULL, &new,
+                           &report);
+        e = new ? export_entry_find(new, name) : NULL;
+        if (!e || plan_is_lame(&e->plan) || change_to(new, NULL, 0, &report))
+            configuration_unref(new);
+    }
+    configuration_unref(old);
+}
+
+/* ---- again and again ---------------------------------------------------------------------------
+ */
+
+static bool wait_a_while(void)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += RETRY_SECONDS;
+    hold_lock(&waiting.lock);
+    while (!waiting.stop && !waiting.hurry) {
+        if (!waiting.count)
+            pthread_cond_wait(&waiting.changed, &waiting.lock);
+        else if (pthread_cond_timedwait(&waiting.changed, &waiting.lock, &until) == ETIMEDOUT)
+            break;
+    }
+    waiting.hurry = false;
+    return !waiting.stop;
+}
+
+static bool is_stopped(void)
+{
+    hold_lock(&waiting.lock);
+
+    return waiting.stop;
+}
+
+static void *try_again(void *unused)
+{
+    (void)unused;
+    while (wait_a_while()) {
+        char *name;
+        for (size_t i = 0; (name = name_at(i)) && !is_stopped();) {
+            running_begin();
+            heal(name);
+            running_end();
+            if (open_export(name))
+                forget(name);
+            else
+                i++;
+            free(name);
+        }
+        free(name);
+    }
+    return NULL;
+}
+
+/* Under the lock. */
+static void start_thread(void)
+{
+    if (waiting.running || !waiting.started || waiting.stop)
+        return;
+    int err = pthread_create(&waiting.thread, NULL, try_again, NULL);
+    waiting.running = !err;
+    if (err)
+        event_post(WEIR_ERROR, NULL, NULL,
+                   "exports that cannot be opened now are not tried "
+                   "again: %s",
+                   strerror(err));
+}
+
+void reopen_soon(const char *name)
+{
+    hold_lock(&waiting.lock);
+
+    if (!list_locked(name))
+        return;
+    waiting.hurry = true;
+    start_thread();
+    pthread_cond_signal(&waiting.changed);
+}
+
+void reopen_stop(void)
+{
+    pthread_mutex_lock(&waiting.lock);
+    bool was_running = waiting.running;
+    waiting.stop = true;
+    pthread_cond_signal(&waiting.changed);
+    pthread_mutex_unlock(&waiting.lock);
+    if (was_running)
+        pthread_join(waiting.thread, NULL);
+    hold_lock(&waiting.lock);
+    for (size_t i = 0; i < waiting.count; i++)
+        free(waiting.names[i]);
+    free(waiting.names);
+    waiting.names = NULL;
+    waiting.count = 0;
+    waiting.running = waiting.started = waiting.stop = waiting.hurry = false;
+}
+
+/* ---- all at the start ---------------------------------------------------------------------------
+ */
+
+struct opening {
+    char **names;
+    size_t count;
+    _Atomic size_t next;
+};
+
+static void *open_some(void *arg)
+{
+    struct opening *all = arg;
+
+    for (size_t i; (i = atomic_fetch_add(&all->next, 1)) < all->count;) {
+        if (open_export(all->names[i]))
+            forget(all->names[i]);
+    }
+    return NULL;
+}
+
+/* Until now nobody was to open anything: what was listed is all there is. */
+static void take_names(struct opening *all)
+{
+    hold_lock(&waiting.lock);
+
+    all->names = calloc(waiting.count + 1, sizeof *all->names);
+    for (size_t i = 0; all->names && i < waiting.count; i++) {
+        all->names[all->count] = strdup(waiting.names[i]);
+        all->count += all->names[all->count] != NULL;
+    }
+}
+
+void config_open_all(void)
+{
+    struct opening all = { 0 };
+    pthread_t threads[OPENERS];
+    size_t started = 0;
+
+    take_names(&all);
+    while (started < OPENERS && started + 1 < all.count &&
+           !pthread_create(&threads[started], NULL, open_some, &all))
+        started++;
+    open_some(&all);
+    for (size_t i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+    for (size_t i = 0; i < all.count; i++)
+        free(all.names[i]);
+    free(all.names);
+    hold_lock(&waiting.lock);
+    waiting.started = true;
+    waiting.hurry = false;
+    start_thread();
+}

@@ -1,0 +1,123 @@
+/* sample-filter.c - filters for the tests of the configuration: all kinds of options, no data path
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Built once for each of SAMPLE_CACHE, SAMPLE_TIER, SAMPLE_REPLICATION, SAMPLE_NOTE,
+ * SAMPLE_STUBBORN and SAMPLE_BROKEN. */
+#include "weir-filter.h"
+
+#include <errno.h>
+#include <string.h>
+
+#if defined SAMPLE_CACHE || defined SAMPLE_TIER
+static const char *const modes[] = { "write-back", "write-through", "around", NULL };
+struct config {
+    uint64_t block, pool_size, delay, rate;
+    double ratio;
+    bool scrub;
+    int64_t depth;
+    int mode;
+    const char *pool, *key;
+};
+static const struct weir_option options[] = {
+    WEIR_OPTION_SIZE(struct config, block, .fallback = "4K", .min = 512, .max = 1 << 20,
+                     .flags = WEIR_LIVE, .help = "Bytes of one block."),
+    WEIR_OPTION_SIZE(struct config, pool_size, .fallback = "1G", .help = "Bytes of the pool."),
+    WEIR_OPTION_TIME(struct config, delay, .fallback = "5ms", .max = 1000000000, .flags = WEIR_LIVE,
+                     .help = "How long to wait."),
+    WEIR_OPTION_RATE(struct config, rate, .fallback = "max", .flags = WEIR_LIVE,
+                     .help = "Bytes per second."),
+    WEIR_OPTION_RATIO(struct config, ratio, .fallback = "50%", .max = 1, .flags = WEIR_LIVE,
+                      .help = "How full."),
+    WEIR_OPTION_BOOL(struct config, scrub, .fallback = "false", .flags = WEIR_LIVE,
+                     .help = "Whether it looks again."),
+    WEIR_OPTION_INT(struct config, depth, .fallback = "4", .min = 1, .max = 64, .flags = WEIR_LIVE,
+                    .help = "How deep."),
+    WEIR_OPTION_CHOICE(struct config, mode, .fallback = "around", .choices = modes,
+                       .help = "How writes go."),
+    WEIR_OPTION_STRING(struct config, pool, .fallback = "main", .help = "Which pool."),
+    WEIR_OPTION_STRING(struct config, key, .flags = WEIR_SECRET, .help = "The pool's key."),
+    { 0 },
+};
+static int check(const void *config, struct weir_text *why)
+{
+    const struct config *c = config;
+
+    if (c->block <= c->pool_size)
+        return 0;
+    weir_print(why, "a pool must hold one block: make pool_size larger");
+    return -EINVAL;
+}
+#elif defined SAMPLE_REPLICATION
+struct config {
+    const char *target;
+};
+static const struct weir_option options[] = {
+    WEIR_OPTION_STRING(struct config, target, .flags = WEIR_REQUIRED, .help = "Where to."),
+    { 0 },
+};
+static int check(const void *config, struct weir_text *why)
+{
+    const struct config *c = config;
+
+    if (strncmp(c->target, "nbd", 3) == 0)
+        return 0;
+    weir_print(why, "target \"%s\" is no NBD URI", c->target);
+    return -EINVAL;
+}
+#else
+struct config {
+    bool refuse;
+    int64_t number;
+};
+static const struct weir_option options[] = {
+    WEIR_OPTION_BOOL(struct config, refuse, .fallback = "false", .help = "Whether to attach."),
+    WEIR_OPTION_INT(struct config, number, .flags = WEIR_LIVE, .help = "Any."),
+    { 0 },
+};
+static int check(const void *config, struct weir_text *why)
+{
+    (void)config;
+    (void)why;
+    return 0;
+}
+#endif
+
+#ifdef SAMPLE_STUBBORN
+static int attach(void *self, struct weir_below *below, const void *config, struct weir_text *why)
+{
+    const struct config *c = config;
+
+    (void)self;
+    (void)below;
+    if (!c->refuse)
+        return 0;
+    weir_print(why, "it was told to refuse");
+    return -EIO;
+}
+#endif
+
+const struct weir_filter weir_filter = {
+    WEIR_FILTER_HEADER,
+    .version = "1",
+    .summary = "Is a sample.",
+#if defined SAMPLE_CACHE
+    .name = "cache",
+    .klass = WEIR_CLASS_CACHE,
+#elif defined SAMPLE_TIER
+    .name = "tier",
+    .klass = WEIR_CLASS_CACHE,
+#elif defined SAMPLE_REPLICATION
+    .name = "replication",     .klass = WEIR_CLASS_REPLICATION,
+#elif defined SAMPLE_STUBBORN
+    .name = "stubborn",        .attach = attach,
+#else
+    .name = "note",
+#endif
+#ifdef SAMPLE_BROKEN
+    .abi = 99,
+#endif
+    .ops = WEIR_ALL_OPS,
+    .config_size = sizeof(struct config),
+    .options = options,
+    .check = check,
+};
