@@ -16,7 +16,7 @@
 #include "scope.h"
 #include "text.h"
 
-enum { SECTOR = 512, DIRECT_ALIGN = 4096 };
+enum { DIRECT_ALIGN = 4096 };
 
 /* ---- finding it -------------------------------------------------------------------- */
 
@@ -226,8 +226,9 @@ static int judge_image(struct file_store *f, const struct store_image *image, bo
         f->size = (uint64_t)st.st_size;
         f->block_preferred = (uint32_t)st.st_blksize;
         f->rotational = device_rotational(major(st.st_dev), minor(st.st_dev));
-        /* an odd size is served whole, by bytes, rather than cut or padded */
-        f->block_min = f->size % SECTOR ? 1 : SECTOR;
+        /* the page cache takes any bytes, so an odd size is served whole and no request
+         * need be widened to blocks */
+        f->block_min = 1;
     }
     if (r == 0)
         r = judge_size(f, image, why);

@@ -47,7 +47,7 @@ static void conforms(void **state)
     (void)state;
     assert_int_equal(open_image(&d, "conforms", 8 * MIB, NULL), 0);
     assert_int_equal(d.geometry.size, 8 * MIB);
-    assert_int_equal(d.geometry.block_min, 512);
+    assert_int_equal(d.geometry.block_min, 1);
     walk_together(&d, 4, 1500);
     disk_close(&d);
 }
