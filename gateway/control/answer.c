@@ -240,6 +240,8 @@ static int op_events(const struct caller *caller, struct json_object *request, s
         error = request_number(request, "wait_ms", &wait_ms, refusal);
     if (error)
         return error;
+    if (caller->fd < 0)
+        wait_ms = 0; /* nobody could hang up */
     uint64_t end = wire_now_ms() + (wait_ms < EVENTS_WAIT_MS ? wait_ms : EVENTS_WAIT_MS);
     for (;;) {
         uint64_t now = wire_now_ms();

@@ -10,15 +10,15 @@
 
 /* Who asks. */
 struct caller {
-    bool     known; /* the kernel told the uid */
+    bool known; /* the kernel told the uid */
     unsigned uid;
-    int      fd; /* its connection, -1: none */
+    int fd; /* its connection, -1: none */
 };
 
 /* Why not: a sentence, or the mistakes of a text, each with its place. */
 struct refusal {
     struct weir_text why;
-    struct mistakes  mistakes;
+    struct mistakes mistakes;
 };
 void refusal_finish(struct refusal *);
 /* All there is to say of it, one mistake a line, no \n at the end. */
@@ -34,6 +34,9 @@ const char *caller_name(const struct caller *, char buffer[32]);
 
 /* The server is about to end: who waits for something should not go on. */
 bool control_ending(void);
+
+/* For tests: a line once begun must end, and an answer be taken, within this time. */
+void control_line_limit(int limit_ms);
 
 /* The socket that connections come from, -1: none. */
 int control_listener(void);

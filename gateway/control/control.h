@@ -6,7 +6,8 @@
  * bytes, answers CONTROL_ANSWER.  Requests of one connection are answered in order; a
  * line once begun must end within CONTROL_TIMEOUT_MS.
  *
- *   {"op":"list","path":P}             {"ok":true,"names":[{"name":N,"kind":"folder"|"file","writable":B},…]}
+ *   {"op":"list","path":P}             {"ok":true,"names":[{"name":N,"writable":B,
+ *                                                           "kind":"folder"|"file"},…]}
  *   {"op":"get","path":P}              {"ok":true,"text":T}
  *   {"op":"set","path":P,"text":T}     {"ok":true}           one value, or a whole policy
  *   {"op":"check","path":P,"text":T}   {"ok":true}           the same without doing it
@@ -16,7 +17,9 @@
  *   {"op":"do","verb":V,…}             {"ok":true,"text":T}  reload, open, close, grow, …
  *
  * An error: {"ok":false,"errno":"EINVAL","message":T,"file":F,"line":L,"column":C,"at_end":B}
- * where all but errno and message may be missing.  P are the paths of the mount
+ * where all but errno and message may be missing.  The message is complete: it has the
+ * place in it, "FILE:LINE:COLUMN: error: …", a line for each mistake; the members repeat
+ * the place of the first for programs.  P are the paths of the mount
  * (DESIGN section 5): the gateway itself says what the tree holds.
  *
  * What "show" answers; times are ns, counts are since the export was made, an op that
@@ -26,8 +29,9 @@
  *   "exports":   [{"name","description","state","reason","compliance","compliance_reason",
  *                  "policy","datastore","image","uri","size_bytes","read_only","connections",
  *                  "in_flight","waiting","generation","last_pause_ns","longest_pause_ns",
+ *                  "hold_limit_ns","last_error",
  *                  "ops":OPS,"store":OPS,
- *                  "filters":[{"place":"10-pass","label","name","class","held",
+ *                  "filters":[{"place":"10-pass","label","name","class","version","held",
  *                              "oldest_hold_ns","longest_hold_ns","bypassed","ops":OPS,
  *                              "options":{NAME:TEXT,…},"stats":{NAME:TEXT,…}},…]},…]
  *   "filters":   [{"name","class","version","abi","path","description","exports":[E,…]},…]
@@ -35,13 +39,15 @@
  *   "datastores":[{"name","type","path","size_bytes","free_bytes","exports":[E,…]},…]
  *   OPS: {"read":{"requests","bytes","passed","completed","failed","deferred","derived",
  *                 "derived_bytes","here":H,"below":H},…}
- *   H:   {"count","sum","max","buckets":[[INDEX,COUNT],…]}  the buckets of struct
- *        weir_histogram that counted, ascending: a client can subtract two readings
+ *   H:   {"count","sum","p50","p90","p99","p999","max","buckets":[[INDEX,COUNT],…]}
+ *        the buckets of struct weir_histogram that counted, ascending: a client can
+ *        subtract two readings
  *
  * The verbs of "do"; all but reload take "export":E:
  *
- *   reload · open · close · unlock · stun · unstun · lock "reason":T · grow "size":BYTES
- *   · snapshot "name":N · assign "policy":P
+ *   reload · open · close · unlock · stun "limit_ms":N (60000: then it ends by itself) ·
+ *   unstun · lock "reason":T · grow "size":BYTES or "20G" · snapshot "name":N ·
+ *   clone "name":N · migrate "name":N · assign "policy":P
  *
  * A filter's own verbs are written to its ctl file: "set" exports/E/filters/NN-NAME/ctl. */
 #ifndef WEIR_CONTROL_H
@@ -58,8 +64,8 @@ enum {
 
 /* ---- the gateway's end -------------------------------------------------------------- */
 
-int  control_start(void); /* after fork: makes the socket, starts its threads */
-void control_stop(void);  /* removes the socket, ends the threads; safe when not started */
+int control_start(void);         /* after fork: makes the socket, starts its threads */
+void control_stop(void);         /* removes the socket, ends the threads; safe when not started */
 void control_tls_required(bool); /* before control_start(): URIs of exports say nbds */
 
 /* Answers one request line: what the server's threads and the fuzzer call.  The
@@ -72,22 +78,22 @@ struct json_object;
 struct control; /* a connection */
 
 /* Connects to RUN/ctl/GATEWAY.sock.  0; -ECONNREFUSED or -ENOENT where nobody serves. */
-int  control_connect(const char *run, const char *gateway, struct control **ret);
+int control_connect(const char *run, const char *gateway, struct control **ret);
 /* The same where a full backlog may take `timeout_ms` at most: -ETIMEDOUT. */
-int  control_connect_within(const char *run, const char *gateway, int timeout_ms,
-                            struct control **ret);
+int control_connect_within(const char *run, const char *gateway, int timeout_ms,
+                           struct control **ret);
 void control_close(struct control *); /* NULL is fine */
 /* Sends `request` (still the caller's) and waits for the answer, at most `timeout_ms`.
  * 0 and *answer (json_object_put() it), or -ESHUTDOWN when the gateway went away,
  * -ETIMEDOUT.  An answer with "ok":false is 0 here: control_error() reads it. */
-int  control_call(struct control *, struct json_object *request, int timeout_ms,
-                  struct json_object **answer);
+int control_call(struct control *, struct json_object *request, int timeout_ms,
+                 struct json_object **answer);
 /* The negative errno of an answer: 0 for "ok":true; *message points into it or is "". */
-int  control_error(struct json_object *answer, const char **message);
+int control_error(struct json_object *answer, const char **message);
 
 /* The common calls.  0 or -errno; *message (may be NULL) is malloc'ed at errors. */
-int  control_get(struct control *, const char *path, char **text, size_t *size, char **message);
-int  control_set(struct control *, const char *path, const char *text, size_t size, char **message);
+int control_get(struct control *, const char *path, char **text, size_t *size, char **message);
+int control_set(struct control *, const char *path, const char *text, size_t size, char **message);
 
 /* The names of the gateways that have a socket under RUN, living or dead, sorted, ends
  * with NULL; one free(). */

@@ -10,7 +10,7 @@
 
 struct json_out {
     struct weir_text text;
-    bool             comma; /* the next value is not the first of its folder */
+    bool comma; /* the next value is not the first of its folder */
 };
 
 void out_open(struct json_out *, const char *key, char bracket);

@@ -45,7 +45,7 @@ struct family *metrics_family(struct metrics *metrics, const char *name, const c
     struct family *family = find(metrics, name);
 
     if (family && strcmp(family->type, type) != 0) {
-        weir_print(&other, "%s_as_%s_value", name, type[0] == 'c' ? "growing" : "present");
+        weir_print(&other, "%s_as_%s", name, type);
         family = find(metrics, text_string(&other));
         name = text_string(&other);
     }

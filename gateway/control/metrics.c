@@ -13,12 +13,14 @@
 
 /* ---- what is counted for each operation --------------------------------------------- */
 
-#define SAMPLE(function, print)                                                                    \
-    static void function(struct family *family, const struct weir_text *labels,                    \
-                         const struct figures *figures)                                            \
-    {                                                                                              \
-        print;                                                                                     \
+/* clang-format off */
+#define SAMPLE(function, print)                                                 \
+    static void function(struct family *family, const struct weir_text *labels, \
+                         const struct figures *figures)                         \
+    {                                                                           \
+        print;                                                                  \
     }
+/* clang-format on */
 
 SAMPLE(put_requests, sample_number(family, labels, figures->requests))
 SAMPLE(put_bytes, sample_number(family, labels, figures->bytes))

@@ -10,15 +10,15 @@
 #include "../text.h"
 
 struct family {
-    struct family   *next;
-    char            *name, *help;
-    const char      *type; /* "counter", "gauge", "histogram" */
+    struct family *next;
+    char *name, *help;
+    const char *type; /* "counter", "gauge", "histogram" */
     struct weir_text samples;
 };
 
 struct metrics {
-    struct family  *first, **last;
-    bool            no_memory;
+    struct family *first, **last;
+    bool no_memory;
 };
 
 /* The family `name`; one of another type gets a name of its own.  NULL: no memory. */

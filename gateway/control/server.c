@@ -46,10 +46,11 @@ static struct {
     bool started;
     atomic_bool ending;
     atomic_int listener; /* uri.c tells it from the sockets of others */
+    atomic_int limit_ms; /* CONTROL_TIMEOUT_MS but in tests */
     int folder, lock, wake;
     pthread_t thread;
     struct connection connection[CONNECTIONS];
-} server = { .listener = -1 };
+} server = { .listener = -1, .limit_ms = CONTROL_TIMEOUT_MS };
 
 bool control_ending(void)
 {
@@ -59,6 +60,16 @@ bool control_ending(void)
 int control_listener(void)
 {
     return atomic_load(&server.listener);
+}
+
+void control_line_limit(int limit_ms)
+{
+    atomic_store(&server.limit_ms, limit_ms);
+}
+
+static uint64_t line_deadline(void)
+{
+    return wire_now_ms() + (uint64_t)atomic_load(&server.limit_ms);
 }
 
 /* ---- one connection ----------------------------------------------------------------- */
@@ -86,8 +97,7 @@ static int send_error(int fd, int error, const char *sentence)
     out_text(&out, "message", sentence);
     out_close(&out, '}');
     weir_print(&out.text, "\n");
-    error =
-        wire_send(fd, text_string(&out.text), out.text.length, wire_now_ms() + CONTROL_TIMEOUT_MS);
+    error = wire_send(fd, text_string(&out.text), out.text.length, line_deadline());
     text_finish(&out.text);
     return error;
 }
@@ -120,7 +130,7 @@ static int receive(struct connection *connection, uint64_t deadline)
 /* The length of the first line with its \n; 0: the connection ends. */
 static size_t next_line(struct connection *connection)
 {
-    uint64_t deadline = wire_now_ms() + CONTROL_TIMEOUT_MS;
+    uint64_t deadline = line_deadline();
 
     for (size_t seen = 0;;) {
         char *end = connection->filled > seen
@@ -138,7 +148,7 @@ static size_t next_line(struct connection *connection)
         if (!receive(connection, deadline))
             return 0;
         if (!seen)
-            deadline = wire_now_ms() + CONTROL_TIMEOUT_MS;
+            deadline = line_deadline();
     }
 }
 
@@ -159,7 +169,7 @@ static int serve_line(struct connection *connection, size_t length)
 
     if (!answer)
         return send_error(connection->fd, -ENOMEM, "there is no memory for the answer");
-    return wire_send(connection->fd, answer, strlen(answer), wire_now_ms() + CONTROL_TIMEOUT_MS);
+    return wire_send(connection->fd, answer, strlen(answer), line_deadline());
 }
 
 static void *serve_connection(void *arg)

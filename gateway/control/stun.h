@@ -7,7 +7,7 @@
 
 enum { STUN_LIMIT_MS = 60000 }; /* unless the request says another */
 
-int  stun_begin(struct export *, uint64_t limit_ms, struct weir_text *why);
+int stun_begin(struct export *, uint64_t limit_ms, struct weir_text *why);
 void stun_end(struct export *);
 void stun_end_late(uint64_t now_ms); /* UINT64_MAX: all of them */
 

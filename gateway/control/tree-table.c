@@ -5,18 +5,11 @@
  * fits two rows of a folder, the first whose enter() knows it is taken. */
 #include "tree-table.h"
 
-#define FOLDER(p, ...)                                                                             \
-    {                                                                                              \
-        .pattern = (p), .kind = NODE_FOLDER, __VA_ARGS__                                           \
-    }
-#define VALUE(p, f)                                                                                \
-    {                                                                                              \
-        .pattern = (p), .read = (f)                                                                \
-    }
-#define EDITABLE(p, r, w)                                                                          \
-    {                                                                                              \
-        .pattern = (p), .read = (r), .write = (w)                                                  \
-    }
+/* clang-format off */
+#define FOLDER(p, ...)    { .pattern = (p), .kind = NODE_FOLDER, __VA_ARGS__ }
+#define VALUE(p, f)       { .pattern = (p), .read = (f) }
+#define EDITABLE(p, r, w) { .pattern = (p), .read = (r), .write = (w) }
+/* clang-format on */
 
 /* What the three places that count operations share. */
 #define OP_VALUES(p)                                                                               \

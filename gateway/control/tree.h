@@ -20,15 +20,15 @@ struct row;
 struct place {
     const struct caller *caller;
     const struct row *row;
-    bool   creating; /* the last part may be a name that does not exist yet */
+    bool creating; /* the last part may be a name that does not exist yet */
     size_t parts;
-    char  *part[PATH_PARTS]; /* decoded */
+    char *part[PATH_PARTS]; /* decoded */
 
     struct export *export;
-    bool   viewed; /* `view` is filled */
+    bool viewed; /* `view` is filled */
     struct export_view view;
-    int    figures; /* of whom: PLACE_EXPORT, PLACE_STORE or the index of a filter */
-    size_t filter;  /* index in `view` */
+    int figures;   /* of whom: PLACE_EXPORT, PLACE_STORE or the index of a filter */
+    size_t filter; /* index in `view` */
     enum weir_op op;
     const struct weir_option *option;
     const struct weir_stat *stat;
@@ -38,36 +38,35 @@ struct place {
 
 struct change {
     const char *text;
-    size_t      size;
-    bool        check_only;
+    size_t size;
+    bool check_only;
 };
 
 struct names {
     struct name {
         char *name; /* as it stands in a path */
         enum node_kind kind;
-        bool  writable;
-    } *list;
+        bool writable;
+    } * list;
     size_t count;
 };
-int  names_add(struct names *, const char *name, enum node_kind, bool writable);
+int names_add(struct names *, const char *name, enum node_kind, bool writable);
 void names_finish(struct names *);
 
 struct row {
-    const char    *pattern;
+    const char *pattern;
     enum node_kind kind;
     /* all return 0 or -errno; NULL: cannot be done */
-    int (*enter)(struct place *, const char *name);   /* `*`: -ENOENT when nothing has it */
-    int (*names)(struct place *, struct names *);     /* `*`: the names there are */
-    int (*read)(struct place *, struct weir_text *);  /* without the last \n is fine */
-    int (*write)(struct place *, const struct change *, struct weir_text *answer,
-                 struct refusal *);
+    int (*enter)(struct place *, const char *name);  /* `*`: -ENOENT when nothing has it */
+    int (*names)(struct place *, struct names *);    /* `*`: the names there are */
+    int (*read)(struct place *, struct weir_text *); /* without the last \n is fine */
+    int (*write)(struct place *, const struct change *, struct weir_text *answer, struct refusal *);
     int (*remove)(struct place *, struct refusal *);
     bool grows; /* FOLDER: set of a new name makes a new file */
 };
 
 /* Finds the node of `path`.  -ENOENT with a sentence.  place_finish() it whatever comes back. */
-int  place_find(struct place *, const char *path, struct refusal *);
+int place_find(struct place *, const char *path, struct refusal *);
 void place_finish(struct place *);
 #define cleanup_place __attribute__((cleanup(place_finish)))
 
@@ -78,7 +77,7 @@ int tree_remove(struct place *, struct refusal *);
 
 /* A name as a part of a path, "a/b" as "a%2Fb", and back: -ENOENT for other spellings. */
 void path_encode(const char *name, struct weir_text *);
-int  path_decode(const char *part, size_t size, char **name);
+int path_decode(const char *part, size_t size, char **name);
 /* "10-pass" */
 void filter_place_name(const struct export_view *, size_t index, struct weir_text *);
 
@@ -93,6 +92,7 @@ const struct filter_view *place_filter(struct place *); /* after its enter() */
 
 /* ---- the functions that the table names --------------------------------------------- */
 
+/* clang-format off */
 #define ENTER(f)  int f(struct place *, const char *name)
 #define NAMES(f)  int f(struct place *, struct names *)
 #define READ(f)   int f(struct place *, struct weir_text *)
@@ -147,5 +147,6 @@ READ(op_below);
 #undef READ
 #undef WRITE
 #undef REMOVE
+/* clang-format on */
 
 #endif

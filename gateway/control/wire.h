@@ -20,6 +20,6 @@ int wire_send(int fd, const char *bytes, size_t size, uint64_t deadline_ms);
 
 /* "EINVAL" and back; names that are not known here are EIO. */
 const char *wire_errno_name(int error);
-int         wire_errno(const char *name);
+int wire_errno(const char *name);
 
 #endif
