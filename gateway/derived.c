@@ -31,43 +31,58 @@ static int run_from(const struct chain *c, int first, struct weir_request *io)
     return error;
 }
 
+/* Below `b`, in pieces of the largest block. */
 static int run_below(struct weir_below *b, struct weir_request *io)
 {
-    const struct weir_geometry *g = &b->below;
+    const bool moves = io->op == WEIR_READ || io->op == WEIR_WRITE;
+    const uint64_t most = moves && b->below.block_max ? b->below.block_max : UINT64_MAX;
+    uint64_t left = io->length;
 
-    if (io->op != WEIR_FLUSH && (io->offset > g->size || io->length > g->size - io->offset))
-        return EINVAL;
+    do {
+        io->length = left < most ? left : most;
+        int error = run_from(b->chain, b->index + 1, io);
+        if (error)
+            return error;
+        left -= io->length;
+        io->offset += io->length;
+        io->data = io->data && left ? (char *)io->data + io->length : io->data;
+    } while (left);
+    return 0;
+}
+
+static bool on_disk(const struct weir_below *b, const struct weir_request *io)
+{
+    const uint64_t size = b->below.size;
+
+    return io->op == WEIR_FLUSH || (io->offset <= size && io->length <= size - io->offset);
+}
+
+static void count(struct weir_below *b, const struct weir_request *io)
+{
     struct tally *t = counting_shard(b->counting, stats_cpu(), io->op);
+
     weir_add(&t->derived, 1);
     weir_add(&t->derived_bytes, io->length);
-    export_derived_begin(b->export, b);
-    int error = run_from(b->chain, b->index + 1, io);
-    export_derived_end(b->export);
-    return error;
 }
 
 static int derive(struct weir_below *b, enum weir_op op, void *data, uint64_t length,
                   uint64_t offset, uint32_t flags)
 {
-    const uint64_t most = op == WEIR_READ || op == WEIR_WRITE ? b->below.block_max : UINT64_MAX;
+    struct weir_request io = {
+        .op = op,
+        .flags = flags | WEIR_DERIVED,
+        .offset = offset,
+        .length = length,
+        .data = data,
+    };
 
-    do {
-        uint64_t n = length < most ? length : most;
-        struct weir_request io = {
-            .op = op,
-            .flags = flags | WEIR_DERIVED,
-            .offset = offset,
-            .length = n,
-            .data = data,
-        };
-        int error = run_below(b, &io);
-        if (error)
-            return -error;
-        length -= n;
-        offset += n;
-        data = data ? (char *)data + n : NULL;
-    } while (length);
-    return 0;
+    if (!on_disk(b, &io))
+        return -EINVAL;
+    count(b, &io);
+    export_derived_begin(b->export, b);
+    int error = run_below(b, &io);
+    export_derived_end(b->export);
+    return -error;
 }
 
 int weir_read(struct weir_below *b, void *data, uint64_t length, uint64_t offset, uint32_t flags)
@@ -176,7 +191,7 @@ static struct {
     pthread_mutex_t lock; /* the queue and the counts; taken after nothing */
     pthread_cond_t work, gone;
     struct job *first, **last;
-    unsigned threads, idle;
+    unsigned threads, idle, queued;
     bool stopping;
 } pool = { .lock = PTHREAD_MUTEX_INITIALIZER,
            .work = PTHREAD_COND_INITIALIZER,
@@ -200,6 +215,7 @@ static struct job *next_job(void)
         pool.first = j->next;
         if (!pool.first)
             pool.last = &pool.first;
+        pool.queued--;
         return j;
     }
     pool.threads--;
@@ -217,8 +233,8 @@ static void *serve_jobs(void *unused)
         w->of_pool = true;
     while ((j = next_job())) {
         /* counted since weir_submit(), so that drain waits for the queue as well */
-        int error = run_from(j->below->chain, j->below->index + 1, &j->io);
         struct export *e = j->below->export;
+        int error = run_below(j->below, &j->io);
         j->done(j->arg, error);
         export_derived_end(e);
         free(j);
@@ -243,19 +259,18 @@ static int start_thread(void)
 int weir_submit(struct weir_below *b, const struct weir_request *io,
                 void (*done)(void *arg, int error), void *arg)
 {
-    struct job *j = malloc(sizeof *j);
+    struct job *j = on_disk(b, io) ? malloc(sizeof *j) : NULL;
 
     if (!j)
-        return -ENOMEM;
+        return on_disk(b, io) ? -ENOMEM : -EINVAL;
     *j = (struct job){ .io = *io, .below = b, .done = done, .arg = arg };
     j->io.flags |= WEIR_DERIVED;
-    struct tally *t = counting_shard(b->counting, stats_cpu(), io->op);
-    weir_add(&t->derived, 1);
-    weir_add(&t->derived_bytes, io->length);
+    count(b, io);
     export_derived_begin(b->export, b);
 
     hold_lock(&pool.lock);
-    if (pool.idle == 0 && pool.threads < POOL_MAX) {
+    /* one idle thread may have been woken for the job before this one already */
+    if (pool.idle <= pool.queued && pool.threads < POOL_MAX) {
         if (start_thread() == 0)
             pool.threads++;
     }
@@ -266,6 +281,7 @@ int weir_submit(struct weir_below *b, const struct weir_request *io,
     }
     *pool.last = j;
     pool.last = &j->next;
+    pool.queued++;
     pthread_cond_signal(&pool.work);
     return 0;
 }

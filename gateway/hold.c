@@ -43,8 +43,8 @@ void weir_resume(struct weir_request *req, enum weir_verdict verdict)
     struct request *r = (struct request *)req;
 
     if ((unsigned)verdict >= WEIR_DEFER) {
-        stray(r, verdict == WEIR_DEFER ? "resumed a request with the verdict DEFER" :
-                                         "resumed a request with a verdict that does not exist");
+        stray(r, verdict == WEIR_DEFER ? "resumed a request with the verdict DEFER"
+                                       : "resumed a request with a verdict that does not exist");
         answer(r, WEIR_FAIL | EIO << 8);
         return;
     }

@@ -161,7 +161,8 @@ int weir_trim(struct weir_below *, uint64_t length, uint64_t offset, uint32_t fl
 int weir_zero(struct weir_below *, uint64_t length, uint64_t offset, uint32_t flags);
 
 /* The same without waiting: `io` is copied, done() runs exactly once on a gateway
- * thread with 0 or a positive errno.  0, or -ENOMEM / -EAGAIN and done() never runs. */
+ * thread with 0 or a positive errno.  0, or -EINVAL (not on the disk), -ENOMEM, -EAGAIN
+ * and done() never runs. */
 int weir_submit(struct weir_below *, const struct weir_request *io,
                 void (*done)(void *arg, int error), void *arg);
 
