@@ -10,7 +10,6 @@
 
 #include <ftw.h>
 #include <time.h>
-#include <unistd.h>
 
 struct probe probes[PROBES];
 int (*store_answer)(struct weir_request *);
