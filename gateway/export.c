@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { DRAIN_MIN_MS = 30000 };
+unsigned export_drain_ms = 30000; /* for the process; only tests change it */
 
 /* ---- made and given back ------------------------------------------------------------------ */
 
@@ -250,7 +250,7 @@ static void tell_filters(struct export *e, bool begin)
 
 int stand_still(struct export *e, struct weir_text *why)
 {
-    uint64_t limit = (uint64_t)DRAIN_MIN_MS * 1000000;
+    uint64_t limit = (uint64_t)export_drain_ms * 1000000;
 
     if (e->chain && 2 * e->chain->hold_limit + 1000000000u > limit)
         limit = 2 * e->chain->hold_limit + 1000000000u;

@@ -86,6 +86,9 @@ int  export_run_verb(struct export *, const char *label, const char *verb, const
 void export_lock(struct export *, const char *filter, const char *why); /* fail closed */
 void export_unlock(struct export *);
 
+/* How long a drain waits at least before it says who does not let go. */
+extern unsigned export_drain_ms;
+
 /* ---- the data path --------------------------------------------------------- */
 
 /* Serves one client request on the calling thread; op, flags, offset, length and data
