@@ -14,6 +14,8 @@
 struct probe probes[PROBES];
 int (*store_answer)(struct weir_request *);
 uint8_t store_disk[DISK];
+int store_event_error;
+static uint64_t store_size;
 struct seen seen[SEEN_MAX];
 struct extent_seen extent[EXTENTS_MAX];
 size_t extent_count;
@@ -228,7 +230,7 @@ static int store_open(void *self, const struct store_image *image, const void *c
 static void store_geometry(void *self, struct weir_geometry *geometry)
 {
     (void)self;
-    *geometry = (struct weir_geometry){ .size = DISK,
+    *geometry = (struct weir_geometry){ .size = store_size,
                                         .block_min = 1,
                                         .block_preferred = 4096,
                                         .block_max = 32 << 20,
@@ -239,9 +241,10 @@ static void store_geometry(void *self, struct weir_geometry *geometry)
 static int store_grow(void *self, uint64_t size, struct weir_text *why)
 {
     (void)self;
-    (void)size;
     (void)why;
-    return 0;
+    if (!store_event_error)
+        store_size = size; /* the array does not grow: no test writes there */
+    return store_event_error;
 }
 
 static int store_snapshot(void *self, const char *name, struct weir_text *why)
@@ -249,7 +252,7 @@ static int store_snapshot(void *self, const char *name, struct weir_text *why)
     (void)self;
     (void)name;
     (void)why;
-    return 0;
+    return store_event_error;
 }
 
 static void store_close(void *self)
@@ -400,6 +403,8 @@ int stage_setup(void **state)
     for (int i = 0; i < PROBES; i++)
         probe_init(&probes[i], i);
     store_answer = NULL;
+    store_event_error = 0;
+    store_size = DISK;
     memset(store_disk, 0, sizeof(store_disk));
     stage_hold_limit = 0;
     stage_on_failure = ON_FAILURE_LOCK;

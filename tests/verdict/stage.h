@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "export.h"
+#include "text.h"
 
 enum { PROBES = 5, STORE = -1, DISK = 1 << 20 };
 
@@ -51,6 +52,7 @@ extern struct probe probes[PROBES];
 /* The store answers with this, or like a disk when it is NULL. */
 extern int (*store_answer)(struct weir_request *);
 extern uint8_t store_disk[DISK];
+extern int store_event_error; /* what its grow and snapshot return */
 int store_like_a_disk(struct weir_request *);
 
 /* One call of a probe's down() or up(), or of the store. */

@@ -1,0 +1,395 @@
+/* test-drain.c - does the disk come to rest, and do filters come and go while it works?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "stage.h"
+
+static uint8_t buffer[4096];
+
+/* ---- a filter that holds requests and lets them go when it is told to be quiet -------- */
+
+static pthread_mutex_t pile_lock = PTHREAD_MUTEX_INITIALIZER; /* guards what is below */
+static struct weir_request *pile[64];
+static unsigned pile_count;
+static bool quiet;
+
+static enum weir_verdict pile_up(struct probe *p, struct weir_request *req)
+{
+    (void)p;
+    pthread_mutex_lock(&pile_lock);
+    bool hold = !quiet;
+    if (hold)
+        pile[pile_count++] = req;
+    pthread_mutex_unlock(&pile_lock);
+    if (hold)
+        sem_post(&p->sem);
+    return hold ? WEIR_DEFER : WEIR_PASS;
+}
+
+static void clear_pile(struct probe *p, bool begin)
+{
+    (void)p;
+    pthread_mutex_lock(&pile_lock);
+    quiet = begin;
+    while (begin && pile_count)
+        weir_resume(pile[--pile_count], WEIR_PASS); /* with the lock held */
+    pthread_mutex_unlock(&pile_lock);
+}
+
+static void test_held_requests_are_let_go(void **state)
+{
+    struct client c[8];
+
+    (void)state;
+    quiet = false;
+    probes[1].down = pile_up;
+    probes[1].drain = clear_pile;
+    assert_int_equal(stage_open(3), 0);
+    for (int i = 0; i < 8; i++) {
+        client_start(&c[i], WEIR_WRITE, (uint64_t)i * 4096, 4096, buffer);
+        take(&probes[1].sem);
+    }
+    stage_apply((const int[]){ 1, 2, -1 }); /* probe 0 goes */
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(client_wait(&c[i]), 0);
+    forget();
+    client_start(&c[0], WEIR_READ, 0, 512, buffer);
+    take(&probes[1].sem);
+    clear_pile(&probes[1], true);
+    assert_int_equal(client_wait(&c[0]), 0);
+    assert_string_equal(told(), "1>r 2>r s=r 2<r 1<r");
+}
+
+/* Held above, it still needs derived I/O below when it is let go. */
+static enum weir_verdict read_below(struct probe *p, struct weir_request *req)
+{
+    uint8_t block[512];
+
+    (void)req;
+    must(weir_read(p->below, block, sizeof(block), 0, 0) == 0);
+    return WEIR_PASS;
+}
+
+static void test_requests_inside_may_derive_during_a_drain(void **state)
+{
+    struct client c;
+    struct export_view view;
+
+    (void)state;
+    quiet = false;
+    probes[0].down = probes[0].up = pile_up;
+    probes[0].drain = clear_pile;
+    probes[1].down = probes[1].up = read_below;
+    assert_int_equal(stage_open(2), 0);
+    client_start(&c, WEIR_WRITE, 0, 4096, buffer);
+    take(&probes[0].sem);
+    assert_int_equal(export_event(stage, WEIR_EVENT_CLONE, "c", 0, NULL), 0);
+    assert_int_equal(client_wait(&c), 0);
+    assert_int_equal(export_view(stage, &view), 0);
+    assert_true(view.longest_pause_ns < 20000000000u); /* it did not run into a time limit */
+    export_view_finish(&view);
+}
+
+/* ---- one that does not let go ----------------------------------------------------------- */
+
+static enum weir_verdict keep(struct probe *p, struct weir_request *req)
+{
+    p->held = req;
+    sem_post(&p->sem);
+    return WEIR_DEFER;
+}
+
+static void test_a_leaked_request_is_reported_at_drain(void **state)
+{
+    struct client c;
+
+    (void)state;
+    export_drain_ms = 200;
+    probes[1].down = keep;
+    assert_int_equal(stage_open(3), 0);
+    client_start(&c, WEIR_WRITE, 0, 4096, buffer);
+    take(&probes[1].sem);
+    assert_int_equal(stage_apply((const int[]){ 0, 1, -1 }), -ETIMEDOUT);
+    assert_non_null(strstr(stage_why, "probe1 holds 1"));
+    assert_true(event_says("probe1", "did not let go of 1"));
+    assert_false(atomic_load(&c.done));
+    probes[1].down = NULL; /* the old chain goes on */
+    forget();
+    assert_int_equal(ask(WEIR_READ, 0, 512, 0, buffer), 0);
+    assert_string_equal(told(), "0>r 1>r 2>r s=r 2<r 1<r 0<r");
+    weir_resume(probes[1].held, WEIR_PASS);
+    assert_int_equal(client_wait(&c), 0);
+    assert_int_equal(stage_apply((const int[]){ 0, 1, -1 }), 0);
+    export_drain_ms = 30000;
+}
+
+/* ---- change of chain under load ------------------------------------------------------------ */
+
+static atomic_bool stop_load;
+static _Atomic uint64_t served;
+
+/* Writes blocks of its own stretch and reads them back. */
+static void *load(void *argument)
+{
+    uintptr_t n = (uintptr_t)argument;
+    uint8_t data[512], back[512];
+    intptr_t wrong = 0;
+
+    for (unsigned i = 0; !atomic_load(&stop_load); i++) {
+        uint64_t offset = n * 65536 + i % 128 * 512;
+        memset(data, (int)(i * 7 + n), sizeof(data));
+        wrong += ask(WEIR_WRITE, offset, sizeof(data), 0, data) != 0;
+        wrong += ask(WEIR_READ, offset, sizeof(back), 0, back) != 0;
+        wrong += memcmp(data, back, sizeof(data)) != 0;
+        atomic_fetch_add(&served, 2);
+    }
+    return (void *)wrong;
+}
+
+enum { LOADERS = 4 };
+static pthread_t loaders[LOADERS];
+
+static void start_load(void)
+{
+    atomic_store(&stop_load, false);
+    atomic_store(&served, 0);
+    for (uintptr_t i = 0; i < LOADERS; i++)
+        assert_int_equal(pthread_create(&loaders[i], NULL, load, (void *)i), 0);
+}
+
+static void stop_and_check_load(void)
+{
+    void *wrong;
+
+    atomic_store(&stop_load, true);
+    for (int i = 0; i < LOADERS; i++) {
+        pthread_join(loaders[i], &wrong);
+        assert_null(wrong);
+    }
+}
+
+static void test_a_thousand_changes_under_load(void **state)
+{
+    static const int chains[][PROBES + 1] = {
+        { 0, 1, 2, -1 }, { 1, -1 }, { 2, 1, 0, -1 }, { -1 }, { 3, 0, 4, -1 }, { 0, 1, 2, 3, 4, -1 },
+    };
+    struct export_view view;
+
+    (void)state;
+    for (int i = 0; i < PROBES; i++)
+        if (i % 2)
+            probes[i].library.filter.flags = WEIR_NEEDS_ORDER;
+    assert_int_equal(stage_open(1), 0);
+    start_load();
+    for (int i = 0; i < 1000; i++) {
+        uint64_t before = atomic_load(&served);
+        assert_int_equal(stage_apply(chains[(unsigned)i % 6]), 0);
+        wait_for(atomic_load(&served) > before); /* clients go on between two changes */
+    }
+    stop_and_check_load();
+    assert_int_equal(export_view(stage, &view), 0);
+    assert_int_equal(view.generation, 1000);
+    print_message("%llu requests, longest pause %llu us\n",
+                  (unsigned long long)atomic_load(&served),
+                  (unsigned long long)view.longest_pause_ns / 1000);
+    export_view_finish(&view);
+}
+
+static void test_live_options_under_load(void **state)
+{
+    char level[16];
+
+    (void)state;
+    assert_int_equal(stage_open(2), 0);
+    start_load();
+    for (int i = 0; i < 1000; i++) {
+        snprintf(level, sizeof(level), "%d", i);
+        assert_int_equal(export_set_option(stage, "probe1", "level", level, NULL), 0);
+    }
+    stop_and_check_load();
+    assert_int_equal(export_set_option(stage, "probe1", "slot", "0", NULL), -EPERM);
+    assert_int_equal(export_set_option(stage, "probe9", "level", "0", NULL), -ENOENT);
+    assert_int_equal(export_set_option(stage, "probe1", "levle", "0", NULL), -ENOENT);
+    assert_int_equal(export_set_option(stage, "probe1", "level", "1000001", NULL), -ERANGE);
+    assert_int_equal(export_set_option(stage, "probe1", "level", "many", NULL), -EINVAL);
+}
+
+/* ---- a change that is refused -----------------------------------------------------------------
+ */
+
+static int refuse_attach(struct probe *p, struct weir_text *why)
+{
+    weir_print(why, "probe%d is not in the mood", p->index);
+    return -ENOSPC;
+}
+
+static void test_a_refused_change_leaves_the_old_chain(void **state)
+{
+    (void)state;
+    probes[3].attach = refuse_attach;
+    assert_int_equal(stage_open(3), 0);
+    start_load();
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(stage_apply((const int[]){ 1, 3, 4, -1 }), -ENOSPC);
+        assert_string_equal(stage_why, "probe3 is not in the mood");
+    }
+    stop_and_check_load();
+    forget();
+    assert_int_equal(ask(WEIR_READ, 0, 512, 0, buffer), 0);
+    assert_string_equal(told(), "0>r 1>r 2>r s=r 2<r 1<r 0<r");
+}
+
+static int grow_by_a_block(struct probe *p, struct weir_geometry *geometry, struct weir_text *why)
+{
+    (void)p;
+    (void)why;
+    geometry->size -= 4096;
+    return 0;
+}
+
+static void test_a_change_of_size_is_refused_while_clients_are_there(void **state)
+{
+    struct weir_geometry geometry;
+
+    (void)state;
+    probes[3].geometry = grow_by_a_block;
+    assert_int_equal(stage_open(1), 0);
+    export_connected(stage);
+    assert_int_equal(stage_apply((const int[]){ 0, 3, -1 }), -EBUSY);
+    export_disconnected(stage);
+    assert_int_equal(stage_apply((const int[]){ 0, 3, -1 }), 0);
+    export_geometry(stage, &geometry);
+    assert_int_equal(geometry.size, DISK - 4096);
+    assert_int_equal(ask(WEIR_READ, DISK - 4096, 512, 0, buffer), EINVAL);
+}
+
+/* A filter that stays is not attached again. */
+static void count_detach(struct probe *p)
+{
+    p->error++;
+}
+
+static int count_attach(struct probe *p, struct weir_text *why)
+{
+    (void)why;
+    p->error += 100;
+    return 0;
+}
+
+static void test_filters_that_stay_keep_their_state(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        probes[i].attach = count_attach;
+        probes[i].detach = count_detach;
+    }
+    assert_int_equal(stage_open(2), 0);
+    assert_int_equal(stage_apply((const int[]){ 2, 1, -1 }), 0);
+    assert_int_equal(probes[0].error, 101);
+    assert_int_equal(probes[1].error, 100);
+    assert_int_equal(probes[2].error, 100);
+    stage_close();
+    assert_int_equal(probes[1].error, 101);
+    assert_int_equal(probes[2].error, 101);
+}
+
+/* ---- 10,000 held, resumed by others in random order
+ * ------------------------------------------------ */
+
+enum { CLIENTS = 32, EACH = 320, RESUMERS = 3 };
+
+static struct {
+    pthread_mutex_t lock; /* guards held and count */
+    struct weir_request *held[CLIENTS];
+    unsigned count;
+    atomic_bool stop;
+    atomic_uint resumed;
+} storm = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static uint64_t seed;
+
+static enum weir_verdict hold_in_storm(struct probe *p, struct weir_request *req)
+{
+    (void)p;
+    if (req->op == WEIR_FLUSH)
+        return WEIR_PASS;
+    pthread_mutex_lock(&storm.lock);
+    storm.held[storm.count++] = req;
+    pthread_mutex_unlock(&storm.lock);
+    return WEIR_DEFER;
+}
+
+static void *resume_in_storm(void *argument)
+{
+    uint64_t random = seed + (uintptr_t)argument;
+
+    while (!atomic_load(&storm.stop)) {
+        pthread_mutex_lock(&storm.lock);
+        if (storm.count) {
+            unsigned pick = (unsigned)(next_random(&random) % storm.count);
+            struct weir_request *req = storm.held[pick];
+            storm.held[pick] = storm.held[--storm.count];
+            atomic_fetch_add(&storm.resumed, 1);
+            if (next_random(&random) % 2)
+                weir_resume(req, WEIR_PASS); /* with a lock held */
+            else
+                weir_resume_at(req, stage_now() + next_random(&random) % 100000, WEIR_PASS);
+        }
+        pthread_mutex_unlock(&storm.lock);
+        sched_yield();
+    }
+    return NULL;
+}
+
+static void *ask_in_storm(void *argument)
+{
+    uint8_t data[512];
+    intptr_t errors = 0;
+
+    for (unsigned i = 0; i < EACH / 2; i++) {
+        enum weir_op op = i % 2 ? WEIR_READ : WEIR_WRITE;
+        errors += ask(op, (uintptr_t)argument * 4096, sizeof(data), 0, data) != 0;
+    }
+    return (void *)errors;
+}
+
+static void test_ten_thousand_held_and_resumed_in_random_order(void **state)
+{
+    pthread_t clients[CLIENTS], resumers[RESUMERS];
+    void *errors;
+
+    (void)state;
+    seed = seed_of_test();
+    storm.count = 0;
+    atomic_store(&storm.resumed, 0);
+    atomic_store(&storm.stop, false);
+    probes[1].down = probes[1].up = hold_in_storm;
+    assert_int_equal(stage_open(3), 0);
+    for (uintptr_t i = 0; i < RESUMERS; i++)
+        pthread_create(&resumers[i], NULL, resume_in_storm, (void *)(i << 32));
+    for (uintptr_t i = 0; i < CLIENTS; i++)
+        pthread_create(&clients[i], NULL, ask_in_storm, (void *)i);
+    for (int i = 0; i < CLIENTS; i++) {
+        pthread_join(clients[i], &errors);
+        assert_null(errors);
+    }
+    atomic_store(&storm.stop, true);
+    for (int i = 0; i < RESUMERS; i++)
+        pthread_join(resumers[i], NULL);
+    assert_int_equal(atomic_load(&storm.resumed), CLIENTS * EACH);
+    assert_false(event_says("probe1", "resumed"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STAGE_TEST(test_held_requests_are_let_go),
+        STAGE_TEST(test_requests_inside_may_derive_during_a_drain),
+        STAGE_TEST(test_a_leaked_request_is_reported_at_drain),
+        STAGE_TEST(test_a_thousand_changes_under_load),
+        STAGE_TEST(test_live_options_under_load),
+        STAGE_TEST(test_a_refused_change_leaves_the_old_chain),
+        STAGE_TEST(test_a_change_of_size_is_refused_while_clients_are_there),
+        STAGE_TEST(test_filters_that_stay_keep_their_state),
+        STAGE_TEST(test_ten_thousand_held_and_resumed_in_random_order),
+    };
+    return cmocka_run_group_tests_name("drain", tests, NULL, NULL);
+}
