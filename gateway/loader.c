@@ -1,7 +1,7 @@
 /* loader.c - how does a shared object become a filter that may be trusted with a chain?
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * Nothing is ever dlclosed: a thread of the filter's may still be on its way out of
+ * What was taken is never dlclosed: a thread of the filter's may still be on its way out of
  * the code, and a stray resume is reported by a name that lives there. */
 #include "loader.h"
 
@@ -201,6 +201,20 @@ static int judge_header(const struct weir_filter *f, const char *path, struct we
     return 0;
 }
 
+static int judge_options(const struct weir_filter *f, const char *path, struct weir_text *why)
+{
+    cleanup_text struct weir_text sentence = { 0 };
+    struct settings *defaults = NULL;
+
+    if (!f->options)
+        return 0;
+    int r = settings_create(f->options, f->config_size, &defaults, &sentence);
+    settings_destroy(defaults);
+    if (r)
+        weir_print(why, "%s: %s", path, text_string(&sentence));
+    return r;
+}
+
 static int judge_stats(const struct weir_filter *f, const char *path, struct weir_text *why)
 {
     for (const struct weir_stat *s = f->stats; s && s->name; s++) {
@@ -233,14 +247,8 @@ static int judge_body(const struct weir_filter *f, const char *path, struct weir
         return refuse(why, path, "its ops must have READ, WRITE and FLUSH");
     if (f->order_align & (f->order_align - 1))
         return refuse(why, path, "its order_align is not a power of two");
-    if (f->options) {
-        struct settings *defaults = NULL;
-        int r = settings_create(f->options, f->config_size, &defaults, why);
-        settings_destroy(defaults);
-        if (r)
-            return r;
-    }
-    return judge_stats(f, path, why);
+    int r = judge_options(f, path, why);
+    return r ? r : judge_stats(f, path, why);
 }
 
 /* ---- loading ------------------------------------------------------------------------------ */
@@ -258,6 +266,22 @@ static int copy_table(const struct weir_filter *theirs, struct library *l, struc
     return judge_body(&l->filter, l->path, why);
 }
 
+/* Gives the dynamic linker a name for `path` that it has not seen: it takes one that it
+ * knows for the object that it has, even if another file lies there now.  A file that
+ * did not change is still the same object, by its inode. */
+static void *open_again(const char *path)
+{
+    const char *file = strrchr(path, '/') + 1;
+    cleanup_text struct weir_text alias = { 0 };
+
+    text_append(&alias, path, (size_t)(file - path));
+    for (const struct library *l = loader.loaded; l; l = l->next)
+        if (strcmp(l->path, path) == 0)
+            weir_print(&alias, "./");
+    weir_print(&alias, "%s", file);
+    return dlopen(text_string(&alias), RTLD_NOW | RTLD_LOCAL);
+}
+
 static int load(const char *name, char *path, struct library **ret, struct weir_text *why)
 {
     struct library *l = calloc(1, sizeof *l);
@@ -265,7 +289,7 @@ static int load(const char *name, char *path, struct library **ret, struct weir_
     if (!l)
         return -ENOMEM;
     l->path = path;
-    l->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    l->handle = open_again(path);
     const char *problem = l->handle ? NULL : dlerror();
     const struct weir_filter *theirs = l->handle ? dlsym(l->handle, "weir_filter") : NULL;
     int r = 0;
@@ -283,7 +307,9 @@ static int load(const char *name, char *path, struct library **ret, struct weir_
         r = -ENOEXEC;
     }
     if (r) {
-        free(l); /* the handle stays, see above; the path is the caller's */
+        if (l->handle)
+            dlclose(l->handle); /* nothing of it ran; a better file may come to its place */
+        free(l);                /* the path is the caller's */
         return r;
     }
     l->next = loader.loaded;
