@@ -215,21 +215,54 @@ static int judge_options(const struct weir_filter *f, const char *path, struct w
     return r;
 }
 
+/* Names become files, keys of policies and names of metrics. */
+static bool is_word(const char *name)
+{
+    return *name >= 'a' && *name <= 'z' &&
+           !name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")];
+}
+
+static int judge_names(const struct weir_filter *f, const char *path, struct weir_text *why)
+{
+    const char *bad = NULL;
+
+    for (const struct weir_option *o = f->options; !bad && o && o->name; o++)
+        bad = is_word(o->name) ? NULL : o->name;
+    for (const struct weir_stat *s = f->stats; !bad && s && s->name; s++)
+        bad = is_word(s->name) ? NULL : s->name;
+    if (!bad)
+        return 0;
+    weir_print(why,
+               "%s: \"%s\" cannot name an option or a statistic: it takes a small letter, then "
+               "small letters, digits and _",
+               path, bad);
+    return -EINVAL;
+}
+
+static bool stat_fits(const struct weir_stat *s, size_t stats_size)
+{
+    switch (s->kind) {
+    case WEIR_COUNTER:
+    case WEIR_GAUGE:
+        return s->at + sizeof(weir_counter) <= stats_size;
+    case WEIR_HISTOGRAM:
+        return s->at + sizeof(struct weir_histogram) <= stats_size;
+    case WEIR_VALUE:
+        return s->value;
+    case WEIR_TEXT:
+        return s->show;
+    }
+    return false;
+}
+
 static int judge_stats(const struct weir_filter *f, const char *path, struct weir_text *why)
 {
-    for (const struct weir_stat *s = f->stats; s && s->name; s++) {
-        size_t size = s->kind == WEIR_HISTOGRAM ? sizeof(struct weir_histogram)
-                      : s->kind <= WEIR_GAUGE   ? sizeof(weir_counter)
-                                                : 0;
-        if (size && s->at + size > f->stats_size)
-            goto wrong;
-        if ((s->kind == WEIR_VALUE && !s->value) || (s->kind == WEIR_TEXT && !s->show))
-            goto wrong;
-        continue;
-    wrong:
-        weir_print(why, "%s: statistic %s has no place in the filter's statistics", path, s->name);
-        return -EINVAL;
-    }
+    for (const struct weir_stat *s = f->stats; s && s->name; s++)
+        if (!stat_fits(s, f->stats_size)) {
+            weir_print(why, "%s: statistic %s has no place in the filter's statistics", path,
+                       s->name);
+            return -EINVAL;
+        }
     return 0;
 }
 
@@ -247,7 +280,9 @@ static int judge_body(const struct weir_filter *f, const char *path, struct weir
         return refuse(why, path, "its ops must have READ, WRITE and FLUSH");
     if (f->order_align & (f->order_align - 1))
         return refuse(why, path, "its order_align is not a power of two");
-    int r = judge_options(f, path, why);
+    int r = judge_names(f, path, why);
+    if (!r)
+        r = judge_options(f, path, why);
     return r ? r : judge_stats(f, path, why);
 }
 

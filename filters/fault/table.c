@@ -63,7 +63,7 @@ static const struct weir_stat stats[] = {
     WEIR_STAT_COUNTER(struct fault_stats, hits, "requests", "Requests that were hit."),
     WEIR_STAT_COUNTER(struct fault_stats, delayed, "requests", "Hit requests that were delayed."),
     WEIR_STAT_COUNTER(struct fault_stats, errors, "requests", "Hit requests that got an error."),
-    WEIR_STAT_VALUE("held", held_now, "requests", "Requests held now."),
+    WEIR_STAT_VALUE(held, held_now, "requests", "Requests held now."),
     WEIR_STAT_COUNTER(struct fault_stats, corrupted, "requests", "Requests with a byte inverted."),
     WEIR_STAT_COUNTER(struct fault_stats, torn, "requests", "Writes of which a part was stored."),
     WEIR_STAT_COUNTER(struct fault_stats, lost, "requests", "Requests answered and not done."),

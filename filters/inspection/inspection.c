@@ -54,7 +54,7 @@ static const struct weir_stat stats[] = {
     HISTOGRAM(read_interval, "ns", "Time from one read to the next."),
     HISTOGRAM(write_interval, "ns", "Time from one write to the next."),
     HISTOGRAM(flush_interval, "ns", "Time from one flush to the next."),
-    WEIR_STAT_TEXT("trace", trace_show, "The last requests, one per line, by arrival."),
+    WEIR_STAT_TEXT(trace, trace_show, "The last requests, one per line, by arrival."),
     { 0 },
 };
 /* clang-format on */
