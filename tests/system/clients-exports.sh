@@ -5,7 +5,7 @@
 requires nbdinfo nbdcopy qemu-io jq
 needs_weir
 
-names=('plain' 'with space' 'ä€ü' '100%' 'a&b=c' 'semi;colon' "quote'" 'UPPER' 'upper' '-dash' '~tilde' 'x.y.z')
+names=(plain UPPER upper x.y.z under_score 0 9-lives tenant/disk "$(printf 'long%.0s' {1..30})")
 for i in "${!names[@]}"; do
     _exports+=("{ name = \"${names[i]}\"; datastore = \"disks\"; image = \"image$i\"; size = \"$((i + 1))M\";
                   description = \"number $i\"; }")
@@ -63,8 +63,9 @@ client.flush()
 END
 
 # Who names nothing gets nothing here: there are many exports and none is called default.
-refuses 'not found\|no export\|unknown\|No such file' nbdinfo --size "$(uri nobody)"
-refuses 'not found\|no export\|unknown\|No such file' nbdinfo --size "$(uri)"
+for name in '' nobody tenant 'with space' 'ä€' '100%' '../weir.conf' 'plain/' 'Plain' 'plain;' '%00'; do
+    refuses 'no export\|No such file' nbdinfo --size "$(uri "$(encoded "$name")")"
+done
 stop_gateway
 
 # One export is the default; of several, the one with that name.

@@ -17,19 +17,22 @@ reconnect_delay=60
 mapfile -t qemu < <(qemu_disk vm)
 start_guest -t $((120 + 15 * repeat)) -f "$guest_folder" "$here/guest/jobs/endure.sh" vda -- "${qemu[@]}"
 
-durable() { # the last record that the guest called durable; a half written line has a lower number
-    awk '/^DURABLE/ && $2 + 0 > last {last = $2 + 0} END {print last + 0}' "$work/guest.log"
+# durable FILE: its last record that the guest called so; half a line has a lower number
+durable() {
+    awk -v file="/mnt/$1" '$1 == "DURABLE" && $2 == file && $3 + 0 > last {last = $3 + 0} END {print last + 0}' \
+        "$work/guest.log"
 }
-went_on_since() { [ "$(durable)" -gt $(($1 + 20)) ]; }
+went_beyond() { [ "$(durable "$1")" -gt "$2" ]; } # FILE RECORD
 
 guest_says 60 "VERIFIED 1"
 for round in $(seq "$repeat"); do
     # anywhere within a round of fio
     sleep "0.$((RANDOM % 10))"
     kill_server
-    before=$(durable)
+    before=$(durable journal)
+    sleep "$((RANDOM % 2)).$((RANDOM % 10))"
     serve
-    wait_until 60 went_on_since "$before"
+    wait_until 60 went_beyond journal $((before + 20))
     echo "round $round: record $before, went on"
 done
 
@@ -37,18 +40,16 @@ type_to_guest stop
 guest_says 60 UNMOUNTED
 check_filesystem ext4 "$disks/vm"
 dump_file "$disks/vm" /journal "$work/journal"
-"$journal" check "$work/journal" "$(durable)" || fail "a durable record is gone"
+"$journal" check "$work/journal" "$(durable journal)" || fail "a durable record is gone"
 sed -n 's/^JOURNAL //p' "$work/guest.log"
-echo "$(grep -ac '^VERIFIED' "$work/guest.log") rounds of fio --verify, $(durable) durable records"
+echo "$(grep -ac '^VERIFIED' "$work/guest.log") rounds of fio --verify, $(durable journal) durable records"
 
 type_to_guest again
 guest_says 60 AGAIN
-: >"$work/guest.log"
-wait_until 30 guest_said 'DURABLE 50'
+wait_until 30 went_beyond last 50
 kill_server
-kill -9 "$guest_pid"
-wait "$guest_pid" 2>/dev/null || true
-count=$(durable)
+{ kill -9 "$guest_pid"; wait "$guest_pid" || true; } 2>/dev/null # no "Killed" in the log
+count=$(durable last)
 e2fsck -fy "$disks/vm" >"$work/e2fsck.log" 2>&1 || [ $? = 1 ] || fail "the journal of ext4 cannot be replayed"
 dump_file "$disks/vm" /last "$work/last"
 "$journal" check "$work/last" "$count" || fail "a durable record is gone after the power cut"

@@ -5,7 +5,7 @@
 # own file plugin: it tells a defect of weir from one of the surroundings.
 . "$WEIR_SOURCE/tests/lib.sh"
 here=$WEIR_SOURCE/tests/system
-export WEIR_SERVER=${WEIR_SERVER:-plain}
+export WEIR_SERVER=${WEIR_SERVER:-weir}
 disks=$work/disks
 PATH=$PATH:/usr/sbin:/sbin
 mkdir -p "$disks" "$work/policies.d"
@@ -47,8 +47,8 @@ serve_plain() {
 }
 needs_weir() { [ "$WEIR_SERVER" = weir ] || skip "is about weir, not nbdkit file"; }
 kill_server() {
-    kill -9 "$gateway_pid"
-    wait "$gateway_pid" 2>/dev/null || true
+    { kill -9 "$gateway_pid"; wait "$gateway_pid" || true; } 2>/dev/null # no "Killed" in the log
+    _pids=("${_pids[@]/#%$gateway_pid/}") # a number that may be another's soon
 }
 
 # ---- guests ------------------------------------------------------------------------

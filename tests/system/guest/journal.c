@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause
  *
  * journal write FILE [STOP]  appends records of 4 KiB, each followed by fdatasync(), and
- *                            says "DURABLE N" once record N is; ends when STOP exists
+ *                            says "DURABLE FILE N" once record N is; ends when STOP exists
  * journal check FILE N       are the first N records in FILE, each whole? */
 #include <errno.h>
 #include <fcntl.h>
@@ -53,7 +53,7 @@ static int write_journal(const char *file, const char *stop)
         }
         double took = now() - start;
         longest = took > longest ? took : longest;
-        printf("DURABLE %" PRIu64 "\n", n);
+        printf("DURABLE %s %" PRIu64 "\n", file, n);
         fflush(stdout);
         usleep(20000);
     }
