@@ -77,6 +77,9 @@ int  export_set_option(struct export *, const char *label, const char *option, c
  * part (GROW, SNAPSHOT) between the two. */
 int  export_event(struct export *, enum weir_event_type, const char *name, uint64_t size,
                   struct weir_text *why);
+/* Whether it would be granted: PREPARE and then CANCEL, whatever the filters say. */
+int  export_ask(struct export *, enum weir_event_type, const char *name, uint64_t size,
+                struct weir_text *why);
 /* STUN in two halves, for those who do something meanwhile. */
 int  export_stun(struct export *, struct weir_text *why);
 void export_unstun(struct export *);

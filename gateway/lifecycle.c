@@ -391,8 +391,23 @@ static int run_event(struct export *e, struct weir_event *event, struct weir_tex
     return r;
 }
 
-int export_event(struct export *e, enum weir_event_type type, const char *name, uint64_t size,
-                 struct weir_text *why)
+/* Whether it would be granted: nothing is committed. */
+static int ask_event(struct export *e, struct weir_event *event, struct weir_text *why)
+{
+    int r = stand_still(e, why);
+
+    if (r)
+        return r;
+    r = prepare(e, event, why);
+    if (!r)
+        cancel(e->chain, e->chain->count, event);
+    go_on(e);
+    return r;
+}
+
+static int in_turn(struct export *e, enum weir_event_type type, const char *name, uint64_t size,
+                   int (*run)(struct export *, struct weir_event *, struct weir_text *),
+                   struct weir_text *why)
 {
     take_turn(e);
     struct weir_event event = {
@@ -402,9 +417,21 @@ int export_event(struct export *e, enum weir_event_type type, const char *name, 
     };
     int r = judge_event(e, &event, why);
     if (!r)
-        r = run_event(e, &event, why);
+        r = run(e, &event, why);
     give_turn(e);
     return r;
+}
+
+int export_event(struct export *e, enum weir_event_type type, const char *name, uint64_t size,
+                 struct weir_text *why)
+{
+    return in_turn(e, type, name, size, run_event, why);
+}
+
+int export_ask(struct export *e, enum weir_event_type type, const char *name, uint64_t size,
+               struct weir_text *why)
+{
+    return in_turn(e, type, name, size, ask_event, why);
 }
 
 int export_stun(struct export *e, struct weir_text *why)
