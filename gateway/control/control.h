@@ -47,7 +47,8 @@
  *
  *   reload · open · close · unlock · stun "limit_ms":N (60000: then it ends by itself) ·
  *   unstun · lock "reason":T · grow "size":BYTES or "20G" · snapshot "name":N ·
- *   clone "name":N · migrate "name":N · assign "policy":P
+ *   clone "name":N · migrate "name":N · assign "policy":P · delete-check (asks the filters,
+ *   nothing happens)
  *
  * A filter's own verbs are written to its ctl file: "set" exports/E/filters/NN-NAME/ctl. */
 #ifndef WEIR_CONTROL_H

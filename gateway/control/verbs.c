@@ -152,6 +152,13 @@ static int do_migrate(struct deed *deed, struct refusal *refusal)
     return named_event(deed, WEIR_EVENT_MIGRATE, "migrated to", refusal);
 }
 
+/* Whether the filters would let go of the disk; whoever deletes it does so afterwards. */
+static int do_delete_check(struct deed *deed, struct refusal *refusal)
+{
+    weir_print(&deed->what, "asked whether it may be deleted");
+    return export_ask(deed->export, WEIR_EVENT_DELETE, "", 0, &refusal->why);
+}
+
 static int do_assign(struct deed *deed, struct refusal *refusal)
 {
     const char *policy;
@@ -173,7 +180,8 @@ static const struct verb {
     { "unstun", true, do_unstun },     { "lock", true, do_lock },
     { "unlock", true, do_unlock },     { "grow", true, do_grow },
     { "snapshot", true, do_snapshot }, { "clone", true, do_clone },
-    { "migrate", true, do_migrate },   { "assign", true, do_assign },
+    { "migrate", true, do_migrate },   { "delete-check", true, do_delete_check },
+    { "assign", true, do_assign },
 };
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };

@@ -615,6 +615,17 @@ static void verbs_refuse_exactly(void **state)
             "\"reason\" is missing: it must be a string");
 }
 
+static void a_deletion_is_asked_for_and_not_done(void **state)
+{
+    (void)state;
+    granted(DO("\"verb\":\"delete-check\",\"export\":\"vm1\""));
+    holds("exports/vm1/filters/10-sample/stats/phases", "13\n"); /* PREPARE, CANCEL */
+    granted(ask("set", OPTION "number", "99"));
+    refused(DO("\"verb\":\"delete-check\",\"export\":\"vm1\""), "EPERM", "this disk is kept");
+    holds("exports/vm1/filters/10-sample/stats/phases", "131\n");
+    world_traffic(2);
+}
+
 static void a_stun_stops_and_goes_on(void **state)
 {
     (void)state;
@@ -767,6 +778,7 @@ int main(void)
         TEST(verbs_of_filters_answer),
         TEST(verbs_of_exports_are_done),
         TEST(verbs_refuse_exactly),
+        TEST(a_deletion_is_asked_for_and_not_done),
         TEST(a_stun_stops_and_goes_on),
         TEST(show_has_the_promised_fields),
         TEST(show_is_valid_utf8),

@@ -14,6 +14,11 @@ struct sample_config {
     int64_t fixed;
 };
 
+struct sample {
+    const struct sample_config *config;
+    int64_t phases; /* of deletions: 1 PREPARE, 2 COMMIT, 3 CANCEL, the last one last */
+};
+
 struct sample_stats {
     weir_counter hits;
     weir_counter level;
@@ -52,6 +57,11 @@ static int64_t lag_value(void *self)
     return -1500000;
 }
 
+static int64_t phases_value(void *self)
+{
+    return ((struct sample *)self)->phases;
+}
+
 static void state_show(void *self, struct weir_text *text)
 {
     (void)self;
@@ -64,6 +74,7 @@ static const struct weir_stat stats[] = {
     WEIR_STAT_HISTOGRAM(struct sample_stats, wait, "ns", "A wait."),
     WEIR_STAT_HISTOGRAM(struct sample_stats, length, "bytes", "A length."),
     WEIR_STAT_VALUE(lag_ms_count, lag_value, "ns", "A lag."),
+    WEIR_STAT_VALUE(phases, phases_value, "", "Phases of deletions."),
     WEIR_STAT_TEXT(state, state_show, "A text."),
     { 0 },
 };
@@ -101,6 +112,30 @@ static int sample_check(const void *config, struct weir_text *why)
     return 0;
 }
 
+/* The number tells which deletion to refuse, and the counters which phases came. */
+static int sample_event(void *self, const struct weir_event *event, struct weir_text *why)
+{
+    struct sample *sample = self;
+
+    if (event->type != WEIR_EVENT_DELETE)
+        return 0;
+    sample->phases = sample->phases * 10 + 1 + (int64_t)event->phase;
+    if (event->phase == WEIR_PREPARE && sample->config->number == 99) {
+        weir_print(why, "this disk is kept");
+        return -EPERM;
+    }
+    return 0;
+}
+
+static int sample_attach(void *self, struct weir_below *below, const void *config,
+                         struct weir_text *why)
+{
+    (void)below;
+    (void)why;
+    ((struct sample *)self)->config = config;
+    return 0;
+}
+
 static enum weir_verdict sample_down(void *self, struct weir_request *req)
 {
     struct sample_stats *counts = weir_stats(req);
@@ -115,8 +150,7 @@ static enum weir_verdict sample_down(void *self, struct weir_request *req)
 
 static void sample_apply(void *self, const void *config)
 {
-    (void)self;
-    (void)config;
+    ((struct sample *)self)->config = config;
 }
 
 const struct weir_filter weir_filter = {
@@ -126,13 +160,15 @@ const struct weir_filter weir_filter = {
     .summary = "Has a row of each kind.",
     .klass = WEIR_CLASS_INSPECTION,
     .ops = WEIR_ALL_OPS,
-    .self_size = 8,
+    .self_size = sizeof(struct sample),
     .config_size = sizeof(struct sample_config),
     .stats_size = sizeof(struct sample_stats),
     .options = options,
     .stats = stats,
     .verbs = verbs,
     .check = sample_check,
+    .attach = sample_attach,
+    .event = sample_event,
     .apply = sample_apply,
     .down = sample_down,
 };
