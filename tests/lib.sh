@@ -66,6 +66,11 @@ _preload() {
     lib=$(ldd "$plugin" 2>/dev/null | awk '/lib(asan|tsan)\.so/{print $3; exit}')
     [ -z "$lib" ] || printf %s "$lib"
 }
+# gateway_process NBDKIT ARGUMENTS…: for spawn, becomes nbdkit.
+gateway_process() {
+    local pre; pre=$(_preload)
+    exec env ${pre:+LD_PRELOAD="$pre"} ASAN_OPTIONS=detect_leaks=0:"${ASAN_OPTIONS:-}" nbdkit -f "$@"
+}
 # answers URI: a server is there, though perhaps not every export of it can be opened.
 answers() { nbdinfo --list "$1" 2>/dev/null | grep -q ^protocol; }
 
@@ -75,9 +80,7 @@ start_gateway() {
     local conf=$1; shift
     sock=${sock:-$work/nbd.sock}
     rm -f "$sock"
-    local pre; pre=$(_preload)
-    spawn gateway env ${pre:+LD_PRELOAD="$pre"} ASAN_OPTIONS=detect_leaks=0:"${ASAN_OPTIONS:-}" \
-        nbdkit -f -t "${threads:-64}" -U "$sock" "$plugin" conf="$conf" "$@"
+    spawn gateway gateway_process -t "${threads:-64}" -U "$sock" "$plugin" conf="$conf" "$@"
     gateway_pid=$pid
     for _ in $(seq 200); do
         [ -S "$sock" ] && break
