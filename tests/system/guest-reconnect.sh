@@ -13,8 +13,7 @@ policy watched '{ filter = "pass"; }, { filter = "inspection"; }'
 disk vm 256M watched
 serve
 
-reconnect_delay=60
-mapfile -t qemu < <(qemu_disk vm)
+mapfile -t qemu < <(reconnect_delay=60 qemu_disk vm)
 start_guest -t $((120 + 15 * repeat)) -f "$guest_folder" "$here/guest/jobs/endure.sh" vda -- "${qemu[@]}"
 
 # durable FILE: its last record that the guest called so; half a line has a lower number

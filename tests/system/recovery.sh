@@ -37,7 +37,7 @@ first=$sock first_pid=$gateway_pid
 cp "$work/weir.conf" "$work/second.conf"
 sock=$work/second.sock
 rm -f "$sock"
-spawn second nbdkit -f -U "$sock" "$plugin" conf="$work/second.conf" name=second
+spawn second gateway_process -U "$sock" "$plugin" conf="$work/second.conf" name=second
 second_pid=$pid
 wait_until 20 test -S "$sock"
 /usr/bin/python3 - "$sock" <<'END' || fail "two gateways serve one image, or do not say why not"

@@ -33,8 +33,7 @@ stop_gateway
 # Shared keys: a client with the key gets in, one without does not.
 psktool -u alice -p "$work/keys.psk" >"$work/psktool.log" 2>&1
 psktool -u alice -p "$work/wrong.psk" >"$work/psktool.log" 2>&1
-gateway_answers=true
-serve --tls=require --tls-psk="$work/keys.psk"
+gateway_answers=true serve --tls=require --tls-psk="$work/keys.psk"
 with_psk() { printf 'nbds+unix://alice@/%s?socket=%s&tls-psk-file=%s' "$1" "$sock" "$2"; }
 assert_eq 2097152 "$(size "$(with_psk secret "$work/keys.psk")")" "secret with the key"
 assert_eq refused "$(size "$(with_psk secret "$work/wrong.psk")")" "secret with another key"
@@ -71,7 +70,7 @@ stop_gateway
 # Socket activation: the service manager's socket, the gateway starts with the first client.
 sock=$work/activated.sock
 spawn activated systemd-socket-activate -l "$sock" -E PATH -E WEIR_RUN -E WEIR_STATE -E WEIR_FILTERS \
-    ${LD_PRELOAD:+-E LD_PRELOAD} "$(command -v nbdkit)" -f "$plugin" conf="$work/weir.conf"
+    -E LD_PRELOAD="$(_preload)" nbdkit -f "$plugin" conf="$work/weir.conf"
 wait_until 10 test -S "$sock"
 assert_eq 1048576 "$(size "$(uri open)")" "open through socket activation"
 assert_eq 3145728 "$(size "$(uri mine)")" "my own through socket activation"
