@@ -191,7 +191,8 @@ static int change(struct peer *p, const char *op, const char *path, const char *
     if (request && text &&
         json_object_object_add(request, "text", json_object_new_string_len(text, (int)size)))
         json_object_put(steal(request));
-    return peer_ask(p, request, timeout_ms, false, NULL, why);
+    int error = peer_ask(p, request, timeout_ms, false, NULL, why);
+    return error == -EMSGSIZE ? -EFBIG : error;
 }
 
 int peer_check(struct peer *p, const char *path, const char *text, size_t size, struct refusal *why)

@@ -39,7 +39,7 @@ start_fake() {
     requires python3
     spawn "fake-$1" python3 "$here/fake-gateway" "$WEIR_RUN" "$@"
     fake_pid=$pid
-    wait_until 20 test -S "$WEIR_RUN/ctl/$1.sock"
+    wait_until 20 grep -q ready "$work/fake-$1.log"
 }
 # tell NAME [ORDER]: gives the fake gateway NAME an order, or none.
 tell() {
@@ -61,6 +61,8 @@ refused() {
 }
 # within SECONDS COMMAND…: COMMAND, whatever comes of it, is over in time.
 within() {
-    local seconds=$1; shift
-    timeout "$seconds" "$@" || [ $? -ne 124 ] || fail "took more than $seconds s: $*"
+    local seconds=$1 status=0; shift
+    timeout "$seconds" "$@" || status=$?
+    [ $status -ne 124 ] || fail "took more than $seconds s: $*"
+    return $status
 }
