@@ -149,26 +149,6 @@ int fs_getattr(const char *path, struct stat *st, struct fuse_file_info *fi)
 
 /* ---- folders ----------------------------------------------------------------------------- */
 
-int fs_opendir(const char *path, struct fuse_file_info *fi)
-{
-    cleanup_node struct node node = { 0 };
-    int error = node_find(path + 1, &node);
-
-    if (error)
-        return error;
-    if (node.kind != NODE_FOLDER)
-        return -ENOTDIR;
-    fi->fh = (uintptr_t)strdup(path + 1);
-    return fi->fh ? 0 : -ENOMEM;
-}
-
-int fs_releasedir(const char *path, struct fuse_file_info *fi)
-{
-    (void)path;
-    free((char *)(uintptr_t)fi->fh);
-    return 0;
-}
-
 static int add_file(void *context, const char *name)
 {
     return entries_add(context, name, false, true);
@@ -191,7 +171,7 @@ int fs_readdir(const char *path, void *buffer, fuse_fill_dir_t fill, off_t offse
 {
     cleanup_node struct node node = { 0 };
     cleanup_entries struct entries names = { 0 };
-    const char *folder = (const char *)(uintptr_t)fi->fh;
+    const char *folder = fs_path_of(fi);
     int error = node_find(folder, &node);
 
     (void)path, (void)offset, (void)flags;

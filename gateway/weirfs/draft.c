@@ -221,6 +221,12 @@ void draft_release(struct draft *d)
         if (d->refused || d->dirty)
             veil_lift(d->path);
     }
+}
+
+void draft_destroy(struct draft *d)
+{
+    if (!d)
+        return;
     buffer_finish(&d->text);
     pthread_mutex_destroy(&d->lock);
     free(d->path);

@@ -31,6 +31,7 @@ int draft_resize(struct draft *, uint64_t size);
 size_t draft_size(struct draft *);
 int draft_sync(struct draft *);                /* applies */
 int draft_close(struct draft *, pid_t closer); /* applies when it is the opener's */
-void draft_release(struct draft *);            /* the last close; frees */
+void draft_release(struct draft *);            /* the last close: applies what is left */
+void draft_destroy(struct draft *);            /* NULL is fine */
 
 #endif

@@ -12,9 +12,10 @@
 #include <poll.h>
 #include <string.h>
 
-enum file_kind { FILE_TEXT, FILE_EVENTS, FILE_DRAFT, FILE_SCRATCH };
+enum file_kind { FILE_TEXT, FILE_EVENTS, FILE_DRAFT, FILE_SCRATCH, FILE_FOLDER };
 
 struct file {
+    struct file *next, **at; /* in the list of open files */
     enum file_kind kind;
     bool append;
     char *path; /* in the mount */
@@ -29,17 +30,27 @@ struct file {
     size_t size;
 };
 
+/* What is open: files that are so when the mount goes away are never released. */
+static struct {
+    pthread_mutex_t lock; /* the list; nothing is taken under it */
+    struct file *list;
+} open_files = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
 static struct file *file_of(struct fuse_file_info *fi)
 {
     return (struct file *)(uintptr_t)fi->fh;
+}
+
+const char *fs_path_of(struct fuse_file_info *fi)
+{
+    return file_of(fi)->path;
 }
 
 static void file_free(struct file *f)
 {
     if (f->reader)
         log_close(f->reader);
-    if (f->draft)
-        draft_release(f->draft);
+    draft_destroy(f->draft);
     scratch_unref(f->scratch);
     node_finish(&f->node);
     pthread_mutex_destroy(&f->lock);
@@ -60,6 +71,42 @@ static struct file *file_new(const char *path, enum file_kind kind, struct fuse_
     f->append = fi->flags & O_APPEND;
     pthread_mutex_init(&f->lock, NULL);
     return f;
+}
+
+/* Gives the file to the kernel, or frees it. */
+static int file_opened(struct file *f, int error, struct fuse_file_info *fi)
+{
+    if (error) {
+        if (f)
+            file_free(f);
+        return error;
+    }
+    fi->direct_io = 1; /* else the kernel reads st_size bytes, and that is 0 */
+    fi->fh = (uintptr_t)f;
+    hold_lock(&open_files.lock);
+    f->next = open_files.list;
+    f->at = &open_files.list;
+    if (f->next)
+        f->next->at = &f->next;
+    open_files.list = f;
+    return 0;
+}
+
+static void file_closed(struct file *f)
+{
+    {
+        hold_lock(&open_files.lock);
+        *f->at = f->next;
+        if (f->next)
+            f->next->at = f->at;
+    }
+    file_free(f);
+}
+
+void fs_finish(void)
+{
+    while (open_files.list)
+        file_closed(open_files.list);
 }
 
 /* ---- open ---------------------------------------------------------------------------------- */
@@ -132,16 +179,22 @@ static int open_what(struct file *f, struct fuse_file_info *fi)
 int fs_open(const char *path, struct fuse_file_info *fi)
 {
     struct file *f = file_new(path + 1, FILE_TEXT, fi);
-    int error = f ? open_what(f, fi) : -ENOMEM;
 
-    if (error) {
-        if (f)
-            file_free(f);
-        return error;
-    }
-    fi->direct_io = 1; /* else the kernel reads st_size bytes, and that is 0 */
-    fi->fh = (uintptr_t)f;
-    return 0;
+    return file_opened(f, f ? open_what(f, fi) : -ENOMEM, fi);
+}
+
+static int open_folder(struct file *f)
+{
+    int error = node_find(f->path, &f->node);
+
+    return error ? error : f->node.kind == NODE_FOLDER ? 0 : -ENOTDIR;
+}
+
+int fs_opendir(const char *path, struct fuse_file_info *fi)
+{
+    struct file *f = file_new(path + 1, FILE_FOLDER, fi);
+
+    return file_opened(f, f ? open_folder(f) : -ENOMEM, fi);
 }
 
 static int create_what(struct file *f, mode_t mode, struct fuse_file_info *fi)
@@ -168,16 +221,8 @@ static int create_what(struct file *f, mode_t mode, struct fuse_file_info *fi)
 int fs_create(const char *path, mode_t mode, struct fuse_file_info *fi)
 {
     struct file *f = file_new(path + 1, FILE_TEXT, fi);
-    int error = f ? create_what(f, mode, fi) : -ENOMEM;
 
-    if (error) {
-        if (f)
-            file_free(f);
-        return error;
-    }
-    fi->direct_io = 1;
-    fi->fh = (uintptr_t)f;
-    return 0;
+    return file_opened(f, f ? create_what(f, mode, fi) : -ENOMEM, fi);
 }
 
 /* ---- read and write ---------------------------------------------------------------------- */
@@ -221,6 +266,8 @@ int fs_read(const char *path, char *buffer, size_t size, off_t offset, struct fu
         return (int)draft_read(f->draft, buffer, size, (uint64_t)offset);
     case FILE_SCRATCH:
         return (int)scratch_read(f->scratch, buffer, size, (uint64_t)offset);
+    case FILE_FOLDER:
+        break;
     }
     return -EBADF;
 }
@@ -257,6 +304,7 @@ int fs_write(const char *path, const char *bytes, size_t size, off_t offset,
         error = write_value(f, bytes, size, offset);
         break;
     case FILE_EVENTS:
+    case FILE_FOLDER:
         break;
     case FILE_DRAFT:
         error = draft_write(f->draft, bytes, size, (uint64_t)offset);
@@ -311,8 +359,12 @@ int fs_fsync(const char *path, int data_only, struct fuse_file_info *fi)
 
 int fs_release(const char *path, struct fuse_file_info *fi)
 {
+    struct file *f = file_of(fi);
+
     (void)path;
-    file_free(file_of(fi));
+    if (f->draft)
+        draft_release(f->draft);
+    file_closed(f);
     return 0;
 }
 

@@ -27,7 +27,10 @@ static struct {
     uint64_t dropped; /* bytes before text[0] */
     struct timespec changed;
     struct log_reader *readers;
-} events = { .lock = PTHREAD_MUTEX_INITIALIZER };
+    bool muted;
+    unsigned telling; /* threads that tell the kernel now */
+    pthread_cond_t told;
+} events = { .lock = PTHREAD_MUTEX_INITIALIZER, .told = PTHREAD_COND_INITIALIZER };
 
 /* ---- growing; the lock is held -------------------------------------------------------- */
 
@@ -186,13 +189,16 @@ bool log_poll(struct log_reader *reader, struct fuse_pollhandle *handle)
 }
 
 /* One handle at a time, so that the kernel is told with the lock released. */
-static struct fuse_pollhandle *next_waiting(void)
+static struct fuse_pollhandle *tell_next(void)
 {
     hold_lock(&events.lock);
 
-    for (struct log_reader *r = events.readers; r; r = r->next)
-        if (r->handle && r->seen < events.dropped + events.length)
-            return steal(r->handle);
+    for (struct log_reader *r = events.muted ? NULL : events.readers; r; r = r->next) {
+        if (!r->handle || r->seen >= events.dropped + events.length)
+            continue;
+        events.telling++;
+        return steal(r->handle);
+    }
     return NULL;
 }
 
@@ -200,8 +206,20 @@ void log_wake(void)
 {
     struct fuse_pollhandle *handle;
 
-    while ((handle = next_waiting()) != NULL) {
+    while ((handle = tell_next()) != NULL) {
         fuse_notify_poll(handle);
         fuse_pollhandle_destroy(handle);
+        hold_lock(&events.lock);
+        events.telling--;
+        pthread_cond_signal(&events.told);
     }
+}
+
+void log_mute(void)
+{
+    hold_lock(&events.lock);
+
+    events.muted = true;
+    while (events.telling)
+        pthread_cond_wait(&events.told, &events.lock);
 }

@@ -15,6 +15,7 @@
 size_t log_add(const char *gateway, const char *line);
 void log_wake(void); /* tells those who poll; call it with no lock held */
 void log_size(size_t *size, struct timespec *changed);
+void log_mute(void); /* from its return on nobody is told any more: the mount goes */
 void log_finish(void);
 
 struct fuse_pollhandle;

@@ -93,7 +93,7 @@ const struct fuse_operations weirfs_operations = {
     .getattr = fs_getattr,
     .opendir = fs_opendir,
     .readdir = fs_readdir,
-    .releasedir = fs_releasedir,
+    .releasedir = fs_release,
     .open = fs_open,
     .create = fs_create,
     .read = fs_read,
@@ -142,8 +142,10 @@ static int mount_and_serve(struct fuse_args *args, struct fs_start *start, const
         return EXIT_FAILURE;
     }
     int error = serve(fuse, foreground);
+    log_mute();
     fuse_unmount(fuse);
     fuse_destroy(fuse);
+    fs_finish();
     peers_stop();
     policy_finish();
     scratch_finish();
