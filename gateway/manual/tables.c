@@ -2,11 +2,13 @@
  * SPDX-License-Identifier: BSD-3-Clause
  *
  *     weir-tables options|statistics|verbs FILTER
+ *     weir-tables store TYPE
  *
  * Prints the declared table as POD.  The page script puts it where a page says
  * "=for weir options". */
 #include "loader.h"
 #include "options.h"
+#include "store.h"
 #include "text.h"
 
 #include <stdio.h>
@@ -79,14 +81,29 @@ static int print_filter(const char *table, const char *name)
     return 0;
 }
 
+static int print_store(const char *name)
+{
+    const struct store_type *type = store_find(name);
+
+    if (!type) {
+        fprintf(stderr, "weir-tables: there is no store type \"%s\"\n", name);
+        return 1;
+    }
+    print_options(type->options);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static const char *const tables[] = { "options", "statistics", "verbs", NULL };
     const char *folders = getenv("WEIR_FILTERS");
 
+    if (argc == 3 && !strcmp(argv[1], "store"))
+        return print_store(argv[2]);
     for (int i = 0; argc == 3 && tables[i]; i++)
         if (!strcmp(argv[1], tables[i]))
             return loader_path(folders ? folders : "") < 0 ? 1 : print_filter(argv[1], argv[2]);
-    fprintf(stderr, "usage: weir-tables options|statistics|verbs FILTER\n");
+    fprintf(stderr, "usage: weir-tables options|statistics|verbs FILTER\n"
+                    "       weir-tables store TYPE\n");
     return 2;
 }
