@@ -4,7 +4,7 @@
 . "$WEIR_SOURCE/tests/lib.sh"
 requires nbdcopy nbdinfo meson
 "$WEIR_SOURCE/conf/get-packages" build run || skip "needs the packages of conf/packages"
-[ -f "$plugin" ] || skip "needs the plugin"
+[ -f "$plugin" ] && [ -x "$weirctl" ] || skip "needs the plugin and weirctl"
 
 unset WEIR_RUN WEIR_STATE WEIR_FILTERS
 export WEIR_HOME=$work/home

@@ -2,7 +2,7 @@
 # readme.sh - does README's tour work as it is written?
 # SPDX-License-Identifier: BSD-3-Clause
 . "$WEIR_SOURCE/tests/lib.sh"
-requires nbdcopy nbdinfo nbdsh meson python3
+requires nbdcopy nbdinfo meson python3
 "$WEIR_SOURCE/conf/get-packages" build run || skip "needs the packages of conf/packages"
 [ -f "$plugin" ] && [ -x "$weirfs" ] || skip "needs the plugin and weirfs"
 [ -c /dev/fuse ] || skip "needs /dev/fuse"
