@@ -4,7 +4,8 @@
 #
 # Against what is installed: header and pkg-config file come from `meson install`.
 . "$WEIR_SOURCE/tests/lib.sh"
-requires meson pkg-config python3 nbdsh
+requires meson pkg-config python3
+/usr/bin/python3 -c 'import nbd' 2>/dev/null || skip "needs python3-libnbd"
 [ -f "$plugin" ] || skip "needs the plugin"
 
 DESTDIR=$work/root meson install -C "$WEIR_BUILD" --no-rebuild --quiet >"$work/install.log"
@@ -35,11 +36,16 @@ include_policies = "policies.d";
 CONF
 WEIR_FILTERS=$work/filters:$WEIR_FILTERS
 start_gateway "$work/weir.conf"
-nbdsh -u "$(uri disk)" -c '
-import errno
+/usr/bin/python3 - "$(uri disk)" "$WEIR_RUN/ctl/main.sock" <<'END' || fail "the filter does not do what the page says"
+import json, nbd, socket, sys
+
+h = nbd.NBD()
+h.connect_uri(sys.argv[1])
 h.pwrite(b"x" * 512, 64 * 1024)
 assert h.pread(512, 64 * 1024) == b"x" * 512
-for change in (lambda: h.pwrite(b"x" * 512, 64 * 1024 - 512), lambda: h.zero(512, 0), lambda: h.trim(512, 0)):
+changes = [lambda: h.pwrite(b"x" * 512, 64 * 1024 - 512), lambda: h.zero(512, 0),
+           lambda: h.trim(512, 0)]
+for change in changes:
     try:
         change()
     except nbd.Error as e:
@@ -47,4 +53,11 @@ for change in (lambda: h.pwrite(b"x" * 512, 64 * 1024 - 512), lambda: h.zero(512
     else:
         raise SystemExit("the start of the disk was changed")
 assert h.pread(512, 0) == bytes(512)
-'
+
+control = socket.socket(socket.AF_UNIX)
+control.connect(sys.argv[2])
+path = "exports/disk/filters/10-guard/stats/refused"
+control.sendall(json.dumps({"op": "get", "path": path}).encode() + b"\n")
+answer = json.loads(control.makefile().readline())
+assert answer.get("text") == "3\n", answer
+END
