@@ -94,6 +94,22 @@ void refusal_print(const struct refusal *refusal, int error, struct weir_text *t
     weir_print(text, "%s", all.length ? text_string(&all) : strerror(-error));
 }
 
+static void write_mistakes(struct json_out *out, const struct mistakes *mistakes)
+{
+    out_open(out, "mistakes", '[');
+    for (size_t i = 0; i < mistakes->count; i++) {
+        const struct mistake *mistake = &mistakes->list[i];
+        out_open(out, NULL, '{');
+        out_text(out, "file", mistake->file);
+        out_number(out, "line", mistake->line);
+        out_number(out, "column", mistake->column);
+        out_text(out, "word", mistake->word);
+        out_text(out, "sentence", mistake->sentence);
+        out_close(out, '}');
+    }
+    out_close(out, ']');
+}
+
 static void write_refusal(struct json_out *out, int error, const struct refusal *refusal)
 {
     cleanup_text struct weir_text message = { 0 };
@@ -109,6 +125,7 @@ static void write_refusal(struct json_out *out, int error, const struct refusal 
         out_number(out, "line", first->line);
         out_number(out, "column", first->column);
         out_bool(out, "at_end", first->at_end);
+        write_mistakes(out, &refusal->mistakes);
     }
     out_close(out, '}');
 }

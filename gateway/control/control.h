@@ -16,7 +16,8 @@
  *   {"op":"events","after":N,"wait_ms":W} {"ok":true,"last":N,"lines":[…]}
  *   {"op":"do","verb":V,…}             {"ok":true,"text":T}  reload, open, close, grow, …
  *
- * An error: {"ok":false,"errno":"EINVAL","message":T,"file":F,"line":L,"column":C,"at_end":B}
+ * An error: {"ok":false,"errno":"EINVAL","message":T,"file":F,"line":L,"column":C,"at_end":B,
+ *   "mistakes":[{"file","line","column","word","sentence"},…]}
  * where all but errno and message may be missing.  The message is complete: it has the
  * place in it, "FILE:LINE:COLUMN: error: …", a line for each mistake; the members repeat
  * the place of the first for programs.  P are the paths of the mount
@@ -34,6 +35,7 @@
  *                  "filters":[{"place":"10-pass","label","name","class","version","held",
  *                              "oldest_hold_ns","longest_hold_ns","bypassed","ops":OPS,
  *                              "options":{NAME:TEXT,…},"stats":{NAME:TEXT,…}},…]},…]
+ *                 stats leaves out those of kind text: "get" …/stats/NAME
  *   "filters":   [{"name","class","version","abi","path","description","exports":[E,…]},…]
  *   "policies":  [{"name","description","file","exports":[E,…]},…]
  *   "datastores":[{"name","type","path","size_bytes","free_bytes","exports":[E,…]},…]

@@ -81,11 +81,14 @@ static void show_options(struct json_out *out, const struct filter_view *view)
     out_close(out, '}');
 }
 
+/* Not the texts: they may have thousands of lines, and a screen asks every second. */
 static void show_stats(struct json_out *out, struct export *export, const struct filter_view *view)
 {
     out_open(out, "stats", '{');
     for (const struct weir_stat *row = view->filter->stats; row && row->name; row++) {
         cleanup_text struct weir_text value = { 0 };
+        if (row->kind == WEIR_TEXT)
+            continue;
         if (export_print_stat(export, view->label, row->name, &value) == 0)
             out_text(out, row->name, text_string(&value));
     }
