@@ -1,0 +1,252 @@
+/* ask.c - how is a gateway asked, and its refusal turned into a sentence and an exit code?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "gateways.h"
+#include "progress.h"
+
+enum { LONG_TIMEOUT_MS = 600000 };
+
+void wait_seconds(double seconds)
+{
+    time_t whole = (time_t)seconds;
+
+    nanosleep(&(struct timespec){ whole, (long)((seconds - (double)whole) * 1e9) }, NULL);
+}
+
+double now_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+enum exit_code option_seconds(const struct invocation *invocation, enum option option, double min,
+                              double *seconds)
+{
+    const char *text = invocation->option[option];
+    char *end;
+
+    if (!text)
+        return DONE;
+    *seconds = strtod(text, &end);
+    /* written this way round, not-a-number is refused too */
+    if (end == text || *end || !(*seconds >= min && *seconds <= 86400))
+        return say_misuse(invocation, "--%s=%s: seconds from %g to 86400 are expected",
+                          option_rows[option].name, text, min);
+    return DONE;
+}
+
+enum exit_code option_count(const struct invocation *invocation, enum option option, uint64_t min,
+                            uint64_t *count)
+{
+    const char *text = invocation->option[option];
+    char *end;
+
+    if (!text)
+        return DONE;
+    errno = 0;
+    *count = strtoull(text, &end, 10);
+    if (end == text || *end || *text == '-' || errno || *count < min)
+        return say_misuse(invocation, "--%s=%s: a number of at least %llu is expected",
+                          option_rows[option].name, text, (unsigned long long)min);
+    return DONE;
+}
+
+int timeout_ms(const struct invocation *invocation, int unless_given)
+{
+    double seconds = unless_given / 1000.0;
+
+    option_seconds(invocation, OPTION_TIMEOUT, 0.001, &seconds); /* main() has judged it */
+    return (int)(seconds * 1000);
+}
+
+struct json_object *request(const char *op, const char *path)
+{
+    struct json_object *ret = document();
+
+    add_text(ret, "op", op);
+    if (path)
+        add_text(ret, "path", path);
+    return ret;
+}
+
+enum exit_code say_silent(const struct invocation *invocation, const struct gateway *gateway)
+{
+    int error = gateway->error;
+
+    if (error == -ESHUTDOWN)
+        return say(invocation, error, "gateway \"%s\" went away before it answered", gateway->name);
+    if (error == -ETIMEDOUT)
+        return say(invocation, error,
+                   "gateway \"%s\" did not answer in time; --timeout=SECONDS waits longer",
+                   gateway->name);
+    if (error == -EACCES)
+        return say(invocation, error,
+                   "cannot talk to gateway \"%s\": %s; be root or a member of its group",
+                   gateway->name, strerror(EACCES));
+    return say(invocation, error, "cannot talk to gateway \"%s\": %s", gateway->name,
+               strerror(-error));
+}
+
+/* The mistakes of a text one by one; `known` is a file as the gateway calls it, `file` as
+ * the user does. */
+static enum exit_code say_mistakes(const struct invocation *invocation, int error,
+                                   struct json_object *list, const char *known, const char *file)
+{
+    cleanup_free struct problem *problems = enough(calloc(items_of(list), sizeof(*problems)));
+
+    for (size_t i = 0; i < items_of(list); i++) {
+        struct json_object *mistake = json_object_array_get_idx(list, i);
+        const char *name = text_of(mistake, "file");
+        problems[i] = (struct problem){ .error = error,
+                                        .message = text_of(mistake, "sentence"),
+                                        .file = strcmp(name, known) == 0 ? file : name,
+                                        .line = (unsigned)number_of(mistake, "line"),
+                                        .column = (unsigned)number_of(mistake, "column") };
+        /* a place that is no file and has no line says nothing that the sentence does not */
+        if (!problems[i].line && !strchr(problems[i].file, '/'))
+            problems[i].file = NULL;
+    }
+    return say_problems(invocation, problems, items_of(list));
+}
+
+enum exit_code say_refusal(const struct invocation *invocation, struct json_object *answer,
+                           const char *known, const char *file)
+{
+    struct problem problem = { .error = control_error(answer, &problem.message) };
+    struct json_object *mistakes = member_of(answer, "mistakes");
+
+    if (!problem.error)
+        return DONE;
+    if (items_of(mistakes))
+        return say_mistakes(invocation, problem.error, mistakes, known, file);
+    if (!*problem.message)
+        problem.message = strerror(-problem.error);
+    return say_problems(invocation, &problem, 1);
+}
+
+enum exit_code say_answer(const struct invocation *invocation, struct json_object *answer)
+{
+    return say_refusal(invocation, answer, "", "");
+}
+
+/* A connection that failed once may be in the middle of a line: it is given up. */
+static void note_error(struct gateway *gateway, int error)
+{
+    gateway->error = error;
+    if (error) {
+        control_close(gateway->control);
+        gateway->control = NULL;
+    }
+}
+
+static enum exit_code judge(const struct invocation *invocation, struct gateway *gateway, int error,
+                            struct json_object *got, struct json_object **answer)
+{
+    note_error(gateway, error);
+    if (error)
+        return say_silent(invocation, gateway);
+    enum exit_code code = say_answer(invocation, got);
+    if (!code && answer)
+        *answer = got;
+    else
+        json_object_put(got);
+    return code;
+}
+
+enum exit_code gateway_ask(const struct invocation *invocation, struct gateway *gateway,
+                           struct json_object *request, struct json_object **answer)
+{
+    struct json_object *got = NULL;
+    int error =
+        control_call(gateway->control, request, timeout_ms(invocation, CONTROL_TIMEOUT_MS), &got);
+
+    json_object_put(request);
+    return judge(invocation, gateway, error, got, answer);
+}
+
+/* A call on a thread of its own, so that this one can show that it goes on. */
+struct long_call {
+    struct control *control;
+    struct json_object *request, *answer;
+    int timeout_ms, error;
+    struct progress *progress;
+};
+
+static void *run_long_call(void *arg)
+{
+    struct long_call *call = arg;
+
+    call->error = control_call(call->control, call->request, call->timeout_ms, &call->answer);
+    progress_done(call->progress);
+    return NULL;
+}
+
+enum exit_code gateway_ask_long(const struct invocation *invocation, struct gateway *gateway,
+                                struct json_object *request, const char *what,
+                                struct json_object **answer)
+{
+    struct progress progress;
+    struct long_call call = { .control = gateway->control,
+                              .request = request,
+                              .timeout_ms = timeout_ms(invocation, LONG_TIMEOUT_MS),
+                              .progress = &progress };
+    pthread_t thread;
+
+    progress_init(&progress, what, invocation->option[OPTION_JSON] != NULL);
+    int error = pthread_create(&thread, NULL, run_long_call, &call);
+    if (error) {
+        run_long_call(&call);
+    } else {
+        progress_show(&progress);
+        pthread_join(thread, NULL);
+    }
+    progress_finish(&progress);
+    json_object_put(request);
+    return judge(invocation, gateway, call.error, call.answer, answer);
+}
+
+int gateway_show(const struct invocation *invocation, struct gateway *gateway, const char *export)
+{
+    struct json_object *ask = request("show", NULL);
+    const char *message;
+
+    if (export)
+        add_text(ask, "export", export);
+    json_object_put(gateway->show);
+    gateway->show = NULL;
+    int error = control_call(gateway->control, ask, timeout_ms(invocation, CONTROL_TIMEOUT_MS),
+                             &gateway->show);
+    json_object_put(ask);
+    note_error(gateway, error);
+    if (error)
+        return error;
+    error = control_error(gateway->show, &message);
+    if (error) {
+        json_object_put(gateway->show);
+        gateway->show = NULL;
+    }
+    return error;
+}
+
+enum exit_code gateways_show(const struct invocation *invocation, struct gateways *all)
+{
+    enum exit_code worst = DONE;
+
+    for (size_t i = 0; i < all->count; i++) {
+        if (!all->list[i].control || gateway_show(invocation, &all->list[i], NULL) == 0)
+            continue;
+        enum exit_code code = exit_code_of(all->list[i].error);
+        if (all->list[i].error && !invocation->option[OPTION_JSON])
+            say_silent(invocation, &all->list[i]);
+        if (code > worst)
+            worst = code;
+    }
+    return worst;
+}

@@ -1,0 +1,19 @@
+/* filters.h - which filters could a gateway load, and what do they declare?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef WEIR_WEIRCTL_FILTERS_H
+#define WEIR_WEIRCTL_FILTERS_H
+
+#include "../loader.h"
+#include "gateways.h"
+
+/* Sets the loader's path from --filters, WEIR_FILTERS or where weir was installed. */
+enum exit_code filters_begin(const struct invocation *);
+/* Loads NAME or says why not.  The process ends soon: nobody puts it back. */
+enum exit_code filters_load(const struct invocation *, const char *name, struct library **ret);
+
+/* describe.c: the tables of a filter as text, as POD, as a document. */
+void describe_text(const struct library *, FILE *);
+void describe_pod(const struct library *, FILE *);
+struct json_object *describe_document(const struct library *);
+
+#endif

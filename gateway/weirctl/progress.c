@@ -1,0 +1,117 @@
+/* progress.c - how does somebody who waits see that the work goes on?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "progress.h"
+
+#include <langinfo.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "weirctl.h"
+
+enum { SILENT_MS = 1000, DRAW_MS = 100, TELL_MS = 10000 };
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void progress_init(struct progress *progress, const char *what, bool quiet)
+{
+    pthread_condattr_t monotonic;
+
+    *progress = (struct progress){
+        .what = what, .quiet = quiet, .terminal = isatty(STDERR_FILENO) == 1, .begun_ms = now_ms()
+    };
+    pthread_mutex_init(&progress->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&progress->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+void progress_done(struct progress *progress)
+{
+    pthread_mutex_lock(&progress->lock);
+    progress->done = true;
+    pthread_cond_signal(&progress->changed);
+    pthread_mutex_unlock(&progress->lock);
+}
+
+/* Waits for the end or for the next picture. */
+static bool wait_done(struct progress *progress)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += DRAW_MS * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&progress->lock);
+    if (!progress->done)
+        pthread_cond_timedwait(&progress->changed, &progress->lock, &until);
+    bool done = progress->done;
+    pthread_mutex_unlock(&progress->lock);
+    return done;
+}
+
+void progress_draw(const char *what, unsigned tick, unsigned seconds, int columns,
+                   struct weir_text *ret)
+{
+    enum { BLOCK = 4, LEAST = 10, MOST = 40 };
+    bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    int room = columns - text_width(what) - 14;
+    unsigned width = room < LEAST ? LEAST : room > MOST ? MOST : (unsigned)room;
+    unsigned way = width - BLOCK, at = tick % (2 * way);
+    unsigned from = at < way ? at : 2 * way - at;
+
+    if (room < LEAST) { /* no room for a bar */
+        weir_print(ret, "%s  %u s", what, seconds);
+        return;
+    }
+    weir_print(ret, "%s  [%*s", what, (int)from, "");
+    for (unsigned i = 0; i < BLOCK; i++)
+        weir_print(ret, "%s", utf8 ? "█" : "#");
+    weir_print(ret, "%*s]  %u s", (int)(way - from), "", seconds);
+}
+
+static void draw(struct progress *progress)
+{
+    cleanup_text struct weir_text line = { 0 };
+    struct winsize size = { .ws_col = 80 };
+    uint64_t age = now_ms() - progress->begun_ms;
+
+    if (progress->terminal) {
+        ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
+        progress_draw(progress->what, (unsigned)(age / DRAW_MS), (unsigned)(age / 1000),
+                      size.ws_col, &line);
+        fprintf(stderr, "\r%s\033[K", text_string(&line));
+        fflush(stderr);
+        progress->shown = true;
+    } else if (!progress->told_ms || now_ms() - progress->told_ms >= TELL_MS) {
+        progress->told_ms = now_ms();
+        fprintf(stderr, "%s: %u s\n", progress->what, (unsigned)(age / 1000));
+    }
+}
+
+void progress_show(struct progress *progress)
+{
+    while (!wait_done(progress))
+        if (!progress->quiet && now_ms() - progress->begun_ms >= SILENT_MS)
+            draw(progress);
+}
+
+void progress_finish(struct progress *progress)
+{
+    if (progress->shown) /* the line is wiped: what follows says how it ended */
+        fputs("\r\033[K", stderr);
+    pthread_cond_destroy(&progress->changed);
+    pthread_mutex_destroy(&progress->lock);
+}

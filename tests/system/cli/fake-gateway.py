@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+# fake-gateway.py - what does weirctl do with answers that a real gateway gives rarely?
+# SPDX-License-Identifier: BSD-3-Clause
+#
+#     fake-gateway.py RUN NAME [--exports=vm1,vm2] [--silent|--hang-up|--garbage] [--slow=S]
+#
+# Speaks gateway/control/control.h.  Its disks do I/O that follows a sine, so that a screen
+# has something to show.  A policy text with the word "wrong" in it is refused where it is.
+import argparse
+import json
+import math
+import os
+import socketserver
+import sys
+import threading
+import time
+
+OPS = ["read", "write", "flush", "trim", "zero"]
+
+
+def bucket(value):
+    """weir_bucket() of weir-filter.h"""
+    if value < 32:
+        return value
+    top = value.bit_length() - 1
+    return min((top - 3) * 16 + (value >> (top - 4)) - 16, 591)
+
+
+class Histogram:
+    def __init__(self):
+        self.sum = self.max = self.count = 0
+        self.buckets = {}
+
+    def record(self, value, count):
+        self.sum += value * count
+        self.count += count
+        self.max = max(self.max, value)
+        index = bucket(value)
+        self.buckets[index] = self.buckets.get(index, 0) + count
+
+    def document(self):
+        return {"count": self.count, "sum": self.sum, "max": self.max,
+                "buckets": [[i, self.buckets[i]] for i in sorted(self.buckets)]}
+
+
+class Place:
+    def __init__(self):
+        self.ops = {}
+
+    def count(self, op, requests, size, latency, failed=0):
+        figures = self.ops.setdefault(op, {"requests": 0, "bytes": 0, "failed": 0,
+                                           "here": Histogram(), "below": Histogram()})
+        figures["requests"] += requests
+        figures["bytes"] += requests * size
+        figures["failed"] += failed
+        for share, factor in ((0.5, 0.8), (0.4, 1.3), (0.09, 3), (0.01, 12)):
+            figures["here"].record(int(latency * factor), round(requests * share))
+            figures["below"].record(int(latency * factor * 0.7), round(requests * share))
+
+    def document(self):
+        return {op: {**f, "passed": f["requests"], "completed": 0, "deferred": 0, "derived": 0,
+                     "derived_bytes": 0, "here": f["here"].document(),
+                     "below": f["below"].document()} for op, f in self.ops.items()}
+
+
+class Disk:
+    def __init__(self, gateway, name, index):
+        self.gateway, self.name, self.index = gateway, name, index
+        self.state, self.reason, self.policy, self.size = "active", "", "gold", (index + 1) << 30
+        self.generation = 1
+        self.options = {"delay": "0s", "mode": "async"}
+        self.places = {key: Place() for key in ("ops", "store", "10-fault", "20-pass")}
+        self.last = time.monotonic()
+        self.tick(1.0)
+
+    def tick(self, seconds=None):
+        now = time.monotonic()
+        if seconds is None:
+            seconds, self.last = now - self.last, now
+        if self.state != "active" or self.gateway.idle:
+            return
+        wave = 1 + math.sin(now / (3 + self.index) + self.index)
+        for key, factor in (("ops", 1.0), ("10-fault", 0.02), ("20-pass", 0.001), ("store", 0.9)):
+            place, load = self.places[key], seconds * 1000 * (self.index + 1) * wave
+            place.count("read", round(load * 0.6), 4096, int(90e3 * (1 + wave) * factor))
+            place.count("write", round(load * 0.3), 16384, int(250e3 * (1 + wave) * factor))
+            place.count("flush", round(load * 0.01), 0, int(2e6 * factor))
+
+    def document(self):
+        self.tick()
+        chain = [{"place": place, "label": place[3:], "name": place[3:], "class": "none",
+                  "held": 0, "oldest_hold_ns": 0, "longest_hold_ns": 1200000, "bypassed": False,
+                  "ops": self.places[place].document(),
+                  "options": dict(self.options) if place == "10-fault" else {},
+                  "stats": {"delayed": "17"} if place == "10-fault" else {}}
+                 for place in ("10-fault", "20-pass")]
+        bad = self.state == "locked"
+        return {"name": self.name, "description": f"disk number {self.index}", "state": self.state,
+                "reason": self.reason, "compliance": "non-compliant" if bad else "compliant",
+                "compliance_reason": "filter fault is not attached" if bad else "",
+                "policy": self.policy, "datastore": "local", "image": self.name + ".raw",
+                "uri": self.gateway.uri.replace("NAME", self.name), "size_bytes": self.size,
+                "read_only": False, "connections": 1, "in_flight": self.index, "waiting": 0,
+                "generation": self.generation, "last_pause_ns": 0, "longest_pause_ns": 3100000,
+                "ops": self.places["ops"].document(), "store": self.places["store"].document(),
+                "filters": chain}
+
+
+class Refused(Exception):
+    def __init__(self, errno, message, **where):
+        super().__init__(message)
+        self.document = {"ok": False, "errno": errno, "message": message, **where}
+        if where and "mistakes" not in where:
+            self.document["mistakes"] = [{**where, "word": "", "sentence": message}]
+
+
+class Gateway:
+    def __init__(self, args):
+        self.args, self.idle = args, args.idle
+        self.lock = threading.Lock()  # everything: one request at a time
+        self.begun = time.monotonic()
+        self.uri = "none" if args.no_uri else "nbd+unix:///NAME?socket=/tmp/nbd.sock"
+        self.disks = {name: Disk(self, name, i) for i, name in enumerate(args.exports.split(","))
+                      if name}
+        self.policies = {"gold": 'name = "gold";\ndescription = "production databases";\n'
+                                 'filters = ( { filter = "fault"; }, { filter = "pass"; } );\n',
+                         "plain": 'name = "plain";\nfilters = ();\n'}
+        self.events = [f'time=2026-01-01T00:00:0{i}Z severity=info text="event {i}"'
+                       for i in range(1, 4)]
+
+    def disk(self, name):
+        if name not in self.disks:
+            raise Refused("ENOENT", f'there is no export "{name}"')
+        return self.disks[name]
+
+    def op_show(self, request):
+        names = [request["export"]] if "export" in request else list(self.disks)
+        about = {"name": self.args.name, "pid": os.getpid(), "version": "0.1.0",
+                 "uptime_s": int(time.monotonic() - self.begun) + 1}
+        users = lambda policy: [d.name for d in self.disks.values() if d.policy == policy]
+        return {"gateway": about, "exports": [self.disk(n).document() for n in names],
+                "filters": [{"name": "fault", "class": "none", "version": "1", "abi": 1,
+                             "path": "/x/weir-filter-fault.so", "description": "Fails.",
+                             "exports": list(self.disks)}],
+                "policies": [{"name": n, "description": "", "file": f"/etc/weir/{n}.conf",
+                              "exports": users(n)} for n in self.policies],
+                "datastores": []}
+
+    def option(self, path):
+        parts = path.split("/")
+        if len(parts) != 6 or parts[0] != "exports" or parts[4] != "options":
+            raise Refused("ENOENT", f'there is no "{path}"')
+        return self.disk(parts[1]).options, parts[5]
+
+    def op_get(self, request):
+        path = request["path"]
+        if path == "metrics":
+            return {"text": "# TYPE weir_up gauge\nweir_up 1\n"}
+        if path.startswith("policies/"):
+            return {"text": self.policies[path[9:]]}
+        options, name = self.option(path)
+        return {"text": options[name] + "\n"}
+
+    def op_check(self, request):
+        path, text = request["path"], request["text"]
+        if path.startswith("policies/"):
+            sentence = "there is no filter 'wrong', did you mean 'fault'?"
+            wrong = [{"file": path, "line": number, "column": line.index("wrong") + 1,
+                      "word": "wrong", "sentence": sentence}
+                     for number, line in enumerate(text.split("\n"), 1) if "wrong" in line]
+            if wrong:
+                raise Refused("EINVAL", sentence, mistakes=wrong)
+            return {}
+        self.option(path)
+        if text == "bad":
+            raise Refused("EINVAL", '"bad" is no time; "5ms" would be one')
+        if text == "1000d":
+            raise Refused("ERANGE", '"1000d" is more than 1h')
+        return {}
+
+    def op_set(self, request):
+        self.op_check(request)
+        path = request["path"]
+        if path.startswith("policies/"):
+            self.policies[path[9:]] = request["text"]
+        else:
+            options, name = self.option(path)
+            options[name] = request["text"]
+        return {}
+
+    def op_remove(self, request):
+        name = request["path"][9:]
+        users = [d.name for d in self.disks.values() if d.policy == name]
+        if users:
+            raise Refused("EBUSY", f'exports name the policy "{name}": {", ".join(users)}')
+        del self.policies[name]
+        return {}
+
+    def op_events(self, request):
+        after = request.get("after", 0)
+        return {"last": len(self.events), "lines": self.events[after:]}
+
+    def op_do(self, request):
+        verb = request["verb"]
+        time.sleep(self.args.slow)
+        if verb == "reload":
+            if self.args.bad_reload:
+                raise Refused("EINVAL", "sizes are quoted", file="/etc/weir/weir.conf", line=7,
+                              column=12)
+            return {"text": "configuration read again\n"}
+        disk = self.disk(request["export"])
+        disk.generation += 1
+        if verb == "lock":
+            disk.state, disk.reason = "locked", request["reason"]
+        elif verb in ("unlock", "open"):
+            disk.state, disk.reason = "active", ""
+        elif verb == "close":
+            disk.state = "closed"
+        elif verb == "grow":
+            disk.size = request["size"]
+        elif verb == "assign":
+            if request["policy"] not in self.policies:
+                raise Refused("ENOENT", f'there is no policy "{request["policy"]}"')
+            disk.policy = request["policy"]
+        elif verb == "snapshot":
+            raise Refused("EOPNOTSUPP", "a file store takes no snapshots")
+        return {"text": f"{disk.name}: {verb} done\n"}
+
+    def answer(self, line):
+        try:
+            request = json.loads(line)
+            with self.lock:
+                return {"ok": True, **getattr(self, "op_" + request["op"])(request)}
+        except Refused as refused:
+            return refused.document
+        except (KeyError, AttributeError) as error:
+            return {"ok": False, "errno": "ENOENT", "message": f"no such thing: {error}"}
+
+
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        args = self.server.gateway.args
+        for line in self.rfile:
+            if args.hang_up:
+                return
+            if args.garbage:
+                self.wfile.write(b"this is no JSON\n")
+                continue
+            if args.silent or (args.silent_file and os.path.exists(args.silent_file)):
+                time.sleep(3600)
+            answer = json.dumps(self.server.gateway.answer(line), ensure_ascii=False)
+            try:
+                self.wfile.write(answer.encode() + b"\n")
+            except BrokenPipeError:
+                return
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run")
+    parser.add_argument("name")
+    parser.add_argument("--exports", default="vm1,vm2,vm3")
+    parser.add_argument("--slow", type=float, default=0)
+    parser.add_argument("--silent-file", help="silent as soon as this exists")
+    for flag in ("silent", "hang-up", "garbage", "idle", "no-uri", "bad-reload"):
+        parser.add_argument("--" + flag, action="store_true")
+    args = parser.parse_args()
+    os.makedirs(os.path.join(args.run, "ctl"), exist_ok=True)
+    path = os.path.join(args.run, "ctl", args.name + ".sock")
+    if os.path.exists(path):
+        os.unlink(path)
+    with Server(path, Handler) as server:
+        server.gateway = Gateway(args)
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
