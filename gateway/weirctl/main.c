@@ -36,6 +36,7 @@ enum {
 /* clang-format off */
 const struct command commands[] = {
     { "status", "", ctl_status, "[EXPORT]", MEASURES, "Show exports with their state, policy and throughput, and what is wrong." },
+    { "top", "", ctl_top, "[EXPORT]", MEASURES | TAKES(OPTION_BATCH) | TAKES(OPTION_SORT), "Watch exports live." },
     { "check", "", ctl_check, "FILE...", LOADS, "Check configuration and policy files; needs no gateway." },
     { "events", "", ctl_events, "", TAKES(OPTION_FOLLOW) | TAKES(OPTION_SINCE), "Print what has happened." },
     { "metrics", "", ctl_metrics, "", 0, "Print all statistics in Prometheus text format." },
