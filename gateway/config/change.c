@@ -155,13 +155,13 @@ static void check_unused(const struct change *ch, const struct export_entry *gon
         return;
     if (instead)
         report_value(&busy, instead->source, key_find(instead->group, "name"),
-                     "export \"%s\" changes in more than its policy while %u clients have it open: "
-                     "disconnect them first",
-                     gone->name, clients);
+                     "export \"%s\" changes in more than its policy while %u client%s it open: "
+                     "disconnect first",
+                     gone->name, clients, clients == 1 ? " has" : "s have");
     else
         report_file(&busy, -EBUSY, gone->source->name,
-                    "export \"%s\" is gone while %u clients have it open: disconnect them first",
-                    gone->name, clients);
+                    "export \"%s\" is gone while %u client%s it open: disconnect first", gone->name,
+                    clients, clients == 1 ? " has" : "s have");
     if (!ch->report->err)
         ch->report->err = -EBUSY;
 }

@@ -6,12 +6,19 @@
 #include <errno.h>
 #include <string.h>
 
+static bool is_text(const struct source *s, const char *key)
+{
+    const struct config_setting_t *setting = key_find(source_root(s), key);
+
+    return setting && config_setting_type(setting) == CONFIG_TYPE_STRING;
+}
+
 /* What kind of file it is shows in its keys. */
 static enum source_kind kind_of(const struct source *s)
 {
     if (source_is_main(s))
         return SOURCE_MAIN;
-    if (key_find(source_root(s), "image") || key_find(source_root(s), "datastore"))
+    if (is_text(s, "image") || is_text(s, "datastore"))
         return SOURCE_EXPORTS;
     if (source_is_policy(s))
         return SOURCE_POLICY;

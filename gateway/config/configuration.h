@@ -34,6 +34,7 @@ struct policy {
     bool plaintext_filters;
     uint64_t hold_limit; /* ns */
     int on_filter_failure;
+    bool flawed; /* it has mistakes: what builds on it is not worth judging */
     size_t count;
     struct policy_filter filter[CHAIN_MAX];
 };
@@ -122,6 +123,10 @@ void plans_make(struct configuration *, struct report *);
 enum strictness strictness_for(const struct configuration *, const struct source *);
 int plan_copy(const struct plan *, struct plan *ret);
 bool plan_equal(const struct plan *, const struct plan *);
+/* The group of a filter in a list of groups, by label, or by name where it has none;
+ * NULL: there is none, or no list. */
+const struct config_setting_t *group_of_filter(const struct config_setting_t *list,
+                                               const struct plan_filter *);
 /* Is there a filter in it that could not be loaded? */
 bool plan_is_lame(const struct plan *);
 /* A library whose attach() refuses with what its option "reason" says. */

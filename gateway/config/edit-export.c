@@ -136,25 +136,6 @@ static int judge_option(const struct plan_filter *f, const char *option, const c
     return err;
 }
 
-/* The group of a filter in a list of groups, by label, or by name where it has none. */
-static const struct config_setting_t *find_group(const struct config_setting_t *list,
-                                                 const struct plan_filter *f)
-{
-    const struct config_setting_t *by_name = NULL;
-
-    for (int i = 0; list && i < config_setting_length(list); i++) {
-        const struct config_setting_t *group = config_setting_get_elem(list, (unsigned)i);
-        const struct config_setting_t *label = key_find(group, "label");
-        const struct config_setting_t *filter = key_find(group, "filter");
-        const char *said = config_setting_get_string(label ? label : filter);
-        if (said && !strcmp(said, f->label))
-            return group;
-        if (!label && said && !strcmp(said, f->library->filter.name))
-            by_name = group;
-    }
-    return by_name;
-}
-
 /* The text of the override with the option in it. */
 static void write_option(const struct export_entry *entry, const struct plan_filter *f,
                          const char *option, const char *value, struct weir_text *text)
@@ -163,7 +144,7 @@ static void write_option(const struct export_entry *entry, const struct plan_fil
     const struct source *s = entry->override;
     const char *key = s && source_is_policy(s) ? "filters" : "options";
     const struct config_setting_t *list = s ? key_find(source_root(s), key) : NULL;
-    const struct config_setting_t *group = find_group(list, f);
+    const struct config_setting_t *group = group_of_filter(list, f);
     cleanup_text struct weir_text literal = { 0 }, line = { 0 };
 
     print_literal(row, value, &literal);

@@ -109,6 +109,25 @@ static struct plan_filter *find_filter(struct plan *plan, const char *word)
     return found;
 }
 
+const struct config_setting_t *group_of_filter(const struct config_setting_t *list,
+                                               const struct plan_filter *f)
+{
+    const struct config_setting_t *by_name = NULL;
+
+    for (int i = 0; list && i < config_setting_length(list); i++) {
+        const struct config_setting_t *group = config_setting_get_elem(list, (unsigned)i);
+        const struct config_setting_t *label = key_find(group, "label");
+        const struct config_setting_t *filter = key_find(group, "filter");
+        const struct config_setting_t *says = label ? label : filter;
+        const char *said = says ? config_setting_get_string(says) : NULL;
+        if (said && !strcmp(said, f->label))
+            return group;
+        if (!label && said && !strcmp(said, f->library->filter.name))
+            by_name = group;
+    }
+    return by_name;
+}
+
 static void unknown_filter(const struct reader *r, const struct config_setting_t *setting,
                            const struct plan *plan, const char *word)
 {
@@ -118,13 +137,16 @@ static void unknown_filter(const struct reader *r, const struct config_setting_t
         labels[i] = plan->filter[i].label;
     const char *near = nearest_word(word, labels);
     report_value(r->report, r->source, setting,
-                 "the policy of this export has no filter \"%s\"%s%s%s: options are for a filter "
-                 "that is there",
-                 word, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+                 "the policy of this export has no filter \"%s\"%s%s%s", word,
+                 near ? "; did you mean \"" : ": options are for a filter that is there",
+                 near ? near : "", near ? "\"?" : "");
 }
 
+/* What was set through the mount for a filter that the policy has no more sleeps. */
 static void overlay(const struct reader *r, const struct config_setting_t *list, struct plan *plan)
 {
+    bool may_sleep = r->source->kind == SOURCE_OVERRIDE;
+
     for (int i = 0; i < config_setting_length(list); i++) {
         const struct config_setting_t *group = config_setting_get_elem(list, (unsigned)i);
         const struct config_setting_t *setting = key_find(group, "filter");
@@ -132,34 +154,59 @@ static void overlay(const struct reader *r, const struct config_setting_t *list,
         if (!key_required(r, group, "filter", "an entry of \"options\"", &word))
             continue;
         struct plan_filter *f = find_filter(plan, word);
-        if (!f)
+        if (!f && !may_sleep)
             unknown_filter(r, setting, plan, word);
-        else if (!standin_is(f->library))
+        else if (f && !standin_is(f->library))
             options_read(r, group, f->label, f->library->filter.options, f->settings, f->settings);
     }
 }
 
 /* ---- judging ---------------------------------------------------------------------------- */
 
-static void judge_filter(const struct policy *p, const struct plan_filter *f, struct report *report)
+/* Where a filter's options are said last: there the mistake is. */
+static void place_of(const struct policy *p, const struct export_entry *e,
+                     const struct plan_filter *f, struct reader *r,
+                     const struct config_setting_t **group)
 {
-    const struct config_setting_t *group = NULL;
-    cleanup_text struct weir_text why = { 0 };
+    const struct config_setting_t *own = NULL;
 
+    *group = NULL;
+    r->source = p->source;
     for (size_t i = 0; i < p->count; i++) {
         if (!strcmp(p->filter[i].label, f->label))
-            group = p->filter[i].group;
+            *group = p->filter[i].group;
     }
+    if (e && p->source == e->override)
+        return;
+    if (e && e->override)
+        own = group_of_filter(key_find(source_root(e->override), "options"), f);
+    if (own)
+        r->source = e->override;
+    else if (e && (own = group_of_filter(e->options, f)))
+        r->source = e->source;
+    if (own)
+        *group = own;
+}
+
+/* `e` may be NULL. */
+static void judge_filter(const struct policy *p, const struct export_entry *e,
+                         const struct plan_filter *f, struct report *report)
+{
     const struct weir_option *missing = settings_missing(f->settings);
+    cleanup_text struct weir_text why = { 0 };
+    struct reader r = { .report = report };
+    const struct config_setting_t *group;
+
+    place_of(p, e, f, &r, &group);
     if (missing && !key_find(group, missing->name)) /* else it is there, and wrong */
-        report_value(report, p->source, group,
+        report_value(report, r.source, group,
                      "filter \"%s\" needs the option \"%s\" (%s): set it here, or in the options "
                      "of each export",
                      f->label, missing->name, missing->help ? missing->help : "");
     /* what has mistakes already is not worth the filter's own judgement */
     else if (!report->err && f->library->filter.check &&
              f->library->filter.check(settings_config(f->settings), &why))
-        report_value(report, p->source, group, "filter \"%s\": %s", f->label, text_string(&why));
+        report_value(report, r.source, group, "filter \"%s\": %s", f->label, text_string(&why));
 }
 
 /* A policy that no export names yet should be right by itself, as far as that can be. */
@@ -170,11 +217,11 @@ static void judge_unused(const struct configuration *c, const struct policy *p,
         if (!strcmp(c->exports[i].policy, p->name))
             return;
     }
-    for (size_t i = 0; i < p->count; i++) {
+    for (size_t i = 0; i < p->count && !p->flawed; i++) {
         const struct plan_filter f = { p->filter[i].library, p->filter[i].label,
                                        p->filter[i].settings };
         if (!settings_missing(f.settings))
-            judge_filter(p, &f, report);
+            judge_filter(p, NULL, &f, report);
     }
 }
 
@@ -243,12 +290,14 @@ static void plan_make(const struct configuration *c, struct export_entry *e, str
 
     if (!base_plan(c, e, &r, &policy))
         return;
+    if (policy->flawed)
+        return;
     if (e->options)
         overlay(&r, e->options, &e->plan);
     if (e->override && override_read(c, e, report, &own))
         policy = &own;
-    for (size_t i = 0; i < e->plan.count && report->err != -ENOMEM; i++)
-        judge_filter(policy, &e->plan.filter[i], report);
+    for (size_t i = 0; i < e->plan.count && report->err != -ENOMEM && !policy->flawed; i++)
+        judge_filter(policy, e, &e->plan.filter[i], report);
     if (plan_sort(&e->plan, &why))
         report_value(report, e->source, e->group, "%s", text_string(&why));
     policy_finish(&own);

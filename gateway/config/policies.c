@@ -272,13 +272,12 @@ static void read_name(struct policy *p, const struct reader *r, const struct con
     }
 }
 
-void policy_parse(struct policy *p, const struct reader *r, enum strictness strictness,
+static void parse(struct policy *p, const struct reader *r, enum strictness strictness,
                   const struct plan *base)
 {
     const struct config_setting_t *root = source_root(r->source),
                                   *filters = key_find(root, "filters");
 
-    *p = (struct policy){ .source = r->source };
     keys_check(r, root, policy_keys, "a policy");
     read_name(p, r, root);
     read_flags(p, r, root);
@@ -291,4 +290,17 @@ void policy_parse(struct policy *p, const struct reader *r, enum strictness stri
         return;
     for (int i = 0; i < config_setting_length(filters); i++)
         filter_read(p, r, config_setting_get_elem(filters, (unsigned)i), strictness, base);
+}
+
+void policy_parse(struct policy *p, const struct reader *r, enum strictness strictness,
+                  const struct plan *base)
+{
+    struct report own = { .mistakes = r->report->mistakes };
+    const struct reader reader = { r->source, &own };
+
+    *p = (struct policy){ .source = r->source };
+    parse(p, &reader, strictness, base);
+    p->flawed = own.err != 0;
+    if (own.err && r->report->err != -ENOMEM)
+        r->report->err = own.err;
 }

@@ -71,6 +71,33 @@ static void keep(struct report *report, struct mistake *new)
     all->list[all->count++] = *new;
 }
 
+enum { WORD_MAX = 120, WORD_ENDS = 48 }; /* bytes of one word in a sentence */
+
+static bool begins_character(char c)
+{
+    return ((unsigned char)c & 0xc0) != 0x80;
+}
+
+/* A word that fills the screen hides the sentence that quotes it: its middle goes. */
+static void shorten_words(char *sentence)
+{
+    for (char *word = sentence; *word;) {
+        size_t length = strcspn(word, " ");
+        if (length > WORD_MAX) {
+            char *from = word + WORD_ENDS, *to = word + length - WORD_ENDS;
+            while (!begins_character(*from))
+                from++;
+            while (!begins_character(*to))
+                to++;
+            memcpy(from, "\u2026", 3);
+            memmove(from + 3, to, strlen(to) + 1);
+            word = from + 3;
+        }
+        word += strcspn(word, " ");
+        word += strspn(word, " ");
+    }
+}
+
 static void report_va(struct report *report, int err, const char *file, struct place place,
                       const char *word, bool at_end, const char *format, va_list arguments)
 {
@@ -84,6 +111,8 @@ static void report_va(struct report *report, int err, const char *file, struct p
     new.word = strdup(word ? word : "");
     if (vasprintf(&new.sentence, format, arguments) < 0)
         new.sentence = NULL;
+    else
+        shorten_words(new.sentence);
     keep(report, &new);
 }
 

@@ -236,23 +236,22 @@ static void take_number(struct scan *s)
 
     while (is_name_byte(peek(s, 0)) || peek(s, 0) == '.' || peek(s, 0) == '+')
         advance(s);
+    if (peek(s, 0) == '%')
+        advance(s);
     t->end = s->here;
     scan_word(s, word);
+    t->kind = TOKEN_NUMBER;
     if (is_integer(word)) {
-        t->kind = TOKEN_NUMBER;
         judge_integer(t, word);
-    } else if (is_float(word)) {
-        t->kind = TOKEN_NUMBER;
-    } else if (peek(s, 0) == '%') {
+    } else if (!is_float(word)) {
         t->kind = TOKEN_WRONG;
-        report_mistake(s->report, s->file, t->at, word, "\"%s%%\" is no number: write it in quotes",
-                       word);
-    } else {
-        t->kind = TOKEN_WRONG;
-        report_mistake(s->report, s->file, t->at, word,
-                       "\"%s\" is no number: write a number with a unit, or text, in quotes: "
-                       "\"%s\"",
-                       word, word);
+        if (word[strcspn(word, "0123456789")])
+            report_mistake(s->report, s->file, t->at, word,
+                           "\"%s\" is no number: write a number with a unit, or text, in quotes: "
+                           "\"%s\"",
+                           word, word);
+        else
+            report_mistake(s->report, s->file, t->at, word, "\"%s\" has no meaning here", word);
     }
 }
 

@@ -94,7 +94,14 @@ static int parse(struct source *s, struct report *report)
 
     if (err)
         return err;
-    if (!config_read_string(&s->tree, s->text)) {
+    /* libconfig's scanner takes a comment that ends without a newline for an error */
+    cleanup_free char *line = NULL;
+    if (asprintf(&line, "%s\n", s->text) < 0) {
+        line = NULL;
+        report_memory(report);
+        return -ENOMEM;
+    }
+    if (!config_read_string(&s->tree, line)) {
         /* such as an array of mixed types: what the outline leaves to libconfig */
         struct place place = { (unsigned)config_error_line(&s->tree) + s->first_line - 1, 1 };
         const char *said = config_error_text(&s->tree);

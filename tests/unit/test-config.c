@@ -203,25 +203,31 @@ static void a_missing_filter_locks_and_heals(void **state)
     struct weir_text why = { 0 };
 
     (void)state;
-    site_write("policies.d/plain.conf", "filters = ( { filter = \"late\"; depth = 5; } );\n");
-    assert_int_equal(loader_path("/nowhere:filters"), 0);
-    site_write("policies.d/gold.conf", "filters = ( );\n");
-    char *conf = strdup(weir_conf);
-    memset(strstr(conf, "options"), ' ',
-           strlen("options = ( { filter = \"cache\"; depth = 9; } );"));
-    site_write("weir.conf", conf);
-    free(conf);
+    site_write("policies.d/plain.conf", "filters = ( { filter = \"late\"; number = 5; } );\n");
+    site_write("policies.d/gold.conf", "filters = ( { filter = \"cache\"; } );\n");
+    assert_int_equal(loader_path("other:filters.d"), 0);
+    site_write("filters.d/README", "still empty");
     start();
     config_open_all();
-    assert_int_equal(state_of("vm1"), EXPORT_ACTIVE);
+    assert_int_equal(state_of("vm3"), EXPORT_ACTIVE);
     assert_int_equal(state_of("vm4"), EXPORT_LOCKED);
     assert_int_equal(config_compliance("vm4", &why), NON_COMPLIANT);
     assert_string_equal(text_string(&why),
-                        "locked: there is no filter \"late\" in /nowhere:filters");
+                        "locked: there is no filter \"late\" in other:filters.d");
     text_finish(&why);
-    /* other changes go on meanwhile */
+    /* other changes go on meanwhile, and the stand-in has nothing to set */
     assert_int_equal(config_set_option("vm4", "late", "reason", "x", NULL), -EPERM);
-    assert_int_equal(config_policy_set("gold", "filters = ();", NULL), 0);
+    assert_int_equal(
+        config_policy_set("gold", "filters = ( { filter = \"cache\"; depth = 3; } );", NULL), 0);
+    assert_int_equal(config_reload(NULL), 0);
+    assert_int_equal(config_policy_set("plain", "filters = ( { filter = \"later\"; } );", NULL),
+                     -EINVAL);
+    assert_int_equal(state_of("vm4"), EXPORT_LOCKED);
+    assert_int_equal(
+        symlink(SAMPLE_FILTERS "/weir-filter-late.so", "filters.d/weir-filter-late.so"), 0);
+    wait_for_state("vm4", EXPORT_ACTIVE);
+    assert_int_equal(config_set_option("vm4", "late", "number", "6", NULL), 0);
+    assert_int_equal(config_compliance("vm4", NULL), COMPLIANT);
 }
 
 static void lists_and_views(void **state)

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause
  *
  * Built once for each of SAMPLE_CACHE, SAMPLE_TIER, SAMPLE_REPLICATION, SAMPLE_NOTE,
- * SAMPLE_STUBBORN and SAMPLE_BROKEN. */
+ * SAMPLE_LATE and SAMPLE_STUBBORN. */
 #include "weir-filter.h"
 
 #include <errno.h>
@@ -97,12 +97,10 @@ static int attach(void *self, struct weir_below *below, const void *config, stru
 #endif
 
 const struct weir_filter weir_filter = {
-    WEIR_FILTER_HEADER,
-    .version = "1",
+    WEIR_FILTER_HEADER,        .version = "1",
     .summary = "Is a sample.",
 #if defined SAMPLE_CACHE
-    .name = "cache",
-    .klass = WEIR_CLASS_CACHE,
+    .name = "cache",           .klass = WEIR_CLASS_CACHE,
 #elif defined SAMPLE_TIER
     .name = "tier",
     .klass = WEIR_CLASS_CACHE,
@@ -110,14 +108,11 @@ const struct weir_filter weir_filter = {
     .name = "replication",     .klass = WEIR_CLASS_REPLICATION,
 #elif defined SAMPLE_STUBBORN
     .name = "stubborn",        .attach = attach,
+#elif defined SAMPLE_LATE
+    .name = "late",
 #else
     .name = "note",
 #endif
-#ifdef SAMPLE_BROKEN
-    .abi = 99,
-#endif
-    .ops = WEIR_ALL_OPS,
-    .config_size = sizeof(struct config),
-    .options = options,
-    .check = check,
+    .ops = WEIR_ALL_OPS,       .config_size = sizeof(struct config),
+    .options = options,        .check = check,
 };

@@ -5,7 +5,7 @@
 
 #include "config.h"
 
-/* Makes an empty folder and goes there; the sample filters are found. */
+/* Makes an empty folder and goes there; the sample filters are found in "filters". */
 void site_begin(void);
 void site_end(void); /* removes it */
 
