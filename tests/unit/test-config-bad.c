@@ -181,7 +181,7 @@ static void write_case(const struct bad *b)
         const struct kind *kind = b->file[i].kind;
         struct weir_text text = { 0 };
         weir_print(&text, "%s", kind->before);
-        text_append(&text, b->file[i].text.text, b->file[i].text.length);
+        text_append(&text, text_string(&b->file[i].text), b->file[i].text.length);
         weir_print(&text, "%s%s", *kind->behind ? "\n" : "", kind->behind);
         site_write_bytes(kind->file, text.text ? text.text : "", text.length);
         text_finish(&text);
