@@ -58,8 +58,9 @@ static void take_wake(struct connection *connection)
 }
 
 /* Waits until the socket or a wake has something, and does it.  Workers send on the same
- * handle meanwhile and wake the thread when the socket takes no more. */
-static void connection_turn(struct connection *connection, int timeout_ms)
+ * handle meanwhile and wake the thread when the socket takes no more.  -1: it is down, and
+ * nbd_get_error() says why. */
+static int connection_turn(struct connection *connection, int timeout_ms)
 {
     struct nbd_handle *h = connection->handle;
     unsigned direction = nbd_aio_get_direction(h);
@@ -71,16 +72,17 @@ static void connection_turn(struct connection *connection, int timeout_ms)
     if (direction & LIBNBD_AIO_DIRECTION_WRITE)
         list[1].events |= POLLOUT;
     if (poll(list, 2, timeout_ms) <= 0)
-        return;
+        return 0;
     if (list[0].revents)
         take_wake(connection);
     if (!list[1].revents || connection_is_down(connection))
-        return;
+        return 0;
     direction = nbd_aio_get_direction(h);
     if ((direction & LIBNBD_AIO_DIRECTION_READ) && (list[1].revents & ~POLLOUT))
-        nbd_aio_notify_read(h);
-    else if ((direction & LIBNBD_AIO_DIRECTION_WRITE) && (list[1].revents & ~POLLIN))
-        nbd_aio_notify_write(h);
+        return nbd_aio_notify_read(h);
+    if ((direction & LIBNBD_AIO_DIRECTION_WRITE) && (list[1].revents & ~POLLIN))
+        return nbd_aio_notify_write(h);
+    return 0;
 }
 
 int connection_finish(struct connection *connection, int64_t cookie)
@@ -341,13 +343,15 @@ static void serve_answers(struct connection *connection)
 {
     struct nbd_store *s = connection->store;
 
+    int r = 0;
+
     while (!connection_is_down(connection) && !is_closing(s))
-        connection_turn(connection, -1);
+        r = connection_turn(connection, -1);
     if (is_closing(s)) {
         say_goodbye(connection);
         return;
     }
-    const char *reason = nbd_get_error();
+    const char *reason = r < 0 ? nbd_get_error() : NULL; /* else a worker found out */
     if (is_news(s, true))
         event_post(WEIR_WARNING, NULL, NULL, "disk %s: connection lost (%s): trying again",
                    s->image, reason ? reason : "the server closed it");

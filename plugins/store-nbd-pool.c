@@ -84,8 +84,9 @@ static struct connection *least_busy(struct nbd_store *s)
 }
 
 /* Waits for a connection until retry_timeout after requests could no longer run, or after this
- * one was lost for the first time. */
-static int enter(struct nbd_store *s, uint64_t lost_since, struct connection **ret)
+ * one was lost for the first time.  *newest: what a flush that starts now will cover. */
+static int enter(struct nbd_store *s, uint64_t lost_since, struct connection **ret,
+                 uint64_t *newest)
 {
     hold_lock(&s->lock);
     while (!s->locked && s->stopped_since) {
@@ -101,6 +102,7 @@ static int enter(struct nbd_store *s, uint64_t lost_since, struct connection **r
     *ret = least_busy(s);
     (*ret)->users++;
     s->in_flight++;
+    *newest = s->kept.newest;
     return 0;
 }
 
@@ -230,13 +232,10 @@ static int run(struct nbd_store *s, struct job *job)
 
     for (;;) {
         struct connection *connection;
-        int r = enter(s, lost_since, &connection);
+        uint64_t newest;
+        int r = enter(s, lost_since, &connection, &newest);
         if (r < 0)
             return lost_since && job->error == ESHUTDOWN ? -ESHUTDOWN : r;
-
-        pthread_mutex_lock(&s->lock);
-        uint64_t newest = s->kept.newest; /* a flush covers what was answered before it */
-        pthread_mutex_unlock(&s->lock);
         bool answered = try_once(s, connection, job);
         bool again = !answered || job->error == ESHUTDOWN;
 
