@@ -204,6 +204,48 @@ static void forced_writes_are_flushed_where_they_must_be(void **state)
     disk_close(&d);
 }
 
+static void forced_writes_are_forced_where_they_can_be(void **state)
+{
+    static const char *const options[] = {
+        "command",
+        "nbdkit eval get_size='echo 65536' pread='head -c $3 /dev/zero' can_fua='echo native' "
+        "pwrite='cat >/dev/null; case \"$5\" in *fua*) mkdir forced;; esac' flush='mkdir no-need'",
+        NULL
+    };
+    char data[512] = "";
+    struct disk d;
+
+    (void)state;
+    assert_int_equal(open_disk(&d, options, ""), 0);
+    assert_int_equal(disk_do(&d, WEIR_WRITE, 0, 0, 512, data), 0);
+    assert_false(exists(in_work("forced")));
+    assert_int_equal(disk_do(&d, WEIR_WRITE, WEIR_FUA, 0, 512, data), 0);
+    assert_true(exists(in_work("forced")));
+    assert_false(exists(in_work("no-need")));
+    disk_close(&d);
+}
+
+/* Three writes are more than may be kept, so every third is followed by a flush. */
+static void what_is_kept_is_bounded(void **state)
+{
+    static const char *const options[] = {
+        "command",
+        "nbdkit eval get_size='echo 65536' pread='head -c $3 /dev/zero' pwrite='cat >/dev/null' "
+        "flush='echo >>flushes'",
+        "keep_unflushed", "80K", NULL
+    };
+    static char data[32768];
+    const char *count[] = { "sh", "-c", "test \"$(wc -l <\"$0\")\" = 3", in_work("flushes"), NULL };
+    struct disk d;
+
+    (void)state;
+    assert_int_equal(open_disk(&d, options, ""), 0);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(disk_do(&d, WEIR_WRITE, 0, 0, sizeof data, data), 0);
+    assert_int_equal(run(count), 0);
+    disk_close(&d);
+}
+
 static void one_connection_where_several_are_not_allowed(void **state)
 {
     /* the second connection would be refused, which would be seen as a loss */
@@ -387,16 +429,17 @@ static void a_flush_holds_what_was_answered_before_it(void **state)
 
 static void a_command_ends_with_its_gateway(void **state)
 {
-    static const char *const options[] = { "command", "nbdkit memory 1M", NULL };
+    static const char *const options[] = { "command", "qemu-nbd -t -e 8 -f qcow2 {image}", NULL };
     int ready[2];
     pid_t server = 0;
 
     (void)state;
+    make_image("qcow2", "left.qcow2");
     assert_int_equal(pipe(ready), 0);
     pid_t gateway = fork();
     if (gateway == 0) {
         struct disk d;
-        if (open_disk(&d, options, "") < 0)
+        if (open_disk(&d, options, "left.qcow2") < 0)
             _exit(1);
         server = child_of(getpid());
         if (write(ready[1], &server, sizeof server) < 0)
@@ -566,6 +609,8 @@ int main(void)
         cmocka_unit_test(requests_are_cut_to_what_the_server_takes),
         cmocka_unit_test(what_a_server_cannot_is_made_up_for),
         cmocka_unit_test(forced_writes_are_flushed_where_they_must_be),
+        cmocka_unit_test(forced_writes_are_forced_where_they_can_be),
+        cmocka_unit_test(what_is_kept_is_bounded),
         cmocka_unit_test(one_connection_where_several_are_not_allowed),
         cmocka_unit_test(tls_by_uri),
         cmocka_unit_test(the_image_is_the_far_exports_name),
