@@ -290,6 +290,28 @@ static void plan_add(struct plan *plan, int which)
     assert_int_equal(settings_set(f->settings, "slot", slot, NULL), 0);
 }
 
+static void plan_add_built(struct plan *plan, const char *text)
+{
+    struct plan_filter *f = &plan->filter[plan->count];
+    cleanup_text struct weir_text why = { 0 };
+    cleanup_free char *copy = strdup(text), *path = NULL;
+    char *rest = NULL, *name = strtok_r(copy, " ", &rest), *word;
+
+    assert_true(asprintf(&path, "%s/filters", getenv("WEIR_BUILD")) > 0);
+    assert_int_equal(loader_path(path), 0);
+    if (loader_get(name, &f->library, &why) != 0)
+        fail_msg("%s", text_string(&why));
+    const struct weir_filter *filter = &f->library->filter;
+    assert_true(asprintf(&f->label, "%s%zu", name, plan->count++) > 0);
+    assert_int_equal(settings_create(filter->options, filter->config_size, &f->settings, NULL), 0);
+    while ((word = strtok_r(NULL, " ", &rest))) {
+        char *value = strchr(word, '=');
+        *value++ = '\0';
+        if (settings_set(f->settings, word, value, &why) != 0)
+            fail_msg("%s", text_string(&why));
+    }
+}
+
 static void plan_start(struct plan *plan)
 {
     *plan = (struct plan){ .plaintext_filters = stage_plaintext_filters,
@@ -302,9 +324,8 @@ static void keep_why(struct weir_text *why)
     snprintf(stage_why, sizeof(stage_why), "%s", text_string(why));
 }
 
-int stage_open(unsigned count)
+static int open_with(struct plan *plan)
 {
-    struct plan plan;
     cleanup_text struct weir_text why = { 0 };
     struct export_config config = {
         .name = strdup("stage"),
@@ -316,14 +337,31 @@ int stage_open(unsigned count)
     };
 
     assert_int_equal(settings_create(store_options, 8, &config.store_settings, NULL), 0);
-    plan_start(&plan);
-    for (unsigned i = 0; i < count; i++)
-        plan_add(&plan, (int)i);
-    assert_int_equal(export_create(&config, &plan, &stage), 0);
+    assert_int_equal(export_create(&config, plan, &stage), 0);
     int r = export_open(stage, &why);
     keep_why(&why);
     forget();
     return r;
+}
+
+int stage_open(unsigned count)
+{
+    struct plan plan;
+
+    plan_start(&plan);
+    for (unsigned i = 0; i < count; i++)
+        plan_add(&plan, (int)i);
+    return open_with(&plan);
+}
+
+int stage_open_filters(const char *const *filters)
+{
+    struct plan plan;
+
+    plan_start(&plan);
+    for (; *filters; filters++)
+        plan_add_built(&plan, *filters);
+    return open_with(&plan);
 }
 
 int stage_apply(const int *which)

@@ -88,6 +88,9 @@ extern char stage_why[512]; /* the last sentence of stage_open() and stage_apply
 
 /* An export through the first `count` probes, opened.  -errno as export_open() has it. */
 int stage_open(unsigned count);
+/* The same through filters of the build, each "NAME OPTION=VALUE OPTION=VALUE…"; the list
+ * ends with NULL.  The test is linked with export_dynamic, for they call the gateway. */
+int stage_open_filters(const char *const *filters);
 /* Makes the chain be these probes; ends with -1. */
 int stage_apply(const int *which);
 void stage_close(void);
