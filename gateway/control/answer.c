@@ -182,7 +182,10 @@ static int write_path(const struct caller *caller, struct json_object *request, 
     cleanup_place struct place place = { .caller = caller, .creating = true };
     struct change change = { .check_only = check_only };
     cleanup_text struct weir_text answer = { 0 };
+    struct json_object *keep;
 
+    change.keep =
+        json_object_object_get_ex(request, "keep", &keep) && json_object_get_boolean(keep);
     int error = request_string(request, "text", &change.text, &change.size, refusal);
     if (!error && !change.text) {
         weir_print(&refusal->why, "\"text\" is missing: it must be a string");

@@ -10,7 +10,9 @@
  *                                                           "kind":"folder"|"file"},…]}
  *   {"op":"get","path":P}              {"ok":true,"text":T}
  *   {"op":"set","path":P,"text":T}     {"ok":true}           one value, or a whole policy
- *   {"op":"check","path":P,"text":T}   {"ok":true}           the same without doing it
+ *   {"op":"check","path":P,"text":T}   {"ok":true}           the same without doing it;
+ *                                      "keep":true: a refusal that more text cannot cure
+ *                                      is kept as last_error, as one of set is
  *   {"op":"remove","path":P}           {"ok":true}           policies/NAME
  *   {"op":"show"[,"export":E]}         {"ok":true,"gateway":{…},"exports":[…],"filters":[…],…}
  *   {"op":"events","after":N,"wait_ms":W} {"ok":true,"last":N,"lines":[…]}

@@ -92,6 +92,12 @@ static int policy_done(const struct place *place, int error, const struct refusa
     return change_done(place, error, refusal, "policy %s %s", last_part(place), what);
 }
 
+/* Was this check the last word on a text?  Not where more of it could cure the mistake. */
+static bool check_is_final(const struct change *change, int error, const struct refusal *refusal)
+{
+    return change->keep && error && !(refusal->mistakes.count && refusal->mistakes.list[0].at_end);
+}
+
 int policy_write(struct place *place, const struct change *change, struct weir_text *answer,
                  struct refusal *refusal)
 {
@@ -101,9 +107,11 @@ int policy_write(struct place *place, const struct change *change, struct weir_t
     int error = judge_name(last_part(place), refusal);
     if (!error)
         error = change_text(change, &text, refusal);
-    if (change->check_only)
-        return error ? error : config_policy_check(last_part(place), text, &refusal->mistakes);
-    if (!error)
+    if (!error && change->check_only)
+        error = config_policy_check(last_part(place), text, &refusal->mistakes);
+    if (change->check_only && !check_is_final(change, error, refusal))
+        return error;
+    if (!change->check_only && !error)
         error = config_policy_set(last_part(place), text, &refusal->mistakes);
     return policy_done(place, error, refusal, "set");
 }
@@ -163,9 +171,11 @@ int export_policy_edit(struct place *place, const struct change *change, struct 
 
     (void)answer;
     int error = change_text(change, &text, refusal);
-    if (change->check_only)
-        return error ? error : config_export_policy_check(export, text, &refusal->mistakes);
-    if (!error)
+    if (!error && change->check_only)
+        error = config_export_policy_check(export, text, &refusal->mistakes);
+    if (change->check_only && !check_is_final(change, error, refusal))
+        return error;
+    if (!change->check_only && !error)
         error = config_export_policy_set(export, text, &refusal->mistakes);
     return change_done(place, error, refusal, "policy of %s edited", export);
 }

@@ -40,6 +40,7 @@ struct change {
     const char *text;
     size_t size;
     bool check_only;
+    bool keep; /* of a check: a refusal that is final is kept as one of set is */
 };
 
 struct names {

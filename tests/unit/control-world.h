@@ -17,6 +17,7 @@ extern char world_run[128];
 /* What the configuration was asked to do last, "set gold …", and what it answers. */
 extern char world_asked[4096];
 extern int world_answers;
+extern bool world_at_end; /* more text could cure those mistakes */
 
 /* Quiet: events go nowhere.  Aborts when it cannot be made. */
 void world_start(void);

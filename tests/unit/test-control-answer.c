@@ -542,6 +542,32 @@ static void mistakes_come_with_their_place(void **state)
     holds("exports/vm1/last_error", "");
 }
 
+/* weirfs checks in write(): the refusal is the last word, and nobody sets that text. */
+static void a_final_check_is_kept(void **state)
+{
+    static const char line[] = "{\"op\":\"check\",\"path\":\"policies/gold\",\"text\":\"bad\","
+                               "\"keep\":true}";
+    static const char sentence[] =
+        "gold.conf:3:14: error: \"shres\" is no option; did you mean \"shares\"?";
+
+    (void)state;
+    world_answers = -EINVAL;
+    refused_line(line, "EINVAL", sentence);
+    holds("exports/vm1/last_error", ""); /* more text may come */
+    world_at_end = false;
+    refused(ask("check", "policies/gold", "bad"), "EINVAL", sentence);
+    holds("exports/vm1/last_error", "");
+    refused_line(line, "EINVAL", sentence);
+    world_answers = 0;
+    world_at_end = true;
+    char *kept = get("exports/vm1/last_error");
+    assert_memory_equal(kept, sentence, sizeof(sentence) - 1);
+    free(kept);
+    granted(ask_line(line, strlen(line))); /* is no change, and cures nothing */
+    granted(ask("set", "policies/gold", "good"));
+    holds("exports/vm1/last_error", "");
+}
+
 static void verbs_of_filters_answer(void **state)
 {
     (void)state;
@@ -775,6 +801,7 @@ int main(void)
         TEST(what_can_only_be_read_is_EACCES),
         TEST(policies_are_set_checked_and_removed),
         TEST(mistakes_come_with_their_place),
+        TEST(a_final_check_is_kept),
         TEST(verbs_of_filters_answer),
         TEST(verbs_of_exports_are_done),
         TEST(verbs_refuse_exactly),
