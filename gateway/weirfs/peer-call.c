@@ -191,6 +191,9 @@ static int change(struct peer *p, const char *op, const char *path, const char *
     if (request && text &&
         json_object_object_add(request, "text", json_object_new_string_len(text, (int)size)))
         json_object_put(steal(request));
+    /* of a check: who wrote the text gets no other answer, so last_error must have it */
+    if (request && json_object_object_add(request, "keep", json_object_new_boolean(true)))
+        json_object_put(steal(request));
     int error = peer_ask(p, request, timeout_ms, false, NULL, why);
     return error == -EMSGSIZE ? -EFBIG : error;
 }
