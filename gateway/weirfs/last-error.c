@@ -3,6 +3,7 @@
 #include "policy.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,8 +16,10 @@ static struct {
 void last_error_set(const char *path, const char *sentence)
 {
     char *copy = strdup(path), *text = NULL;
+    /* mistakes in a text come as "PATH:LINE:COLUMN: error: …" */
+    bool named = strncmp(sentence, path, strlen(path)) == 0;
 
-    if (asprintf(&text, "%s: %s\n", path, sentence) < 0)
+    if (asprintf(&text, "%s%s%s\n", named ? "" : path, named ? "" : ": ", sentence) < 0)
         text = NULL;
     hold_lock(&last.lock);
     free(last.path);
