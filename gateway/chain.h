@@ -11,35 +11,37 @@
 
 /* One filter on one export: what the public header calls weir_below. */
 struct weir_below {
-    struct export   *export;
-    struct library  *library;
-    char            *label;
-    void            *self;
+    struct export *export;
+    struct library *library;
+    char *label;
+    void *self;
     const struct chain *chain; /* the one that this place is in … */
-    int              index;    /* … and where; both change only while drained */
+    int index;                 /* … and where; both change only while drained */
     struct settings *_Atomic settings;
-    struct retired  *retired;  /* settings that a request may still look at */
-    struct shards   *shards;   /* the filter's own statistics; NULL when it has none */
+    struct retired *retired; /* settings that a request may still look at */
+    struct shards *shards;   /* the filter's own statistics; NULL when it has none */
     struct counting *counting;
-    struct order    *order;    /* NULL unless WEIR_NEEDS_ORDER */
+    struct order *order; /* NULL unless WEIR_NEEDS_ORDER */
     struct weir_geometry below, above;
-    int              folder;   /* state; -1 until asked for */
-    atomic_uint      held;     /* requests that the filter holds now */
+    int folder;                    /* state; -1 until asked for */
+    atomic_uint held;              /* requests that the filter holds now */
     _Atomic uint64_t longest_hold; /* ns */
-    atomic_bool      bypassed; /* it sat on a request and policy says go on without it */
-    atomic_bool      drained;  /* between drain(true) and drain(false) */
-    unsigned         readers;  /* who looks at statistics; under the export's lock */
-    bool             attached;
+    atomic_bool bypassed;          /* it sat on a request and policy says go on without it */
+    atomic_bool drained;           /* between drain(true) and drain(false) */
+    unsigned readers;              /* who looks at statistics; under the export's lock … */
+    bool readable;                 /* … and whether anybody may; as is this */
+    bool attached;
+    bool told_to_drain; /* drain(true) was called and drain(false) was not */
 };
 
-int  place_create(struct export *, struct plan_filter *, struct weir_below **ret);
+int place_create(struct export *, struct plan_filter *, struct weir_below **ret);
 void place_destroy(struct weir_below *); /* not attached; NULL is fine */
 /* Attaches with `below` as what it stands on and works out what it shows above. */
-int  place_attach(struct weir_below *, const struct weir_geometry *below, struct weir_text *why);
+int place_attach(struct weir_below *, const struct weir_geometry *below, struct weir_text *why);
 void place_detach(struct weir_below *);
 void place_drain(struct weir_below *, bool begin);
 /* Takes `settings` over; requests may be inside. */
-int  place_apply(struct weir_below *, struct settings *);
+int place_apply(struct weir_below *, struct settings *);
 /* Nobody is inside: frees what place_apply() replaced. */
 void place_forget_retired(struct weir_below *);
 
@@ -47,29 +49,29 @@ void place_forget_retired(struct weir_below *);
 struct link {
     enum weir_verdict (*down)(void *self, struct weir_request *);
     enum weir_verdict (*up)(void *self, struct weir_request *);
-    void              *self;
+    void *self;
     struct weir_below *place;
-    struct order      *order;
-    uint32_t           ops;
-    uint32_t           scratch, scratch_size; /* where in the request's scratch space */
+    struct order *order;
+    uint32_t ops;
+    uint32_t scratch, scratch_size; /* where in the request's scratch space */
 };
 
 struct chain {
     struct export *export;
-    int         count;
+    int count;
     struct link link[CHAIN_MAX];
-    size_t      scratch_size; /* of all together */
-    uint64_t    hold_limit;   /* ns; 0: none */
+    size_t scratch_size; /* of all together */
+    uint64_t hold_limit; /* ns; 0: none */
     enum on_failure on_filter_failure;
     const struct store_type *store;
-    void       *store_self;
-    uint32_t    store_ops;
+    void *store_self;
+    uint32_t store_ops;
     struct counting *store_counting;
 };
 
 /* Lists the places top first; fills the links. */
-int  chain_create(struct export *, struct weir_below *const *places, int count,
-                  const struct plan *, struct chain **ret);
+int chain_create(struct export *, struct weir_below *const *places, int count, const struct plan *,
+                 struct chain **ret);
 void chain_destroy(struct chain *); /* not its places; NULL is fine */
 
 #endif

@@ -40,12 +40,18 @@ int create_places(struct export *e, const struct plan *p, struct weir_below **pl
     return 0;
 }
 
-static int stand_on(struct weir_below *b, const struct weir_geometry *below, struct weir_text *why)
+static int stand_on(struct export *e, struct weir_below *b, const struct weir_geometry *below,
+                    struct weir_text *why)
 {
     const struct weir_filter *f = &b->library->filter;
 
-    if (!b->attached)
-        return place_attach(b, below, why);
+    if (!b->attached) {
+        int r = place_attach(b, below, why);
+        pthread_mutex_lock(&e->lock);
+        b->readable = r == 0;
+        pthread_mutex_unlock(&e->lock);
+        return r;
+    }
     b->below = b->above = *below;
     return f->geometry ? f->geometry(b->self, &b->above, why) : 0;
 }
@@ -84,7 +90,7 @@ int attach_places(struct export *e, struct chain *c, struct weir_geometry *top,
         b->chain = c;
         b->index = i;
         fresh[i] = !b->attached;
-        int r = stand_on(b, &g, why);
+        int r = stand_on(e, b, &g, why);
         if (r) {
             if (why && !why->length)
                 weir_print(why, "filter %s cannot be attached: %s", b->label, strerror(-r));
@@ -100,6 +106,7 @@ int attach_places(struct export *e, struct chain *c, struct weir_geometry *top,
 void detach_place(struct export *e, struct weir_below *b)
 {
     pthread_mutex_lock(&e->lock);
+    b->readable = false;
     while (b->readers)
         pthread_cond_wait(&e->changed, &e->lock);
     pthread_mutex_unlock(&e->lock);

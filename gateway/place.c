@@ -111,10 +111,15 @@ void place_detach(struct weir_below *b)
     if (b->attached && b->library->filter.detach)
         b->library->filter.detach(b->self);
     b->attached = false;
+    b->told_to_drain = false;
+    atomic_store(&b->drained, false);
 }
 
 void place_drain(struct weir_below *b, bool begin)
 {
+    if (b->told_to_drain == begin) /* it came while the disk stood still */
+        return;
+    b->told_to_drain = begin;
     /* its own I/O must still pass while it comes to rest */
     if (!begin)
         atomic_store(&b->drained, false);

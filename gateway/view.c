@@ -27,7 +27,7 @@ static struct weir_below *begin_reading(struct export *e, const char *label, int
     for (int i = 0; e->chain && i < e->chain->count; i++) {
         struct weir_below *b = e->chain->link[i].place;
         if ((label && strcmp(b->label, label) == 0) || (!label && i == place)) {
-            if (!b->attached)
+            if (!b->readable)
                 return NULL;
             b->readers++;
             return b;

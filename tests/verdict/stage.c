@@ -167,7 +167,21 @@ static void probe_detach(void *self)
 
     if (p->detach)
         p->detach(p);
+    *(struct probe **)self = NULL; /* whoever calls it now falls over */
 }
+
+static int64_t probe_index(void *self)
+{
+    struct probe *p = *(struct probe **)self;
+
+    usleep(10); /* time for a detach to come in between */
+    return p->index;
+}
+
+static const struct weir_stat probe_stats[] = {
+    WEIR_STAT_VALUE(index, probe_index, "probes", "Which probe this is."),
+    { 0 },
+};
 
 static void probe_init(struct probe *p, int index)
 {
@@ -178,13 +192,26 @@ static void probe_init(struct probe *p, int index)
     p->library = (struct library){
         .path = "(stage)",
         .users = 1u << 20, /* more than a test gives back: the loader never closes it */
-        .filter = { WEIR_FILTER_HEADER, .name = names[index], .version = "1",
-                    .summary = "Says what it sees.", .klass = WEIR_CLASS_NONE, .ops = WEIR_ALL_OPS,
-                    .self_size = sizeof(struct probe *), .request_size = 64,
-                    .config_size = sizeof(struct probe_config), .options = probe_options,
-                    .attach = probe_attach, .geometry = probe_geometry, .apply = probe_apply,
-                    .drain = probe_drain, .event = probe_event, .detach = probe_detach,
-                    .down = probe_down, .up = probe_up, .abort = probe_abort },
+        .filter = { WEIR_FILTER_HEADER,
+                    .name = names[index],
+                    .version = "1",
+                    .summary = "Says what it sees.",
+                    .klass = WEIR_CLASS_NONE,
+                    .ops = WEIR_ALL_OPS,
+                    .self_size = sizeof(struct probe *),
+                    .request_size = 64,
+                    .config_size = sizeof(struct probe_config),
+                    .options = probe_options,
+                    .attach = probe_attach,
+                    .geometry = probe_geometry,
+                    .apply = probe_apply,
+                    .stats = probe_stats,
+                    .drain = probe_drain,
+                    .event = probe_event,
+                    .detach = probe_detach,
+                    .down = probe_down,
+                    .up = probe_up,
+                    .abort = probe_abort },
     };
 }
 

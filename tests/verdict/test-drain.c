@@ -212,14 +212,82 @@ static void test_live_options_under_load(void **state)
     assert_int_equal(export_set_option(stage, "probe1", "level", "many", NULL), -EINVAL);
 }
 
-/* ---- a change that is refused -----------------------------------------------------------------
- */
+static void *read_statistics(void *argument)
+{
+    struct figures *figures = malloc(sizeof *figures);
+    uintptr_t wrong = 0;
+
+    (void)argument;
+    while (figures && !atomic_load(&stop_load)) {
+        cleanup_text struct weir_text text = { 0 };
+        int r = export_print_stat(stage, "probe1", "index", &text);
+        wrong += r ? r != -ENOENT : strcmp(text_string(&text), "1") != 0;
+        r = export_figures(stage, 0, WEIR_READ, figures);
+        wrong += r && r != -ENOENT;
+    }
+    free(figures);
+    return (void *)wrong;
+}
+
+static void test_nobody_reads_a_filter_that_is_detached(void **state)
+{
+    pthread_t reader[2];
+    void *wrong;
+
+    (void)state;
+    assert_int_equal(stage_open(1), 0);
+    atomic_store(&stop_load, false);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&reader[i], NULL, read_statistics, NULL), 0);
+    for (int i = 0; i < 500; i++) {
+        assert_int_equal(stage_apply((const int[]){ 0, 1, -1 }), 0);
+        assert_int_equal(stage_apply((const int[]){ 0, -1 }), 0);
+    }
+    atomic_store(&stop_load, true);
+    for (int i = 0; i < 2; i++) {
+        pthread_join(reader[i], &wrong);
+        assert_null(wrong);
+    }
+}
 
 static int refuse_attach(struct probe *p, struct weir_text *why)
 {
     weir_print(why, "probe%d is not in the mood", p->index);
     return -ENOSPC;
 }
+
+static int not_draining(struct probe *p, struct weir_text *why)
+{
+    (void)why;
+    p->error = 0;
+    return 0;
+}
+
+static void in_pairs(struct probe *p, bool begin)
+{
+    must(begin == (p->error == 0)); /* p->error: told to drain */
+    p->error = begin;
+}
+
+static void test_a_filter_that_comes_is_not_told_to_end_a_drain(void **state)
+{
+    (void)state;
+    for (int i = 0; i < PROBES; i++) {
+        probes[i].drain = in_pairs;
+        probes[i].attach = not_draining;
+    }
+    assert_int_equal(stage_open(2), 0);
+    assert_int_equal(stage_apply((const int[]){ 0, 2, 1, -1 }), 0);
+    assert_int_equal(stage_apply((const int[]){ 2, 3, -1 }), 0);
+    probes[4].attach = refuse_attach;
+    assert_int_equal(stage_apply((const int[]){ 1, 4, 2, -1 }), -ENOSPC);
+    assert_int_equal(export_event(stage, WEIR_EVENT_MIGRATE, "there", 0, NULL), 0);
+    for (int i = 0; i < PROBES; i++)
+        assert_int_equal(probes[i].error && (i == 2 || i == 3), 0);
+}
+
+/* ---- a change that is refused -----------------------------------------------------------------
+ */
 
 static void test_a_refused_change_leaves_the_old_chain(void **state)
 {
@@ -383,6 +451,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STAGE_TEST(test_held_requests_are_let_go),
         STAGE_TEST(test_requests_inside_may_derive_during_a_drain),
+        STAGE_TEST(test_nobody_reads_a_filter_that_is_detached),
+        STAGE_TEST(test_a_filter_that_comes_is_not_told_to_end_a_drain),
         STAGE_TEST(test_a_leaked_request_is_reported_at_drain),
         STAGE_TEST(test_a_thousand_changes_under_load),
         STAGE_TEST(test_live_options_under_load),
