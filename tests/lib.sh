@@ -64,7 +64,7 @@ assert_eq() { [ "$1" = "$2" ] || fail "${3:-values differ}: '$1' is not '$2'"; }
 _preload() {
     local lib
     lib=$(ldd "$plugin" 2>/dev/null | awk '/lib(asan|tsan)\.so/{print $3; exit}')
-    [ -z "$lib" ] || printf %s "$lib"
+    [ -z "$lib" ] || printf '%s:%s' "$lib" "$WEIR_BUILD/tests/malloc-first.so"
 }
 # gateway_process NBDKIT ARGUMENTS…: for spawn, becomes nbdkit.
 gateway_process() {
