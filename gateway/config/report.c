@@ -98,8 +98,9 @@ static void shorten_words(char *sentence)
     }
 }
 
-static void report_va(struct report *report, int err, const char *file, struct place place,
-                      const char *word, bool at_end, const char *format, va_list arguments)
+static void WEIR_PRINTF(7, 0)
+    report_va(struct report *report, int err, const char *file, struct place place,
+              const char *word, bool at_end, const char *format, va_list arguments)
 {
     struct mistake new = { .line = place.line, .column = place.column, .at_end = at_end };
 
