@@ -20,9 +20,11 @@ const struct export_entry *export_entry_find(const struct configuration *c, cons
 
 /* ---- access rules ---------------------------------------------------------------------- */
 
+/* 4294967295 is nobody: the kernel's word for "no such id". */
 static bool is_number(const char *text)
 {
-    return *text && strspn(text, "0123456789") == strlen(text) && strlen(text) <= 10;
+    return *text && strspn(text, "0123456789") == strlen(text) &&
+           strtoull(text, NULL, 10) < UINT32_MAX;
 }
 
 static bool find_user(const char *name, unsigned long *id)
