@@ -165,9 +165,9 @@ static void probe_detach(void *self)
 {
     struct probe *p = *(struct probe **)self;
 
+    *(struct probe **)self = NULL; /* whoever calls it now falls over */
     if (p->detach)
         p->detach(p);
-    *(struct probe **)self = NULL; /* whoever calls it now falls over */
 }
 
 static int64_t probe_index(void *self)
