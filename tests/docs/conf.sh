@@ -31,12 +31,16 @@ for pod in $(find "$WEIR_SOURCE"/{gateway,filters,plugins} -name '*.pod'); do
     for block in "$work/$page"/*; do
         first=$(grep -vE '^#|^$' "$block" | head -1)
         case $first in
-        "name ="* | "datastores ="* | "exports ="*) cp "$block" "$block.conf" ;;
+        "name ="* | "datastores ="*) cp "$block" "$block.conf" ;;
+        "exports ="*) cat - "$block" >"$block.conf" ;;
         "filters ="*) { echo 'name = "shown";'; cat "$block"; } >"$block.conf" ;;
         "{ filter ="*)
             { echo 'name = "shown"; filters = ('; sed 's/^}$/},/; s/ }$/ },/' "$block"; echo '{ filter = "pass"; } );'; } >"$block.conf" ;;
         *) continue ;;
-        esac
+        esac <<REST
+datastores = ( { name = "local"; type = "file"; path = "$work"; } );
+include_policies = "$WEIR_SOURCE/conf/policies.d";
+REST
         check "$block.conf" "$page shows"
         shown=$((shown + 1))
     done
