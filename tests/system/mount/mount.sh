@@ -42,7 +42,7 @@ start_fake() {
     wait_until 20 grep -q ready "$work/fake-$1.log"
 }
 # start_real: nbdkit with vm1 under the policy gold; its files are in $work/etc.
-start_real() {
+start_real() { # NBDKIT ARGUMENTS…
     mkdir -p "$work/etc/policies.d"
     printf '%s\n' 'datastores = ( { name = "memory"; type = "memory"; } );' \
         'exports = ( { name = "vm1"; datastore = "memory"; size = "16M"; policy = "gold"; } );' \
@@ -50,7 +50,7 @@ start_real() {
     echo 'filters = ( { filter = "pass"; } );' >"$work/etc/policies.d/gold.conf"
     echo 'filters = ( );' >"$work/etc/policies.d/idle.conf"
     requires nbdkit nbdinfo
-    start_gateway "$work/etc/weir.conf"
+    start_gateway "$work/etc/weir.conf" "$@"
 }
 # tell NAME [ORDER]: gives the fake gateway NAME an order, or none.
 tell() {
