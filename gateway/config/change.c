@@ -12,6 +12,7 @@
 struct change {
     struct configuration *old, *new;
     struct report *report;
+    bool *apply; /* per export of `new`: its chain is to change */
 };
 
 /* ---- making exports ------------------------------------------------------------------------ */
@@ -199,6 +200,20 @@ static int apply_plan(const struct export_entry *entry, struct weir_text *why)
     return err;
 }
 
+static bool is_locked(const char *name)
+{
+    struct export *e = gateway_find(name);
+    struct export_view view;
+    bool locked = false;
+
+    if (e && !export_view(e, &view)) {
+        locked = view.state == EXPORT_LOCKED;
+        export_view_finish(&view);
+    }
+    export_unref(e);
+    return locked;
+}
+
 /* Does a filter not do its work, though the plan names it? */
 static bool is_ailing(const char *name)
 {
@@ -237,12 +252,24 @@ static bool needs_apply(const struct change *ch, const struct export_entry *will
            (is_touched(ch, was, will) && is_ailing(will->name));
 }
 
+static int decide(struct change *ch)
+{
+    ch->apply = calloc(ch->new->export_count + 1, sizeof *ch->apply);
+    if (!ch->apply) {
+        report_memory(ch->report);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < ch->new->export_count; i++)
+        ch->apply[i] = needs_apply(ch, &ch->new->exports[i]);
+    return 0;
+}
+
 static void put_back(const struct change *ch, size_t count)
 {
     for (size_t i = count; i-- > 0;) {
         const struct export_entry *will = &ch->new->exports[i];
         cleanup_text struct weir_text why = { 0 };
-        if (needs_apply(ch, will) && apply_plan(export_entry_find(ch->old, will->name), &why))
+        if (ch->apply[i] && apply_plan(export_entry_find(ch->old, will->name), &why))
             event_post(WEIR_ERROR, will->name, NULL, "the former policy cannot be put back: %s",
                        text_string(&why));
     }
@@ -253,7 +280,7 @@ static int apply_plans(const struct change *ch)
     for (size_t i = 0; i < ch->new->export_count; i++) {
         const struct export_entry *will = &ch->new->exports[i];
         cleanup_text struct weir_text why = { 0 };
-        if (!needs_apply(ch, will))
+        if (!ch->apply[i])
             continue;
         int err = apply_plan(will, &why);
         if (!err)
@@ -296,12 +323,13 @@ static void add_exports(const struct change *ch)
     }
 }
 
-/* An export that is locked may work with its new policy. */
+/* An export that is locked may work with its new policy; one that was closed stays so. */
 static void reopen_changed(const struct change *ch)
 {
     for (size_t i = 0; i < ch->new->export_count; i++) {
-        if (needs_apply(ch, &ch->new->exports[i]))
-            reopen_soon(ch->new->exports[i].name);
+        const char *name = ch->new->exports[i].name;
+        if (ch->apply[i] && is_locked(name))
+            reopen_soon(name);
     }
 }
 
@@ -316,6 +344,8 @@ int change_to(struct configuration *new, const struct file_edit *edits, size_t c
         check_all_unused(&ch);
         err = report->err;
         if (!err)
+            err = decide(&ch);
+        if (!err)
             err = apply_plans(&ch);
         if (!err && (err = edits_write(edits, count, report)))
             put_back(&ch, new->export_count);
@@ -328,6 +358,7 @@ int change_to(struct configuration *new, const struct file_edit *edits, size_t c
         add_exports(&ch);
         running_set(new);
     }
+    free(ch.apply);
     configuration_unref(old);
     return err;
 }

@@ -15,7 +15,10 @@ enum { OPENERS = 8, RETRY_SECONDS = 3 };
 static struct {
     pthread_mutex_t lock; /* all of this; nothing is taken under it */
     pthread_cond_t changed;
-    char **names;
+    struct waiting_export {
+        char *name;
+        bool tried; /* it was locked then: one that is closed now was closed by somebody */
+    } * list;
     size_t count;
     bool started; /* config_open_all() was called: before it nothing is opened */
     bool running, stop, hurry;
@@ -24,26 +27,30 @@ static struct {
 
 /* ---- the list --------------------------------------------------------------------------- */
 
-static bool is_listed(const char *name)
+static struct waiting_export *find_locked(const char *name)
 {
     for (size_t i = 0; i < waiting.count; i++) {
-        if (!strcmp(waiting.names[i], name))
-            return true;
+        if (!strcmp(waiting.list[i].name, name))
+            return &waiting.list[i];
     }
-    return false;
+    return NULL;
 }
 
 /* False: no memory. */
 static bool list_locked(const char *name)
 {
-    if (is_listed(name))
+    struct waiting_export *known = find_locked(name);
+
+    if (known) {
+        known->tried = false;
         return true;
-    char **more = realloc(waiting.names, (waiting.count + 1) * sizeof *more);
+    }
+    struct waiting_export *more = realloc(waiting.list, (waiting.count + 1) * sizeof *more);
     if (!more)
         return false;
-    waiting.names = more;
-    more[waiting.count] = strdup(name);
-    if (!more[waiting.count])
+    waiting.list = more;
+    more[waiting.count] = (struct waiting_export){ .name = strdup(name) };
+    if (!more[waiting.count].name)
         return false;
     waiting.count++;
     return true;
@@ -52,14 +59,24 @@ static bool list_locked(const char *name)
 static void forget(const char *name)
 {
     hold_lock(&waiting.lock);
+    struct waiting_export *known = find_locked(name);
 
-    for (size_t i = 0; i < waiting.count; i++) {
-        if (strcmp(waiting.names[i], name))
-            continue;
-        free(waiting.names[i]);
-        waiting.names[i] = waiting.names[--waiting.count];
+    if (!known)
         return;
-    }
+    free(known->name);
+    *known = waiting.list[--waiting.count];
+}
+
+/* True: it had been tried before, too. */
+static bool note_try(const char *name)
+{
+    hold_lock(&waiting.lock);
+    struct waiting_export *known = find_locked(name);
+    bool before = known && known->tried;
+
+    if (known)
+        known->tried = true;
+    return before;
 }
 
 /* The I-th name of the list, to be freed; NULL behind the last. */
@@ -67,18 +84,34 @@ static char *name_at(size_t i)
 {
     hold_lock(&waiting.lock);
 
-    return i < waiting.count ? strdup(waiting.names[i]) : NULL;
+    return i < waiting.count ? strdup(waiting.list[i].name) : NULL;
 }
 
 /* ---- opening one ------------------------------------------------------------------------------
  */
 
+static bool is_closed(struct export *e)
+{
+    struct export_view view;
+
+    if (export_view(e, &view))
+        return false;
+    bool closed = view.state == EXPORT_CLOSED;
+    export_view_finish(&view);
+    return closed;
+}
+
+/* True: no need to try again. */
 static bool open_export(const char *name)
 {
     struct export *e = gateway_find(name);
 
     if (!e)
         return true; /* gone meanwhile */
+    if (note_try(name) && is_closed(e)) {
+        export_unref(e);
+        return true;
+    }
     int err = export_open(e, NULL);
     /* it may have been taken out while it was being opened */
     struct export *now = gateway_find(name);
@@ -191,9 +224,9 @@ void reopen_stop(void)
         pthread_join(waiting.thread, NULL);
     hold_lock(&waiting.lock);
     for (size_t i = 0; i < waiting.count; i++)
-        free(waiting.names[i]);
-    free(waiting.names);
-    waiting.names = NULL;
+        free(waiting.list[i].name);
+    free(waiting.list);
+    waiting.list = NULL;
     waiting.count = 0;
     waiting.running = waiting.started = waiting.stop = waiting.hurry = false;
 }
@@ -225,7 +258,7 @@ static void take_names(struct opening *all)
 
     all->names = calloc(waiting.count + 1, sizeof *all->names);
     for (size_t i = 0; all->names && i < waiting.count; i++) {
-        all->names[all->count] = strdup(waiting.names[i]);
+        all->names[all->count] = strdup(waiting.list[i].name);
         all->count += all->names[all->count] != NULL;
     }
 }

@@ -630,6 +630,23 @@ static void reload_replaces_a_changed_export(void **state)
     assert_int_equal(sample_open, 4);
 }
 
+/* Who closed a disk does not want an edit, or the next try, to open it. */
+static void a_closed_export_stays_closed(void **state)
+{
+    struct export *a = gateway_find("a");
+
+    (void)state;
+    assert_int_equal(export_close(a), 0);
+    export_unref(a);
+    assert_int_equal(
+        config_policy_set("gold", "filters = ( { filter = \"cache\"; depth = 5; } );", NULL), 0);
+    assert_string_equal(option_of("a", "cache", "depth"), "5");
+    site_write("exports.d/f.conf", "name = \"f\"; datastore = \"ram\";");
+    assert_int_equal(config_reload(NULL), 0);
+    wait_for_open("f"); /* what was to be opened before it was */
+    assert_compliance("a", COMPLIANCE_UNKNOWN, "the export is closed");
+}
+
 static void a_wrong_reload_changes_nothing(void **state)
 {
     struct mistakes m = { 0 };
@@ -759,6 +776,7 @@ int main(void)
         TEST(a_policy_is_assigned_in_the_users_file),
         TEST(reload_brings_and_takes_exports),
         TEST(reload_replaces_a_changed_export),
+        TEST(a_closed_export_stays_closed),
         TEST(a_wrong_reload_changes_nothing),
         TEST(another_exports_edit_is_not_mine),
         TEST(changes_take_turns),
