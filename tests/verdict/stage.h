@@ -138,4 +138,10 @@ uint64_t stage_now(void);    /* ns, CLOCK_MONOTONIC */
 uint64_t seed_of_test(void); /* from WEIR_SEED, else from the clock; printed */
 uint64_t next_random(uint64_t *state);
 
+/* Between the files of the stage. */
+void write_down(int who, char side, const struct weir_request *);
+void probe_init(struct probe *, int index);
+extern const struct store_type array_store;
+void array_reset(void);
+
 #endif
