@@ -140,14 +140,13 @@ static enum weir_verdict go(struct probe *p, struct weir_request *req)
 
 static atomic_bool stop_writing;
 
-static void *keep_writing(void *unused)
+static void *keep_writing(void *number)
 {
     static uint8_t data[512];
     intptr_t errors = 0;
 
-    (void)unused;
     while (!atomic_load(&stop_writing))
-        errors += ask(WEIR_WRITE, 0, sizeof(data), 0, data) != 0;
+        errors += ask(WEIR_WRITE, (uintptr_t)number * sizeof(data), sizeof(data), 0, data) != 0;
     return (void *)errors;
 }
 
@@ -162,8 +161,8 @@ static void test_the_disk_stands_still_for_events(void **state)
     assert_int_equal(stage_open(2), 0);
     probes[1].event = none_under_way;
     atomic_store(&stop_writing, false);
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, keep_writing, NULL), 0);
+    for (uintptr_t i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, keep_writing, (void *)i), 0);
     for (int i = 0; i < 100; i++)
         assert_int_equal(export_event(stage, WEIR_EVENT_SNAPSHOT, "s", 0, NULL), 0);
     atomic_store(&stop_writing, true);
