@@ -13,6 +13,7 @@ requires debootstrap unshare chroot git
 # not below $work: that may be in memory, and this takes 1.5 GiB
 bare=$(mktemp -d /var/tmp/weir-bare.XXXXXX)
 cleanup_fn rm -rf --one-file-system "$bare"
+chmod 755 "$bare" # it is / for somebody else
 debootstrap --variant=minbase bookworm "$bare" >"$work/debootstrap.log" 2>&1 ||
     skip "debootstrap found no mirror"
 cp /etc/resolv.conf "$bare/etc/resolv.conf"
@@ -48,7 +49,8 @@ as_root() { HOME=/root bash -c "$1"; }
 status=0
 said=$(as_somebody /weir/conf/quickstart 2>&1) || status=$?
 echo "$said"
-[ $status = 3 ] && grep -q 'sudo apt-get install .*nbdkit' <<<"$said"
+test $status = 3
+grep -q 'sudo apt-get install .*nbdkit' <<<"$said"
 try root as_root
 try somebody as_somebody
 echo "all of it works"

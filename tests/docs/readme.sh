@@ -9,7 +9,9 @@ requires nbdcopy nbdinfo meson python3
 
 unset WEIR_RUN WEIR_STATE WEIR_FILTERS WEIR_HOME XDG_STATE_HOME
 export HOME=$work/home
-mkdir "$HOME"
+# quickstart.sh is the one that builds from nothing
+mkdir -p "$HOME/.local/state/weir"
+ln -s "$WEIR_BUILD" "$HOME/.local/state/weir/build"
 cleanup_fn "$WEIR_SOURCE/conf/quickstart" stop
 cd "$WEIR_SOURCE"
 python3 tests/docs/readme.py README.md "Five minutes"
