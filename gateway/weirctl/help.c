@@ -1,8 +1,8 @@
 /* help.c - what does weirctl say of itself?
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * All of it comes from the tables in main.c; tests/system/cli/manual.sh sees to it that the
- * man page says the same. */
+ * All of it comes from the tables in commands.c; tests/system/cli/manual.sh sees to it that
+ * the man page says the same. */
 #include <string.h>
 
 #include "weirctl.h"

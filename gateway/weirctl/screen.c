@@ -352,6 +352,8 @@ static void run_keys(struct board *board, struct view *view)
             return;
         pthread_mutex_lock(&board->lock);
         uint64_t readings = board->readings;
+        if (board->only && readings && !view->name) /* one disk was asked for: its page */
+            go_in(board, view);
         pthread_mutex_unlock(&board->lock);
         if (key == ERR && readings == drawn && time(NULL) == drawn_at)
             continue;
@@ -380,8 +382,6 @@ enum exit_code top_screen(const struct invocation *invocation, struct board *boa
     paint_begin();
     int error = board_start(board, &sampler);
     if (!error) {
-        if (board->only) /* one disk: its page at once */
-            view.page = PAGE_LIST;
         run_keys(board, &view);
         pthread_mutex_lock(&board->lock);
         board->stop = true;

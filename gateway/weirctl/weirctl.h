@@ -1,7 +1,7 @@
 /* weirctl.h - what does one invocation of weirctl consist of?
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * main.c holds the table of commands; one file per noun holds what they do.  A command
+ * commands.c holds the table of commands; one file per noun holds what they do.  A command
  * returns an exit code, everything else 0 or -errno. */
 #ifndef WEIR_WEIRCTL_H
 #define WEIR_WEIRCTL_H

@@ -10,11 +10,11 @@ pid_main=$pid
 
 tmux="tmux -u -S $work/tmux -f /dev/null"
 cleanup_fn "$tmux kill-server 2>/dev/null"
-$tmux new-session -d -x 100 -y 30 -s top \
+$tmux new-session -d -x 100 -y 30 -s watch \
     "env LC_ALL=C.UTF-8 $weirctl top --interval=0.2; echo ended with \$?; cat"
-screen() { $tmux capture-pane -p -t top; }
-sees() { wait_until 20 bash -c "$tmux capture-pane -p -t top | grep -qE -- '$1'"; }
-keys() { $tmux send-keys -t top "$@"; }
+screen() { $tmux capture-pane -p -t watch; }
+sees() { wait_until 20 bash -c "$tmux capture-pane -p -t watch | tee '$work/screen.log' | grep -qE -- '$1'"; }
+keys() { $tmux send-keys -t watch "$@"; }
 
 # ---- the list: all disks, the reason of the locked one, bars, totals
 sees 'weir top   4 exports, 1 gateway, 4 clients'
@@ -88,12 +88,23 @@ sees 'every 0.5 s'
 for size in "40 10" "20 4" "3 2" "1 1" "200 50" "80 24"; do
     # shellcheck disable=SC2086
     set -- $size
-    $tmux resize-window -t top -x "$1" -y "$2"
+    $tmux resize-window -t watch -x "$1" -y "$2"
     keys Enter
     keys Escape
 done
 sees '^ alpha +active .*[▁▂▃▄▅▆▇█ ]'
 sees 'q quit'
+
+# ---- a terminal that nobody knows
+$tmux new-session -d -x 80 -y 24 -s none \
+    "env TERM=no-such-terminal $weirctl top; echo ended with \$?; cat"
+wait_until 20 bash -c "$tmux capture-pane -p -t none | grep -q 'no terminal of type \"no-such-terminal\"'"
+wait_until 20 bash -c "$tmux capture-pane -p -t none | grep -q 'ended with 1'"
+
+# ---- one export that was asked for is opened at once
+$tmux new-session -d -x 80 -y 24 -s only "env LC_ALL=C $weirctl top gamma --interval=0.2"
+wait_until 20 bash -c "$tmux capture-pane -p -t only | grep -q 'gamma of gateway main'"
+$tmux send-keys -t only q
 
 # ---- a gateway that dies is told; its disks go
 stop_pid "$pid_main"
@@ -101,8 +112,3 @@ sees 'gateway main does not run'
 sees 'no exports'
 keys q
 sees 'ended with 0'
-
-# ---- no such terminal
-$tmux new-session -d -x 80 -y 24 -s none \
-    "env TERM=no-such-terminal $weirctl top; echo ended with \$?; cat"
-wait_until 20 bash -c "$tmux capture-pane -p -t none | grep -q 'ended with'"
