@@ -92,8 +92,8 @@ enum exit_code say_problems(const struct invocation *invocation, const struct pr
     return exit_code_of(problems->error);
 }
 
-static enum exit_code say_list(const struct invocation *invocation, int error, const char *format,
-                               va_list arguments)
+static enum exit_code WEIR_PRINTF(3, 0)
+    say_list(const struct invocation *invocation, int error, const char *format, va_list arguments)
 {
     char *message = NULL;
 
