@@ -242,7 +242,6 @@ static struct caller who_calls(int fd)
 
 static void refuse_connection(int fd, int error, const char *sentence)
 {
-    fcntl(fd, F_SETFL, O_NONBLOCK);
     /* a new socket has room for one line: this never waits */
     send_error(fd, error, sentence);
     close(fd);

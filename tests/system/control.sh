@@ -80,12 +80,8 @@ EOP
 promtool check metrics <"$work/metrics" || fail "promtool does not accept the metrics"
 
 # a second gateway of the same name is told so; the first goes on
-sock2=$work/second.sock
-pre=$(_preload)
-if env ${pre:+LD_PRELOAD="$pre"} timeout 30 nbdkit -f -U "$sock2" "$plugin" \
-    conf="$work/weir.conf" >"$work/second.log" 2>&1; then
-    fail "two gateways have one name"
-fi
+spawn second gateway_process -U "$work/second.sock" "$plugin" conf="$work/weir.conf"
+if wait "$pid"; then fail "two gateways have one name"; fi
 grep -q 'another gateway named' "$work/second.log" || fail "$(cat "$work/second.log")"
 ask() { printf '%s\n' "$1" | socat -t5 - "UNIX-CONNECT:$socket"; }
 ask '{"op":"get","path":"exports/vm1/state"}' | grep -q active || fail "the first gateway is gone"
