@@ -96,23 +96,17 @@ static int with_write(struct draft *d, const char *bytes, size_t size, uint64_t 
     return error;
 }
 
-static unsigned lines_of(const struct buffer *text)
+/* A tool that writes by blocks may have cut a word in two: a mistake in the very last one
+ * may be none when the rest has come. */
+static bool may_be_cut(const struct buffer *text, const struct refusal *why)
 {
-    unsigned lines = 1;
+    const char *last = memrchr(text->bytes, '\n', text->size);
+    size_t start = last ? (size_t)(last + 1 - text->bytes) : 0;
+    unsigned line = 1;
 
-    for (size_t i = 0; i < text->size; i++)
-        lines += text->bytes[i] == '\n';
-    return lines;
-}
-
-/* A tool that writes by blocks may have cut a word in two: a mistake in the last line is
- * one only when the line is whole. */
-static bool may_be_cut(const struct buffer *text, size_t written, const struct refusal *why)
-{
-    enum { BLOCK = 512 };
-
-    return why->at_end || (written % BLOCK == 0 && text->bytes[text->size - 1] != '\n' &&
-                           why->line == lines_of(text));
+    for (size_t i = 0; i < start; i++)
+        line += text->bytes[i] == '\n';
+    return why->at_end || (why->line == line && start + why->end == text->size);
 }
 
 int draft_write(struct draft *d, const char *bytes, size_t size, uint64_t offset)
@@ -128,7 +122,7 @@ int draft_write(struct draft *d, const char *bytes, size_t size, uint64_t offset
         return error;
     if (last) {
         error = policy_check(d->path, text.bytes, text.size, &why);
-        if (error && may_be_cut(&text, size, &why))
+        if (error && may_be_cut(&text, &why))
             error = 0;
     }
     hold_lock(&d->lock);

@@ -137,7 +137,7 @@ static int open_events(struct file *f)
 
 static int open_node(struct file *f, struct fuse_file_info *fi)
 {
-    int error = node_find(f->path, &f->node);
+    int error = to_write(fi) ? node_find(f->path, &f->node) : node_find_to_read(f->path, &f->node);
 
     if (error)
         return error;

@@ -113,21 +113,42 @@ static int no_answer(struct peer *p, int error, struct refusal *why)
     return error;
 }
 
-static int refused(struct json_object *answer, int error, const char *message, struct refusal *why)
+static size_t member_number(struct json_object *object, const char *key)
 {
     struct json_object *member;
+    int64_t number =
+        json_object_object_get_ex(object, key, &member) ? json_object_get_int64(member) : 0;
+
+    return number > 0 && number < INT32_MAX ? (size_t)number : 0;
+}
+
+static size_t first_word_length(struct json_object *answer)
+{
+    struct json_object *mistakes, *word;
+
+    if (!json_object_object_get_ex(answer, "mistakes", &mistakes) ||
+        !json_object_is_type(mistakes, json_type_array) || !json_object_array_length(mistakes) ||
+        !json_object_object_get_ex(json_object_array_get_idx(mistakes, 0), "word", &word) ||
+        !json_object_is_type(word, json_type_string))
+        return 0;
+    return (size_t)json_object_get_string_len(word);
+}
+
+static int refused(struct json_object *answer, int error, const char *message, struct refusal *why)
+{
+    struct json_object *at_end;
 
     if (!why)
         return error;
     free(why->sentence);
-    why->sentence = strdup(message);
-    why->at_end =
-        json_object_object_get_ex(answer, "at_end", &member) && json_object_get_boolean(member);
-    why->line = 0;
-    if (json_object_object_get_ex(answer, "line", &member)) {
-        int64_t line = json_object_get_int64(member);
-        why->line = line > 0 && line <= INT32_MAX ? (unsigned)line : 0;
-    }
+    size_t column = member_number(answer, "column");
+    *why = (struct refusal){
+        .sentence = strdup(message),
+        .line = (unsigned)member_number(answer, "line"),
+        .end = column ? column - 1 + first_word_length(answer) : 0,
+        .at_end =
+            json_object_object_get_ex(answer, "at_end", &at_end) && json_object_get_boolean(at_end),
+    };
     return error;
 }
 

@@ -10,6 +10,7 @@
 struct refusal {
     char *sentence; /* NULL: none was given */
     unsigned line;  /* of the mistake in the text; 0: not known */
+    size_t end;     /* in that line, where the offending word ends */
     bool at_end;    /* more text could still make it right */
 };
 

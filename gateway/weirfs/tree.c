@@ -245,6 +245,21 @@ static int find_filter(const char *path, struct node *ret)
     return error;
 }
 
+int node_find_to_read(const char *path, struct node *ret)
+{
+    const struct top *t = top_of(path);
+    struct peer *p = NULL;
+    cleanup_free char *inner = NULL;
+
+    if (!t || !t->one_owner || depth_of(path) < 3)
+        return node_find(path, ret);
+    int error = owned(path, &p, &inner);
+    if (!error)
+        error = node_set(ret, path_is_policy(inner) ? NODE_POLICY : NODE_VALUE, false, p, inner);
+    peer_unref(p);
+    return error;
+}
+
 int node_find(const char *path, struct node *ret)
 {
     const struct top *t = top_of(path);

@@ -32,6 +32,9 @@ struct node {
 
 /* 0; -ENOENT; -ESHUTDOWN, -ETIMEDOUT: its gateway is dead or hanging. */
 int node_find(const char *path, struct node *ret);
+/* The same for a file that is about to be read: where the reading tells whether it is
+ * there, the gateway is not asked twice. */
+int node_find_to_read(const char *path, struct node *ret);
 void node_finish(struct node *);
 #define cleanup_node __attribute__((cleanup(node_finish)))
 

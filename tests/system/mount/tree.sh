@@ -40,6 +40,15 @@ fi
 assert_eq "$(stat -c %s "$mnt/policies/gold")" "$(wc -c <"$mnt/policies/gold")"
 assert_eq "$(stat -c %s "$mnt/exports/vm1/size_bytes")" 0
 
+# whatever reads to the end reads everything, though the size says 0
+f=$mnt/exports/vm1/size_bytes
+cp "$f" "$work/copy"
+for reader in "cat $work/copy" "cat $f" "dd if=$f status=none" "tail -n 1 $f" "tail -c 100 $f" "head -n 1 $f" \
+    "grep . $f" "sed -n p $f" "awk 1 $f" "sort $f" "perl -pe1 $f"; do
+    assert_eq "$($reader)" 1048576 "$reader"
+done
+assert_eq "$(wc -c <"$f")" 8
+
 refused "No such file" cat "$mnt/exports/nope/state"
 refused "No such file" cat "$mnt/nope"
 refused "Permission denied" bash -c "echo 1 >$mnt/exports/vm1/size_bytes"

@@ -43,3 +43,16 @@ wait "$pid" 2>/dev/null || true
 "${nobody[@]}" "$weirfs" --run="$WEIR_RUN" "$mnt"
 assert_eq "$("${nobody[@]}" cat "$mnt/exports/vm1/size_bytes")" 1048576
 "${nobody[@]}" fusermount3 -u "$mnt"
+
+# one that may mount lets root in, and whom the modes name: weirfs.service runs so
+spawn weirfs setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=+sys_admin \
+    --ambient-caps=+sys_admin "$weirfs" --run="$WEIR_RUN" -f "$mnt"
+wait_until 20 test -e "$mnt/metrics"
+is "$mnt/exports/vm1/size_bytes" 1048576
+refused "Permission denied" setpriv --reuid=65533 --regid=65533 --clear-groups cat "$mnt/exports/vm1/size_bytes"
+assert_eq "$(setpriv --reuid=65533 --regid=65534 --clear-groups cat "$mnt/exports/vm1/size_bytes")" 1048576
+refused "Permission denied" setpriv --reuid=65533 --regid=65534 --clear-groups \
+    bash -c "echo 3 >$mnt/exports/vm1/filters/10-fault/options/rate"
+kill "$pid"
+wait "$pid" || fail "weirfs ended with $?"
+! mounted || fail "still mounted"
