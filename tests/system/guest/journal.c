@@ -38,6 +38,7 @@ static double now(void)
 static int write_journal(const char *file, const char *stop)
 {
     uint64_t record[WORDS];
+    uint64_t slowest = 0;
     double longest = 0;
     int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0) {
@@ -52,12 +53,15 @@ static int write_journal(const char *file, const char *stop)
             return 1;
         }
         double took = now() - start;
-        longest = took > longest ? took : longest;
+        if (took > longest) {
+            longest = took;
+            slowest = n;
+        }
         printf("DURABLE %s %" PRIu64 "\n", file, n);
         fflush(stdout);
         usleep(20000);
     }
-    printf("JOURNAL longest pause %.1f s\n", longest);
+    printf("JOURNAL longest pause %.1f s, at record %" PRIu64 "\n", longest, slowest);
     return 0;
 }
 
