@@ -13,8 +13,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* ---- what would change ------------------------------------------------------------------------
- */
+/* ---- what would change ------------------------------------------------------- */
 
 static int judge_settings(const struct weir_filter *f, const char *label, const struct settings *s,
                           struct weir_text *why)
@@ -85,8 +84,7 @@ static bool only_options(const struct export *e, const struct plan *p)
     return true;
 }
 
-/* ---- options alone: no pause
- * --------------------------------------------------------------------- */
+/* ---- options alone: no pause ------------------------------------------------- */
 
 static int apply_options(struct weir_below *b, const struct plan_filter *f)
 {
@@ -123,8 +121,7 @@ static void swap_plan(struct export *e, struct plan *p)
     e->generation++;
 }
 
-/* ---- another chain
- * ---------------------------------------------------------------------------------- */
+/* ---- another chain ----------------------------------------------------------- */
 
 struct change {
     struct chain *old, *new;
@@ -242,8 +239,7 @@ static int rebuild(struct export *e, struct plan *p, struct weir_text *why)
     return 0;
 }
 
-/* ---- the two ways in
- * ------------------------------------------------------------------------------------ */
+/* ---- the two ways in --------------------------------------------------------- */
 
 static int apply(struct export *e, struct plan *p, struct weir_text *why)
 {

@@ -12,7 +12,7 @@
 
 enum { POOL_MAX = 64, POOL_IDLE_S = 5, ZEROES = 1 << 20 };
 
-/* ---- the blocking kind ----------------------------------------------------------- */
+/* ---- the blocking kind ------------------------------------------------------- */
 
 /* Runs `io` from link `first` on, as it is; does not count it as anybody's derived I/O. */
 static int run_from(const struct chain *c, int first, struct weir_request *io)
@@ -111,7 +111,7 @@ int weir_zero(struct weir_below *b, uint64_t length, uint64_t offset, uint32_t f
     return derive(b, WEIR_ZERO, NULL, length, offset, flags);
 }
 
-/* ---- what a filter does not understand --------------------------------------------- */
+/* ---- what a filter does not understand --------------------------------------- */
 
 /* The longest request that link `at`, or the store, takes. */
 static uint64_t block_max(const struct chain *c, int at)
@@ -176,7 +176,7 @@ int lower(const struct chain *c, int at, struct weir_request *req)
     return EOPNOTSUPP;
 }
 
-/* ---- the submitted kind --------------------------------------------------------------- */
+/* ---- the submitted kind ------------------------------------------------------ */
 
 struct job {
     struct weir_request io;

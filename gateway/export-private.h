@@ -1,7 +1,7 @@
 /* export-private.h - what do the files that make up an export know of it?
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * export.c (the data path and the gate), lifecycle.c (open, close, events), change.c
+ * export.c (what it is, and the data path), gate.c (drain), lifecycle.c (open, close, events), change.c
  * (another chain while it runs), view.c (what can be read).  Nobody else. */
 #ifndef WEIR_EXPORT_PRIVATE_H
 #define WEIR_EXPORT_PRIVATE_H
@@ -48,6 +48,10 @@ int serve_on_blocks(struct export *, const struct weir_request *, uint64_t now);
 /* One control operation at a time: blocks until it is this thread's turn. */
 void take_turn(struct export *);
 void give_turn(struct export *);
+
+/* On a client's thread: waits at the gate while it is closed; afterwards `w` is inside.
+ * True: it was open. */
+bool pass_gate(struct export *, struct worker *w);
 
 /* Closes the gate, tells the filters to let go and waits until nothing is in flight.
  * -ETIMEDOUT: something does not end; the gate is open again and the sentence says who. */

@@ -1,19 +1,15 @@
-/* export.c - how does a client's request reach the chain, and how is it kept out?
+/* export.c - what is an export, and how does a client's request reach its chain?
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "export-private.h"
 
 #include "clock.h"
 #include "events.h"
 #include "scope.h"
-#include "text.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
-unsigned export_drain_ms = 30000; /* for the process; only tests change it */
-
-/* ---- made and given back ------------------------------------------------------------------ */
+/* ---- made and given back ----------------------------------------------------- */
 
 void export_config_finish(struct export_config *c)
 {
@@ -98,7 +94,7 @@ const char *export_state_name(enum export_state s)
     return names[s];
 }
 
-/* ---- state ---------------------------------------------------------------------------------- */
+/* ---- state ------------------------------------------------------------------- */
 
 void export_set_state(struct export *e, enum export_state state, const char *reason)
 {
@@ -131,8 +127,7 @@ void export_unlock(struct export *e)
     }
 }
 
-/* ---- turns ------------------------------------------------------------------------------------
- */
+/* ---- turns ------------------------------------------------------------------- */
 
 void take_turn(struct export *e)
 {
@@ -152,159 +147,7 @@ void give_turn(struct export *e)
     pthread_cond_broadcast(&e->changed);
 }
 
-/* ---- the gate
- * ------------------------------------------------------------------------------------ */
-
-static void wait_at_gate(struct export *e)
-{
-    atomic_fetch_add(&e->waiting, 1);
-    pthread_mutex_lock(&e->lock);
-    while (atomic_load(&e->gate_closed))
-        pthread_cond_wait(&e->changed, &e->lock);
-    pthread_mutex_unlock(&e->lock);
-    atomic_fetch_sub(&e->waiting, 1);
-}
-
-/* True: passed at once.  The two sides meet like Dekker's: this one says that it is
- * inside and then looks at the gate; the other closes the gate and then looks who is
- * inside.  Both need the order that sequential consistency gives. */
-static bool pass_gate(struct export *e, struct worker *w)
-{
-    bool at_once = true;
-
-    for (;;) {
-        atomic_store(&w->inside, e);
-        if (!atomic_load(&e->gate_closed))
-            return at_once;
-        atomic_store(&w->inside, NULL);
-        at_once = false;
-        wait_at_gate(e);
-    }
-}
-
-static unsigned count_inside(const struct export *e)
-{
-    unsigned n = 0;
-
-    for (struct worker *w = worker_first(); w; w = atomic_load(&w->next))
-        n += atomic_load(&w->inside) == e;
-    return n;
-}
-
-static void open_gate(struct export *e)
-{
-    uint64_t pause = clock_ns() - e->gate_closed_at;
-
-    hold_lock(&e->lock);
-    e->last_pause = pause;
-    if (pause > e->longest_pause)
-        e->longest_pause = pause;
-    atomic_store(&e->gate_closed, false);
-    pthread_cond_broadcast(&e->changed);
-}
-
-/* Nothing wakes a drain: it is rare, and a wake-up would cost every request. */
-static bool wait_until_empty(struct export *e, uint64_t limit)
-{
-    uint64_t deadline = clock_ns() + limit;
-    struct timespec pause = { .tv_nsec = 20000 };
-
-    while (count_inside(e) || atomic_load(&e->derived)) {
-        if (clock_ns() > deadline)
-            return false;
-        nanosleep(&pause, NULL);
-        if (pause.tv_nsec < 1000000)
-            pause.tv_nsec += pause.tv_nsec / 4;
-    }
-    return true;
-}
-
-static void say_who_holds(struct export *e, struct weir_text *why)
-{
-    bool named = false;
-
-    weir_print(why, "%u requests and %u of filters' own did not end", count_inside(e),
-               atomic_load(&e->derived));
-    for (int i = 0; e->chain && i < e->chain->count; i++) {
-        const struct weir_below *b = e->chain->link[i].place;
-        unsigned held = atomic_load(&b->held);
-        if (!held)
-            continue;
-        named = true;
-        weir_print(why, "; filter %s holds %u", b->label, held);
-        event_post(WEIR_ERROR, export_name(e), b->label,
-                   "the filter did not let go of %u requests when the disk was drained: a defect "
-                   "of the filter, report it to its author",
-                   held);
-    }
-    if (!named)
-        weir_print(why, "; no filter holds one, so the datastore \"%s\" is stuck",
-                   e->config.datastore);
-}
-
-static void tell_filters(struct export *e, bool begin)
-{
-    for (int i = 0; e->chain && i < e->chain->count; i++)
-        place_drain(e->chain->link[i].place, begin);
-}
-
-int stand_still(struct export *e, struct weir_text *why)
-{
-    uint64_t limit = (uint64_t)export_drain_ms * 1000000;
-
-    if (e->chain && 2 * e->chain->hold_limit + 1000000000u > limit)
-        limit = 2 * e->chain->hold_limit + 1000000000u;
-    e->gate_closed_at = clock_ns();
-    atomic_store(&e->gate_closed, true);
-    tell_filters(e, true);
-    if (!wait_until_empty(e, limit)) {
-        say_who_holds(e, why);
-        go_on(e);
-        return -ETIMEDOUT;
-    }
-    for (int i = 0; e->chain && i < e->chain->count; i++) {
-        atomic_store(&e->chain->link[i].place->drained, true);
-        place_forget_retired(e->chain->link[i].place);
-    }
-    return 0;
-}
-
-void go_on(struct export *e)
-{
-    tell_filters(e, false);
-    open_gate(e);
-}
-
-/* The drain waits for the requests that are inside and for what was submitted, so what
- * these still need to come to their end must not wait for the drain. */
-static bool may_derive(const struct export *e, const struct weir_below *b)
-{
-    const struct worker *w = worker_self();
-
-    return !atomic_load(&b->drained) || pthread_equal(e->controller, pthread_self()) ||
-           (w && (w->of_pool || atomic_load_explicit(&w->inside, memory_order_relaxed) == e));
-}
-
-void export_derived_begin(struct export *e, const struct weir_below *b)
-{
-    for (;;) {
-        atomic_fetch_add(&e->derived, 1);
-        if (may_derive(e, b))
-            return;
-        /* a thread of a filter that was told to be quiet: it waits, it does no harm */
-        atomic_fetch_sub(&e->derived, 1);
-        const struct timespec pause = { .tv_nsec = 1000000 };
-        nanosleep(&pause, NULL);
-    }
-}
-
-void export_derived_end(struct export *e)
-{
-    atomic_fetch_sub(&e->derived, 1);
-}
-
-/* ---- the data path
- * ---------------------------------------------------------------------------------- */
+/* ---- the data path ----------------------------------------------------------- */
 
 /* 0, or why this request cannot even begin. */
 static int refuse(const struct export *e, const struct weir_request *io)

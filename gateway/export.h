@@ -129,6 +129,8 @@ struct export_view { /* a copy: free with export_view_finish() */
 };
 int  export_view(struct export *, struct export_view *ret); /* 0 or -ENOMEM */
 void export_view_finish(struct export_view *);
+/* Its description, and its state unless that is active: for lists that clients see. */
+void export_describe(struct export *, struct weir_text *);
 
 enum { PLACE_EXPORT = -1, PLACE_STORE = -2 }; /* else the index of a filter */
 /* Figures of a place.  -ENOENT: no such place any more. */

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* ---- the list of exports --------------------------------------------------------------- */
+/* ---- the list of exports ----------------------------------------------------- */
 
 static struct {
     pthread_mutex_t lock;   /* the list, not what is in it; nothing is taken under it */

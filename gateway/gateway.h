@@ -17,6 +17,9 @@ struct places {
     char *filters; /* FOLDER[:FOLDER…] */
 };
 int  places_init(const char *name, const char *run, const char *state, const char *filters);
+/* The same, where NULL stands for the default; makes the folders. */
+int  places_open(const char *name, const char *run, const char *state, const char *filters);
+bool gateway_name_is_plain(const char *name); /* so is NULL, the default */
 const struct places *places(void);
 void places_finish(void);
 uint64_t gateway_uptime_s(void);

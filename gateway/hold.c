@@ -25,7 +25,7 @@ static void stray(const struct request *r, const char *what)
     misuse(NULL, atomic_load_explicit(&r->last_holder, memory_order_relaxed), what);
 }
 
-/* ---- the side that resumes --------------------------------------------------------- */
+/* ---- the side that resumes --------------------------------------------------- */
 
 static void answer(struct request *r, int value)
 {
@@ -66,7 +66,7 @@ void weir_resume_at(struct weir_request *req, uint64_t when, enum weir_verdict v
         sem_post(&r->home->baton); /* it sleeps by the old time */
 }
 
-/* ---- the side that waits ------------------------------------------------------------- */
+/* ---- the side that waits ----------------------------------------------------- */
 
 static void sleep_until(struct worker *w, uint64_t ns)
 {

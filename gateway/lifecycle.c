@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* ---- places ---------------------------------------------------------------------------------- */
+/* ---- places ------------------------------------------------------------------ */
 
 static int create_place(struct export *e, const struct plan_filter *from, struct weir_below **ret)
 {
@@ -113,8 +113,7 @@ void detach_place(struct export *e, struct weir_below *b)
     place_detach(b);
 }
 
-/* ---- events in two phases
- * -------------------------------------------------------------------------- */
+/* ---- events in two phases ---------------------------------------------------- */
 
 static int tell(struct chain *c, int i, struct weir_event *event, enum weir_phase phase,
                 struct weir_text *why)
@@ -153,8 +152,7 @@ static void commit(struct export *e, struct weir_event *event)
         tell(e->chain, i, event, WEIR_COMMIT, NULL);
 }
 
-/* ---- open
- * ------------------------------------------------------------------------------------------ */
+/* ---- open -------------------------------------------------------------------- */
 
 static int open_store(struct export *e, struct weir_text *why)
 {
@@ -261,8 +259,7 @@ int export_open(struct export *e, struct weir_text *why)
     return r;
 }
 
-/* ---- close
- * ------------------------------------------------------------------------------------------ */
+/* ---- close ------------------------------------------------------------------- */
 
 static int last_flush(struct export *e)
 {
@@ -322,8 +319,7 @@ int export_close(struct export *e)
     return r;
 }
 
-/* ---- what can happen to an open disk
- * ------------------------------------------------------------------- */
+/* ---- what can happen to an open disk ----------------------------------------- */
 
 /* The core's own part of an event, between PREPARE and COMMIT. */
 static int do_event(struct export *e, const struct weir_event *event, struct weir_text *why)

@@ -48,7 +48,7 @@ const char *class_name(enum weir_class class)
     return class < WEIR_CLASS_COUNT ? names[class] : "unknown";
 }
 
-/* ---- finding ---------------------------------------------------------------------------- */
+/* ---- finding ----------------------------------------------------------------- */
 
 /* Calls visit() for each folder of the path until it returns other than 0. */
 static int each_folder(int (*visit)(const char *folder, void *arg), void *arg)
@@ -178,7 +178,7 @@ static int not_found(const char *name, struct weir_text *why)
     return -ENOENT;
 }
 
-/* ---- judging ------------------------------------------------------------------------------ */
+/* ---- judging ----------------------------------------------------------------- */
 
 static int refuse(struct weir_text *why, const char *path, const char *what)
 {
@@ -286,7 +286,7 @@ static int judge_body(const struct weir_filter *f, const char *path, struct weir
     return r ? r : judge_stats(f, path, why);
 }
 
-/* ---- loading ------------------------------------------------------------------------------ */
+/* ---- loading ----------------------------------------------------------------- */
 
 /* A filter of an older weir has a shorter table: what it lacks is zero; one of a newer
  * weir has a longer one: what we do not know is left out. */

@@ -33,7 +33,7 @@ static bool is_amount(enum weir_type type)
     return type == WEIR_SIZE || type == WEIR_TIME || type == WEIR_RATE;
 }
 
-/* ---- checking -------------------------------------------------------------------- */
+/* ---- checking ---------------------------------------------------------------- */
 
 static int wrong(const struct weir_option *row, struct weir_text *why, const char *sentence)
 {
@@ -121,7 +121,7 @@ int option_table_check(const struct weir_option *rows, size_t config_size, struc
     return 0;
 }
 
-/* ---- describing --------------------------------------------------------------- */
+/* ---- describing -------------------------------------------------------------- */
 
 const char *option_type_name(const struct weir_option *row)
 {

@@ -25,7 +25,7 @@ static bool has_top(const struct weir_option *row)
     return row->max >= row->min && has_range(row);
 }
 
-/* ---- what a wrong word is answered with ---------------------------------------- */
+/* ---- what a wrong word is answered with -------------------------------------- */
 
 /* Quotes the word, but never a secret. */
 static void quote(const struct weir_option *row, const char *text, struct weir_text *why)
@@ -81,7 +81,7 @@ bool range_print(const struct weir_option *row, struct weir_text *text)
     return true;
 }
 
-/* ---- one function per kind of value ------------------------------------------------ */
+/* ---- one function per kind of value ------------------------------------------ */
 
 static int parse_bool(const struct weir_option *row, const char *text, struct option_value *ret,
                       struct weir_text *why)

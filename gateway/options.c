@@ -28,7 +28,7 @@ const struct weir_option *option_find(const struct weir_option *rows, const char
     return NULL;
 }
 
-/* ---- fields ------------------------------------------------------------------- */
+/* ---- fields ------------------------------------------------------------------ */
 
 static int field_store(struct settings *s, const struct weir_option *row,
                        const struct option_value *value)
@@ -96,7 +96,7 @@ static void field_load(const struct settings *s, const struct weir_option *row,
     }
 }
 
-/* ---- life ------------------------------------------------------------------------ */
+/* ---- life -------------------------------------------------------------------- */
 
 void settings_destroy(struct settings *s)
 {
@@ -182,7 +182,7 @@ int settings_copy(const struct settings *from, struct settings **ret)
     return 0;
 }
 
-/* ---- use ----------------------------------------------------------------------- */
+/* ---- use --------------------------------------------------------------------- */
 
 const void *settings_config(const struct settings *s)
 {

@@ -143,7 +143,7 @@ int place_apply(struct weir_below *b, struct settings *settings)
     return 0;
 }
 
-/* ---- what a filter may ask for --------------------------------------------------------- */
+/* ---- what a filter may ask for ----------------------------------------------- */
 
 const char *weir_export_name(const struct weir_below *b)
 {

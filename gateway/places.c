@@ -21,6 +21,30 @@ int places_init(const char *name, const char *run, const char *state, const char
     return loader_path(filters);
 }
 
+bool gateway_name_is_plain(const char *name)
+{
+    return !name || (*name && *name != '.' && strlen(name) < 64 &&
+                     !name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                        "0123456789._-")]);
+}
+
+int places_open(const char *name, const char *run, const char *state, const char *filters)
+{
+    cleanup_free char *run_default = run ? NULL : default_run();
+    cleanup_free char *state_default = state ? NULL : default_state();
+    cleanup_free char *filters_default = filters ? NULL : default_filters();
+
+    run = run ? run : run_default;
+    state = state ? state : state_default;
+    filters = filters ? filters : filters_default;
+    if (!run || !state || !filters)
+        return -ENOMEM;
+    int r = places_init(name ? name : "main", run, state, filters);
+    if (!r)
+        r = make_folders(run, 0755);
+    return r ? r : make_folders(state, 0700);
+}
+
 const struct places *places(void)
 {
     return &here;

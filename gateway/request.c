@@ -129,7 +129,7 @@ int nbd_errno(int error)
     }
 }
 
-/* ---- one filter, on the way down ---------------------------------------------- */
+/* ---- one filter, on the way down --------------------------------------------- */
 
 static void remember(struct request *r, const struct link *l, struct frame *f)
 {
@@ -212,7 +212,7 @@ static void go_down(struct request *r)
     r->at--;
 }
 
-/* ---- the store, and the way up -------------------------------------------------- */
+/* ---- the store, and the way up ----------------------------------------------- */
 
 static void reach_store(struct request *r)
 {
@@ -272,7 +272,7 @@ int request_run(struct request *r)
     return r->pub.error;
 }
 
-/* ---- what a filter may ask about a request it has -------------------------------- */
+/* ---- what a filter may ask about a request it has ---------------------------- */
 
 static const struct link *link_of(const struct request *r)
 {

@@ -44,7 +44,7 @@ unsigned stats_cpu(void)
     return cpu >= 0 ? (unsigned)cpu % stats_cpus() : 0;
 }
 
-/* ---- the core's tallies ------------------------------------------------------------- */
+/* ---- the core's tallies ------------------------------------------------------ */
 
 /* Histograms are wide and mostly empty: fresh pages stay unwritten until they count. */
 static void *map_zeroes(size_t size)
@@ -125,7 +125,7 @@ void counting_read(const struct counting *c, enum weir_op op, struct figures *f)
     f->passed = histogram_count(&f->below);
 }
 
-/* ---- a filter's own ------------------------------------------------------------------- */
+/* ---- a filter's own ---------------------------------------------------------- */
 
 struct shards {
     size_t size, stride;
@@ -179,7 +179,7 @@ struct weir_histogram *shards_merge(const struct shards *s, size_t at)
     return h;
 }
 
-/* ---- reading a histogram ------------------------------------------------------------------ */
+/* ---- reading a histogram ----------------------------------------------------- */
 
 uint64_t histogram_count(const struct weir_histogram *h)
 {

@@ -16,8 +16,7 @@ void export_geometry(const struct export *e, struct weir_geometry *g)
     *g = e->geometry;
 }
 
-/* ---- looking at a place without keeping it from going ------------------------------------------
- */
+/* ---- looking at a place without keeping it from going ------------------------ */
 
 /* While a reader looks, detach waits. */
 static struct weir_below *begin_reading(struct export *e, const char *label, int place)
@@ -150,8 +149,7 @@ int export_run_verb(struct export *e, const char *label, const char *verb, const
     return r;
 }
 
-/* ---- the view
- * ------------------------------------------------------------------------------------------ */
+/* ---- the view ---------------------------------------------------------------- */
 
 static int copy_plan(const struct plan *from, struct plan *to)
 {
@@ -239,4 +237,18 @@ void export_view_finish(struct export_view *v)
     plan_finish(&v->plan);
     free(v->reason);
     v->reason = NULL;
+}
+
+void export_describe(struct export *e, struct weir_text *text)
+{
+    const char *said = export_config(e)->description;
+    struct export_view v;
+
+    weir_print(text, "%s", said ? said : "");
+    if (export_view(e, &v))
+        return;
+    if (v.state != EXPORT_ACTIVE)
+        weir_print(text, "%s(%s%s%s)", text->length ? " " : "", export_state_name(v.state),
+                   *v.reason ? ": " : "", v.reason);
+    export_view_finish(&v);
 }

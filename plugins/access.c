@@ -69,3 +69,11 @@ bool access_allowed(char *const *rules, const struct peer *p)
             return true;
     return false;
 }
+
+bool access_asks(char *const *rules, const char *prefix)
+{
+    for (; rules && *rules; rules++)
+        if (after(*rules, prefix))
+            return true;
+    return false;
+}

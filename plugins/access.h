@@ -15,5 +15,7 @@ struct peer {
 /* `rules` are an export's `allow`, each "uid:N|NAME", "gid:N|NAME", "tls" or "tls-dn:DN",
  * and end with NULL.  One that fits is enough; NULL lets everybody in. */
 bool access_allowed(char *const *rules, const struct peer *);
+/* Is there a rule that begins so?  What no rule asks for need not be found out. */
+bool access_asks(char *const *rules, const char *prefix);
 
 #endif

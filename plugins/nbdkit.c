@@ -11,6 +11,7 @@
 #include "control/control.h"
 #include "events.h"
 #include "gateway.h"
+#include "notify.h"
 #include "request.h"
 #include "scope.h"
 #include "text.h"
@@ -19,47 +20,34 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
 /* From nbdkit 1.40 on; the plugin loads into older ones as well. */
 extern char *nbdkit_peer_tls_dn(void) __attribute__((weak));
 
-/* ---- parameters ------------------------------------------------------------------------------ */
+/* ---- parameters -------------------------------------------------------------- */
 
 /* What the command line gave; nbdkit has one plugin of a kind per process. */
+enum { CONF, RUN, STATE, FILTERS, NAME, PARAMETERS };
 static struct {
-    char *conf, *run, *state, *filters, *name;
-} given;
-
-static int set_word(char **where, const char *value)
-{
-    free(*where);
-    *where = strdup(value);
-    return *where ? 0 : -1;
-}
-
-/* nbdkit may change its folder when it goes to the background. */
-static int set_path(char **where, const char *value)
-{
-    free(*where);
-    *where = nbdkit_absolute_path(value);
-    return *where ? 0 : -1;
-}
+    const char *key;
+    bool path; /* made absolute: nbdkit changes its folder when it goes to the background */
+    char *value;
+} given[PARAMETERS] = {
+    [CONF] = { "conf", true, NULL },   [RUN] = { "run", true, NULL },
+    [STATE] = { "state", true, NULL }, [FILTERS] = { "filters", false, NULL },
+    [NAME] = { "name", false, NULL },
+};
 
 static int weir_plugin_config(const char *key, const char *value)
 {
-    if (strcmp(key, "conf") == 0)
-        return set_path(&given.conf, value);
-    if (strcmp(key, "run") == 0)
-        return set_path(&given.run, value);
-    if (strcmp(key, "state") == 0)
-        return set_path(&given.state, value);
-    if (strcmp(key, "filters") == 0)
-        return set_word(&given.filters, value);
-    if (strcmp(key, "name") == 0)
-        return set_word(&given.name, value);
+    for (int i = 0; i < PARAMETERS; i++)
+        if (strcmp(key, given[i].key) == 0) {
+            free(given[i].value);
+            given[i].value = given[i].path ? nbdkit_absolute_path(value) : strdup(value);
+            return given[i].value ? 0 : -1;
+        }
     nbdkit_error("weir: there is no parameter \"%s\": it takes conf=FILE, run=DIR, state=DIR, "
                  "filters=DIR[:DIR...] and name=GATEWAY",
                  key);
@@ -73,48 +61,21 @@ static int weir_plugin_config(const char *key, const char *value)
     "filters=DIR[:DIR...]  Filters (default: $WEIR_FILTERS or the installed ones).\n"              \
     "name=GATEWAY          Name of this gateway (default: main)."
 
-static bool name_is_plain(const char *name)
-{
-    return *name && *name != '.' && strlen(name) < 64 &&
-           !name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")];
-}
-
 static int weir_plugin_config_complete(void)
 {
-    if (!given.conf) {
+    if (!given[CONF].value) {
         nbdkit_error("weir: conf=FILE is missing: see weir.conf(5)");
         return -1;
     }
-    if (!given.name && set_word(&given.name, "main"))
-        return -1;
-    if (!name_is_plain(given.name)) {
+    if (!gateway_name_is_plain(given[NAME].value)) {
         nbdkit_error("weir: name=%s: a gateway's name is letters, digits, '.', '_' and '-'",
-                     given.name);
+                     given[NAME].value);
         return -1;
     }
     return 0;
 }
 
-/* ---- start and stop
- * ------------------------------------------------------------------------------ */
-
-static int fill_places(void)
-{
-    if (!given.run)
-        given.run = default_run();
-    if (!given.state)
-        given.state = default_state();
-    if (!given.filters)
-        given.filters = default_filters();
-    if (!given.run || !given.state || !given.filters)
-        return -ENOMEM;
-    int r = places_init(given.name, given.run, given.state, given.filters);
-    if (!r)
-        r = make_folders(given.run, 0755);
-    if (!r)
-        r = make_folders(given.state, 0700);
-    return r;
-}
+/* ---- start and stop ---------------------------------------------------------- */
 
 static void log_line(enum weir_severity severity, const char *line)
 {
@@ -131,36 +92,20 @@ static int weir_plugin_get_ready(void)
     cleanup_text struct weir_text text = { 0 };
 
     events_log_to(log_line);
-    int r = fill_places();
+    int r =
+        places_open(given[NAME].value, given[RUN].value, given[STATE].value, given[FILTERS].value);
     if (r) {
-        nbdkit_error("weir: run=%s state=%s: %s", given.run, given.state, strerror(-r));
+        nbdkit_error("weir: run=%s state=%s: %s", places()->run, places()->state, strerror(-r));
         return -1;
     }
-    r = config_start(given.conf, &mistakes);
+    r = config_start(given[CONF].value, &mistakes);
     if (!r)
         return 0;
     mistakes_print(&mistakes, &text);
     mistakes_finish(&mistakes);
-    nbdkit_error("weir: %s was not accepted:\n%s", given.conf,
+    nbdkit_error("weir: %s was not accepted:\n%s", given[CONF].value,
                  text.length ? text_string(&text) : strerror(-r));
     return -1;
-}
-
-/* READY=1 for a unit of Type=notify; nbdkit itself does not say it. */
-static void tell_systemd(void)
-{
-    const char *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un to = { .sun_family = AF_UNIX };
-
-    if (!path || (*path != '/' && *path != '@') || strlen(path) >= sizeof to.sun_path)
-        return;
-    memcpy(to.sun_path, path, strlen(path));
-    if (*path == '@')
-        to.sun_path[0] = '\0';
-    cleanup_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0)
-        (void)!sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&to,
-                      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
 }
 
 /* After the fork, which threads would not survive. */
@@ -169,10 +114,10 @@ static int weir_plugin_after_fork(void)
     config_open_all();
     int r = control_start();
     if (r) {
-        nbdkit_error("weir: the control socket under %s: %s", given.run, strerror(-r));
+        nbdkit_error("weir: the control socket under %s: %s", places()->run, strerror(-r));
         return -1;
     }
-    tell_systemd();
+    notify_ready();
     return 0;
 }
 
@@ -187,23 +132,11 @@ static void weir_plugin_cleanup(void)
 static void weir_plugin_unload(void)
 {
     places_finish();
-    free(given.conf);
-    free(given.run);
-    free(given.state);
-    free(given.filters);
-    free(given.name);
+    for (int i = 0; i < PARAMETERS; i++)
+        free(given[i].value);
 }
 
-/* ---- exports and who may see them
- * -------------------------------------------------------------------- */
-
-static bool wants(char *const *rules, const char *prefix)
-{
-    for (; rules && *rules; rules++)
-        if (strncmp(*rules, prefix, strlen(prefix)) == 0)
-            return true;
-    return false;
-}
+/* ---- exports and who may see them -------------------------------------------- */
 
 static bool is_local(void)
 {
@@ -222,27 +155,13 @@ static bool may_open(const struct export *e, bool tls)
 
     if (!rules)
         return true;
-    if ((wants(rules, "uid:") || wants(rules, "gid:")) && is_local()) {
+    if ((access_asks(rules, "uid:") || access_asks(rules, "gid:")) && is_local()) {
         peer.uid = nbdkit_peer_uid();
         peer.gid = nbdkit_peer_gid();
     }
-    if (tls && wants(rules, "tls-dn:") && nbdkit_peer_tls_dn)
+    if (tls && access_asks(rules, "tls-dn:") && nbdkit_peer_tls_dn)
         peer.tls_dn = dn = nbdkit_peer_tls_dn();
     return access_allowed(rules, &peer);
-}
-
-static void describe(struct export *e, struct weir_text *text)
-{
-    const char *said = export_config(e)->description;
-    struct export_view v;
-
-    weir_print(text, "%s", said ? said : "");
-    if (export_view(e, &v))
-        return;
-    if (v.state != EXPORT_ACTIVE)
-        weir_print(text, "%s(%s%s%s)", text->length ? " " : "", export_state_name(v.state),
-                   *v.reason ? ": " : "", v.reason);
-    export_view_finish(&v);
 }
 
 static int weir_plugin_list_exports(int readonly, int is_tls, struct nbdkit_exports *list)
@@ -255,7 +174,7 @@ static int weir_plugin_list_exports(int readonly, int is_tls, struct nbdkit_expo
         cleanup_text struct weir_text text = { 0 };
         if (!may_open(all[i], is_tls))
             continue;
-        describe(all[i], &text);
+        export_describe(all[i], &text);
         r = nbdkit_add_export(list, export_name(all[i]), text.length ? text_string(&text) : NULL);
     }
     gateway_put_list(all);
@@ -280,8 +199,7 @@ static const char *weir_plugin_default_export(int readonly, int is_tls)
     return name;
 }
 
-/* ---- a connection
- * ------------------------------------------------------------------------------------------ */
+/* ---- a connection ------------------------------------------------------------ */
 
 struct connection {
     struct export *export;
