@@ -191,7 +191,7 @@ static int judge_size(struct file_store *f, const struct store_image *image, str
 static int judge_direct(struct file_store *f, struct weir_text *why)
 {
     struct statx st = { 0 };
-    uint32_t align = f->is_device ? f->block_min : DIRECT_ALIGN;
+    uint32_t align = f->is_device ? f->sector : DIRECT_ALIGN;
 
     f->memory_align = align;
     if (statx(f->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) == 0 &&
@@ -199,7 +199,7 @@ static int judge_direct(struct file_store *f, struct weir_text *why)
         align = st.stx_dio_offset_align;
         f->memory_align = st.stx_dio_mem_align;
     }
-    f->block_min = align > f->block_min ? align : f->block_min;
+    f->block_min = align > f->sector ? align : f->sector;
     if (f->size % f->block_min == 0)
         return 0;
     weir_print(why,
@@ -218,17 +218,18 @@ static int judge_image(struct file_store *f, const struct store_image *image, bo
     if (fstat(f->fd, &st) < 0)
         return -errno;
     f->memory_align = 1;
+    /* the page cache takes any bytes, so an odd size is served whole and no request need be
+     * widened to blocks */
+    f->block_min = 1;
     if (f->is_device) {
         r = device_size(f->fd, &f->size);
-        device_blocks(f->fd, &f->block_min, &f->block_preferred);
+        device_blocks(f->fd, &f->sector, &f->block_preferred);
         f->rotational = device_rotational(major(st.st_rdev), minor(st.st_rdev));
     } else {
         f->size = (uint64_t)st.st_size;
         f->block_preferred = (uint32_t)st.st_blksize;
         f->rotational = device_rotational(major(st.st_dev), minor(st.st_dev));
-        /* the page cache takes any bytes, so an odd size is served whole and no request
-         * need be widened to blocks */
-        f->block_min = 1;
+        f->sector = 1;
     }
     if (r == 0)
         r = judge_size(f, image, why);

@@ -30,9 +30,20 @@ static int change_blocks(struct file_store *f, int mode, uint64_t length, uint64
     return -ENOTSUP;
 }
 
+/* The sectors that lie whole in a range; none: *length is 0. */
+static void whole_sectors(const struct file_store *f, uint64_t *offset, uint64_t *length)
+{
+    uint64_t start = (*offset + f->sector - 1) / f->sector * f->sector;
+    uint64_t end = (*offset + *length) / f->sector * f->sector;
+
+    *offset = start;
+    *length = end > start ? end - start : 0;
+}
+
 int file_trim(struct file_store *f, uint64_t length, uint64_t offset)
 {
-    if (!f->punch)
+    whole_sectors(f, &offset, &length);
+    if (!f->punch || !length)
         return 0;
     int r = f->is_device ? device_discard(f->fd, offset, length)
                          : change_blocks(f, FALLOC_FL_PUNCH_HOLE, length, offset, &f->no_punch);
@@ -55,7 +66,7 @@ static int write_zeroes(struct file_store *f, uint64_t length, uint64_t offset)
 
 /* fallocate() on a block device: PUNCH_HOLE unmaps with zeroes or fails at once,
  * ZERO_RANGE zeroes without unmapping, by writing if it must; so only the first is fast. */
-int file_zero(struct file_store *f, uint64_t length, uint64_t offset, uint32_t flags)
+static int zero_sectors(struct file_store *f, uint64_t length, uint64_t offset, uint32_t flags)
 {
     bool fast = flags & WEIR_FAST_ZERO;
     int r = -ENOTSUP;
@@ -67,6 +78,20 @@ int file_zero(struct file_store *f, uint64_t length, uint64_t offset, uint32_t f
     if (r == -ENOTSUP && !fast)
         r = write_zeroes(f, length, offset);
     return r;
+}
+
+int file_zero(struct file_store *f, uint64_t length, uint64_t offset, uint32_t flags)
+{
+    uint64_t start = offset, size = length, end = offset + length;
+    int r = 0;
+
+    whole_sectors(f, &start, &size);
+    if (!size)
+        return write_zeroes(f, length, offset);
+    r = zero_sectors(f, size, start, flags);
+    if (r == 0)
+        r = write_zeroes(f, start - offset, offset);
+    return r == 0 ? write_zeroes(f, end - (start + size), start + size) : r;
 }
 
 /* The file position that lseek() moves is used by nobody: data moves by pread/pwrite. */

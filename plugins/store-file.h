@@ -25,6 +25,7 @@ struct file_store {
 
     uint64_t size;
     uint32_t block_min, block_preferred;
+    uint32_t sector;       /* of a device: what it trims and zeroes by; 1: of a file */
     uint32_t memory_align; /* of buffers, for direct I/O; 1: any */
     bool is_device, read_only, punch, rotational;
 

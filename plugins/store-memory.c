@@ -88,7 +88,7 @@ static void memory_geometry(void *self, struct weir_geometry *g)
 
     *g = (struct weir_geometry){
         .size = m->size,
-        .block_min = m->size % 512 ? 1 : 512,
+        .block_min = 1,
         .block_preferred = 4096,
         .block_max = 32 << 20,
         .ops = WEIR_ALL_OPS,

@@ -86,6 +86,9 @@ static void walk_zero(struct walk *w, uint64_t at, uint64_t length)
                                     WEIR_MAY_TRIM | WEIR_FAST_ZERO,
                                     WEIR_MAY_TRIM | WEIR_FUA };
     uint32_t flags = all[draw(w) % (sizeof all / sizeof *all)];
+
+    if (!w->disk->geometry.fast_zero)
+        flags &= ~WEIR_FAST_ZERO;
     int r = disk_do(w->disk, WEIR_ZERO, flags, w->offset + at, length, NULL);
 
     if (r == -ENOTSUP && (flags & WEIR_FAST_ZERO))
@@ -150,7 +153,8 @@ static void walk_once(struct walk *w, char *data)
         walk_trim(w, at, length, data);
         break;
     case 9:
-        walk_extents(w, at, length);
+        if (w->disk->geometry.ops & WEIR_OP(WEIR_EXTENTS))
+            walk_extents(w, at, length);
         break;
     case 10:
         must(disk_do(w->disk, WEIR_FLUSH, 0, 0, 0, NULL) == 0, "flush fails");
