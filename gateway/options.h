@@ -14,7 +14,7 @@ struct settings;
  * of range, a choice without choices): the sentence names the row. */
 int settings_create(const struct weir_option *rows, size_t config_size, struct settings **ret,
                     struct weir_text *why);
-int  settings_copy(const struct settings *, struct settings **ret);
+int settings_copy(const struct settings *, struct settings **ret);
 void settings_destroy(struct settings *); /* NULL is fine */
 
 const void *settings_config(const struct settings *); /* the config struct; stays where it is */

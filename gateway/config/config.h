@@ -10,11 +10,11 @@
 
 /* One mistake: where, the offending word, what was expected, the remedy. */
 struct mistake {
-    char *file;        /* as the user named it */
+    char *file;            /* as the user named it */
     unsigned line, column; /* 1-based; 0: the file as a whole */
-    char *word;        /* quoted back; "" */
-    char *sentence;    /* what is wrong, what was expected, the nearest known name */
-    bool  at_end;      /* the text just stops: more of it could make it right */
+    char *word;            /* quoted back; "" */
+    char *sentence;        /* what is wrong, what was expected, the nearest known name */
+    bool at_end;           /* the text just stops: more of it could make it right */
 };
 struct mistakes {
     struct mistake *list;
@@ -28,9 +28,9 @@ void mistakes_print(const struct mistakes *, struct weir_text *);
 
 /* Reads FILE and what it includes, and adds its exports to the gateway (not yet open).
  * 0, or -EINVAL with all mistakes.  Called once, before config_open_all(). */
-int  config_start(const char *file, struct mistakes *);
+int config_start(const char *file, struct mistakes *);
 /* An embedded default: one memory or file export, for `nbdkit weir` without conf=. */
-int  config_start_text(const char *text, const char *folder, struct mistakes *);
+int config_start_text(const char *text, const char *folder, struct mistakes *);
 void config_open_all(void); /* opens every export, side by side; returns when each was tried */
 void config_stop(void);     /* closes every export, forgets everything */
 
@@ -49,8 +49,8 @@ struct policy_view {
     char **exports; /* that name it; ends with NULL */
 };
 char **config_policies(void); /* names, sorted, ends with NULL; one free() */
-int    config_policy(const char *name, struct policy_view *ret); /* -ENOENT */
-void   policy_view_finish(struct policy_view *);
+int config_policy(const char *name, struct policy_view *ret); /* -ENOENT */
+void policy_view_finish(struct policy_view *);
 
 /* Would this text do as policy NAME?  0 or -EINVAL.  No side effect. */
 int config_policy_check(const char *name, const char *text, struct mistakes *);
@@ -81,7 +81,7 @@ struct datastore_view {
     char **exports; /* that live there; ends with NULL */
 };
 char **config_datastores(void);
-int    config_datastore(const char *name, struct datastore_view *ret);
-void   datastore_view_finish(struct datastore_view *);
+int config_datastore(const char *name, struct datastore_view *ret);
+void datastore_view_finish(struct datastore_view *);
 
 #endif
