@@ -25,6 +25,9 @@ mkdir "$bare/weir"
 cat >"$bare/inside" <<'SCRIPT'
 set -eu
 mount -t proc proc /proc
+# as udev has it on Debian; in containers it may be root's alone
+mknod -m 666 /fuse c 10 229
+mount --bind /fuse /dev/fuse
 useradd -m -s /bin/bash somebody
 as_somebody() { su - somebody -c "$1"; }
 
