@@ -157,11 +157,11 @@ static void nbd_store_close(void *self)
 
     pthread_mutex_lock(&s->lock);
     s->closing = true;
+    s->count = 0; /* so that nobody is woken who is gone */
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
     for (size_t i = 0; i < CONNECTIONS_MAX; i++)
         connection_stop(&s->connections[i]);
-    s->count = 0;
     server_stop(s->server);
     kept_finish(s);
     free(s->image);
