@@ -102,6 +102,7 @@ int export_serve(struct export *, struct weir_request *);
  * stands still and the filter should be drained. */
 void export_derived_begin(struct export *, const struct weir_below *);
 void export_derived_end(struct export *);
+bool export_derived_idle(const struct export *); /* at this moment */
 
 /* ---- what can be read of it -------------------------------------------------- */
 

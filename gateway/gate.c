@@ -27,6 +27,8 @@ bool pass_gate(struct export *e, struct worker *w)
 {
     bool at_once = true;
 
+    atomic_store_explicit(&w->visits, atomic_load_explicit(&w->visits, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
     for (;;) {
         atomic_store(&w->inside, e);
         if (!atomic_load(&e->gate_closed))
@@ -156,4 +158,9 @@ void export_derived_begin(struct export *e, const struct weir_below *b)
 void export_derived_end(struct export *e)
 {
     atomic_fetch_sub(&e->derived, 1);
+}
+
+bool export_derived_idle(const struct export *e)
+{
+    return atomic_load(&e->derived) == 0;
 }

@@ -14,9 +14,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* Settings that were replaced while requests ran, and who may still look at them. */
 struct retired {
     struct settings *settings;
     struct retired *next;
+    bool derived_seen_idle; /* no derived I/O was in flight at some moment since */
+    bool until_drain;       /* who looks is not known in full */
+    size_t count;
+    struct {
+        struct worker *worker;
+        uint64_t visit;
+    } inside[];
 };
 
 static int give_order(struct weir_below *b)
@@ -57,13 +65,75 @@ int place_create(struct export *e, struct plan_filter *f, struct weir_below **re
     return 0;
 }
 
+static void forget(struct retired *r)
+{
+    settings_destroy(r->settings);
+    free(r);
+}
+
 void place_forget_retired(struct weir_below *b)
 {
     while (b->retired) {
         struct retired *r = b->retired;
         b->retired = r->next;
-        settings_destroy(r->settings);
-        free(r);
+        forget(r);
+    }
+}
+
+static bool may_be_looked_at(struct retired *r, struct export *e)
+{
+    if (export_derived_idle(e))
+        r->derived_seen_idle = true;
+    while (r->count) { /* each that has left is struck off */
+        struct worker *w = r->inside[r->count - 1].worker;
+        if (atomic_load(&w->inside) == e &&
+            atomic_load(&w->visits) == r->inside[r->count - 1].visit)
+            return true;
+        r->count--;
+    }
+    return !r->derived_seen_idle || r->until_drain;
+}
+
+/* Without a pause: a disk whose options a script changes every second must not grow. */
+static void forget_unseen(struct weir_below *b)
+{
+    for (struct retired **where = &b->retired, *r; (r = *where);)
+        if (may_be_looked_at(r, b->export)) {
+            where = &r->next;
+        } else {
+            *where = r->next;
+            forget(r);
+        }
+}
+
+/* Room for every worker there is; who comes later sees the new settings. */
+static struct retired *make_retired(void)
+{
+    size_t workers = 0;
+
+    for (struct worker *w = worker_first(); w; w = atomic_load(&w->next))
+        workers++;
+    struct retired *r = calloc(1, sizeof *r + (workers + 16) * sizeof r->inside[0]);
+    if (r)
+        r->count = workers + 16;
+    return r;
+}
+
+/* After the settings were replaced: notes who was inside meanwhile. */
+static void note_inside(struct retired *r, const struct export *e)
+{
+    size_t room = r->count;
+
+    r->count = 0;
+    for (struct worker *w = worker_first(); w; w = atomic_load(&w->next)) {
+        if (atomic_load(&w->inside) != e)
+            continue;
+        if (r->count == room) { /* so many new threads since it was made */
+            r->until_drain = true;
+            return;
+        }
+        r->inside[r->count].worker = w;
+        r->inside[r->count++].visit = atomic_load(&w->visits);
     }
 }
 
@@ -131,11 +201,13 @@ void place_drain(struct weir_below *b, bool begin)
 
 int place_apply(struct weir_below *b, struct settings *settings)
 {
-    struct retired *r = malloc(sizeof *r);
+    forget_unseen(b);
+    struct retired *r = make_retired();
 
     if (!r)
         return -ENOMEM;
-    r->settings = atomic_exchange_explicit(&b->settings, settings, memory_order_acq_rel);
+    r->settings = atomic_exchange(&b->settings, settings);
+    note_inside(r, b->export);
     r->next = b->retired;
     b->retired = r;
     if (b->attached && b->library->filter.apply)

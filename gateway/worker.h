@@ -21,6 +21,9 @@ struct worker {
     /* The export whose gate this thread has passed with a client's request.  Drain
      * waits until no worker names the export. */
     _Atomic(struct export *) inside;
+    /* How often it has passed a gate: the same number later means the same visit.  Only
+     * this thread writes it. */
+    _Atomic uint64_t visits;
     /* Who holds the request that this thread waits for, and since when (clock_ns). */
     _Atomic(struct weir_below *) holder;
     _Atomic uint64_t held_since;

@@ -2,9 +2,11 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "stage.h"
 
+#include <malloc.h>
+
 static uint8_t buffer[4096];
 
-/* ---- a filter that holds requests and lets them go when it is told to be quiet -------- */
+/* ---- a filter that holds requests and lets them go when it is told to be quiet ---- */
 
 static pthread_mutex_t pile_lock = PTHREAD_MUTEX_INITIALIZER; /* guards what is below */
 static struct weir_request *pile[64];
@@ -88,7 +90,7 @@ static void test_requests_inside_may_derive_during_a_drain(void **state)
     export_view_finish(&view);
 }
 
-/* ---- one that does not let go ----------------------------------------------------------- */
+/* ---- one that does not let go ------------------------------------------------ */
 
 static enum weir_verdict keep(struct probe *p, struct weir_request *req)
 {
@@ -121,7 +123,7 @@ static void test_a_leaked_request_is_reported_at_drain(void **state)
     export_drain_ms = 30000;
 }
 
-/* ---- change of chain under load ------------------------------------------------------------ */
+/* ---- change of chain under load ---------------------------------------------- */
 
 static atomic_bool stop_load;
 static _Atomic uint64_t served;
@@ -293,8 +295,29 @@ static void test_a_filter_that_comes_is_not_told_to_end_a_drain(void **state)
         assert_int_equal(probes[i].error && (i == 2 || i == 3), 0);
 }
 
-/* ---- a change that is refused -----------------------------------------------------------------
- */
+static void test_replaced_options_are_forgotten_without_a_drain(void **state)
+{
+    char level[16];
+
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); /* their allocators do not tell mallinfo2() what is in use */
+#endif
+    assert_int_equal(stage_open(1), 0);
+    start_load();
+    size_t before = 0;
+    for (int i = 0; i < 20000; i++) {
+        if (i == 1000)
+            before = mallinfo2().uordblks;
+        snprintf(level, sizeof(level), "%d", i);
+        assert_int_equal(export_set_option(stage, "probe0", "level", level, NULL), 0);
+    }
+    /* 19,000 of them would be megabytes */
+    assert_in_range(mallinfo2().uordblks, 0, before + (512 << 10));
+    stop_and_check_load();
+}
+
+/* ---- a change that is refused ------------------------------------------------ */
 
 static void test_a_refused_change_leaves_the_old_chain(void **state)
 {
@@ -366,8 +389,7 @@ static void test_filters_that_stay_keep_their_state(void **state)
     assert_int_equal(probes[2].error, 101);
 }
 
-/* ---- 10,000 held, resumed by others in random order
- * ------------------------------------------------ */
+/* ---- 10,000 held, resumed by others in random order -------------------------- */
 
 enum { CLIENTS = 32, EACH = 320, RESUMERS = 3 };
 
@@ -458,6 +480,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STAGE_TEST(test_held_requests_are_let_go),
         STAGE_TEST(test_requests_inside_may_derive_during_a_drain),
+        STAGE_TEST(test_replaced_options_are_forgotten_without_a_drain),
         STAGE_TEST(test_nobody_reads_a_filter_that_is_detached),
         STAGE_TEST(test_a_filter_that_comes_is_not_told_to_end_a_drain),
         STAGE_TEST(test_a_leaked_request_is_reported_at_drain),
