@@ -12,8 +12,8 @@
 #include <time.h>
 
 /* Set once by clock_init(), before the first request. */
-extern bool     clock_counter; /* ticks are of the CPU's counter */
-extern uint64_t clock_scale;   /* ns per tick, 32.32 fixed point */
+extern bool clock_counter;   /* ticks are of the CPU's counter */
+extern uint64_t clock_scale; /* ns per tick, 32.32 fixed point */
 
 void clock_init(void); /* may be called again: the first call decides */
 

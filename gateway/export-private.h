@@ -1,40 +1,41 @@
 /* export-private.h - what do the files that make up an export know of it?
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * export.c (what it is, and the data path), gate.c (drain), lifecycle.c (open, close, events), change.c
- * (another chain while it runs), view.c (what can be read).  Nobody else. */
+ * export.c (what it is, and the data path), gate.c (drain), lifecycle.c (open, close, events),
+ * change.c (another chain while it runs), view.c (what can be read).  Nobody else. */
 #ifndef WEIR_EXPORT_PRIVATE_H
 #define WEIR_EXPORT_PRIVATE_H
 
 #include "chain.h"
 #include "request.h"
 
-struct export {
+struct export
+{
     struct export_config config;
     atomic_uint refs;
 
     /* Guards what is marked (L) and the places' readers; held for moments only, never
      * while filter or store code runs.  Nothing of weir's is taken under it. */
     pthread_mutex_t lock;
-    pthread_cond_t  changed; /* the turn was given back, the gate opened, a reader left */
-    bool turn_taken;         /* (L) a control operation is under way */
-    bool stunned;            /* (L) the disk stands still until export_unstun() */
-    char *reason;            /* (L) why it is locked */
-    struct plan plan;        /* (L) what the chain was made from */
-    struct chain *chain;     /* (L), and changed only while drained: requests read it without */
-    struct weir_geometry geometry; /* (L) as clients see it */
+    pthread_cond_t changed; /* the turn was given back, the gate opened, a reader left */
+    bool turn_taken;        /* (L) a control operation is under way */
+    bool stunned;           /* (L) the disk stands still until export_unstun() */
+    char *reason;           /* (L) why it is locked */
+    struct plan plan;       /* (L) what the chain was made from */
+    struct chain *chain;    /* (L), and changed only while drained: requests read it without */
+    struct weir_geometry geometry;                  /* (L) as clients see it */
     uint64_t generation, last_pause, longest_pause; /* (L) */
 
-    atomic_int  state;       /* enum export_state */
+    atomic_int state; /* enum export_state */
     atomic_bool gate_closed;
-    atomic_uint waiting;     /* clients at the gate */
-    atomic_uint derived;     /* derived I/O in flight */
+    atomic_uint waiting; /* clients at the gate */
+    atomic_uint derived; /* derived I/O in flight */
     atomic_uint connections;
 
     /* written by the holder of the turn */
     pthread_t controller;
-    void     *store_self;
-    uint64_t  gate_closed_at; /* clock_ns */
+    void *store_self;
+    uint64_t gate_closed_at; /* clock_ns */
 
     struct counting *total, *store_counting;
     struct order blocks; /* whole blocks against each other, where a block is not a byte */
@@ -55,18 +56,18 @@ bool pass_gate(struct export *, struct worker *w);
 
 /* Closes the gate, tells the filters to let go and waits until nothing is in flight.
  * -ETIMEDOUT: something does not end; the gate is open again and the sentence says who. */
-int  stand_still(struct export *, struct weir_text *why);
+int stand_still(struct export *, struct weir_text *why);
 void go_on(struct export *);
 
 void export_set_state(struct export *, enum export_state, const char *reason);
 
 /* Attaches what is not attached of `places`, from the bottom up, and works out the
  * geometry of all; *top is what clients see.  On failure what it attached is detached. */
-int  attach_places(struct export *, struct chain *, struct weir_geometry *top,
-                   struct weir_text *why);
+int attach_places(struct export *, struct chain *, struct weir_geometry *top,
+                  struct weir_text *why);
 /* Waits until nobody looks at the place's statistics, then detaches. */
 void detach_place(struct export *, struct weir_below *);
 /* New places for the whole plan; copies what they need. */
-int  create_places(struct export *, const struct plan *, struct weir_below **places);
+int create_places(struct export *, const struct plan *, struct weir_below **places);
 
 #endif

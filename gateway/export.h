@@ -15,29 +15,29 @@
 
 enum { CHAIN_MAX = 16 }; /* filters of one export */
 
-/* ---- what a policy asks for ---------------------------------------------- */
+/* ---- what a policy asks for -------------------------------------------------- */
 
 enum on_failure { ON_FAILURE_LOCK, ON_FAILURE_BYPASS };
 
 struct plan_filter {
-    struct library  *library;  /* a reference of its own */
-    char            *label;    /* unique in the plan: the filter's name, or name-2 … */
+    struct library *library; /* a reference of its own */
+    char *label;             /* unique in the plan: the filter's name, or name-2 … */
     struct settings *settings;
 };
 
 struct plan {
-    size_t             count;
+    size_t count;
     struct plan_filter filter[CHAIN_MAX]; /* in chain order: plan_sort() */
-    bool               plaintext_filters;
-    uint64_t           hold_limit; /* ns; 0: none */
-    enum on_failure    on_filter_failure;
+    bool plaintext_filters;
+    uint64_t hold_limit; /* ns; 0: none */
+    enum on_failure on_filter_failure;
 };
 
 /* Puts the filters into the order of their classes.  -EEXIST: two of one class. */
-int  plan_sort(struct plan *, struct weir_text *why);
+int plan_sort(struct plan *, struct weir_text *why);
 void plan_finish(struct plan *); /* frees what it holds */
 
-/* ---- the export ------------------------------------------------------------ */
+/* ---- the export -------------------------------------------------------------- */
 
 enum export_state { EXPORT_CLOSED, EXPORT_OPENING, EXPORT_ACTIVE, EXPORT_LOCKED };
 
@@ -48,43 +48,43 @@ struct export_config {
     char *datastore, *image, *folder;
     uint64_t size; /* bytes; 0: the store knows */
     bool read_only;
-    char **allow;  /* rules, ends with NULL; NULL: everybody */
+    char **allow; /* rules, ends with NULL; NULL: everybody */
 };
 void export_config_finish(struct export_config *);
 
 struct export;
 
 /* Takes over what `config` and `plan` hold, at success only.  Does no I/O. */
-int  export_create(struct export_config *, struct plan *, struct export **ret);
+int export_create(struct export_config *, struct plan *, struct export **ret);
 struct export *export_ref(struct export *);
 void export_unref(struct export *); /* the last one closes and frees; NULL is fine */
 
 /* Opens the store and attaches the filters.  On failure the export is LOCKED with the
  * reason; calling again tries again.  `why` may be NULL. */
-int  export_open(struct export *, struct weir_text *why);
+int export_open(struct export *, struct weir_text *why);
 /* Drains, flushes, detaches and closes the store.  0, or the flush's -errno. */
-int  export_close(struct export *);
+int export_close(struct export *);
 
 /* Makes the chain be what `plan` says and takes over what it holds, whatever comes back.
  * Filters that stay keep their state; LIVE options change without a pause; the rest
  * happens while the export is drained.  When a filter refuses, the old chain is put
  * back and -errno returned with the sentence. */
-int  export_apply(struct export *, struct plan *, struct weir_text *why);
+int export_apply(struct export *, struct plan *, struct weir_text *why);
 /* One LIVE option of one filter, by label.  -ENOENT, -EPERM (not LIVE), -EINVAL, -ERANGE. */
-int  export_set_option(struct export *, const char *label, const char *option, const char *value,
-                       struct weir_text *why);
+int export_set_option(struct export *, const char *label, const char *option, const char *value,
+                      struct weir_text *why);
 /* PREPARE, then COMMIT or CANCEL, through the whole chain, drained; the core does its own
  * part (GROW, SNAPSHOT) between the two. */
-int  export_event(struct export *, enum weir_event_type, const char *name, uint64_t size,
-                  struct weir_text *why);
+int export_event(struct export *, enum weir_event_type, const char *name, uint64_t size,
+                 struct weir_text *why);
 /* Whether it would be granted: PREPARE and then CANCEL, whatever the filters say. */
-int  export_ask(struct export *, enum weir_event_type, const char *name, uint64_t size,
-                struct weir_text *why);
+int export_ask(struct export *, enum weir_event_type, const char *name, uint64_t size,
+               struct weir_text *why);
 /* STUN in two halves, for those who do something meanwhile. */
-int  export_stun(struct export *, struct weir_text *why);
+int export_stun(struct export *, struct weir_text *why);
 void export_unstun(struct export *);
-int  export_run_verb(struct export *, const char *label, const char *verb, const char *arguments,
-                     struct weir_text *answer);
+int export_run_verb(struct export *, const char *label, const char *verb, const char *arguments,
+                    struct weir_text *answer);
 
 void export_lock(struct export *, const char *filter, const char *why); /* fail closed */
 void export_unlock(struct export *);
@@ -92,7 +92,7 @@ void export_unlock(struct export *);
 /* How long a drain waits at least before it says who does not let go. */
 extern unsigned export_drain_ms;
 
-/* ---- the data path --------------------------------------------------------- */
+/* ---- the data path ----------------------------------------------------------- */
 
 /* Serves one client request on the calling thread; op, flags, offset, length and data
  * are set.  0 or a positive errno, one that NBD carries. */
@@ -112,23 +112,23 @@ void export_geometry(const struct export *, struct weir_geometry *); /* as clien
 
 struct export_view { /* a copy: free with export_view_finish() */
     enum export_state state;
-    char    *reason;     /* why it is locked; "" */
-    uint64_t generation; /* +1 with each applied change */
+    char *reason;                             /* why it is locked; "" */
+    uint64_t generation;                      /* +1 with each applied change */
     unsigned connections, in_flight, waiting; /* waiting: at the gate */
     uint64_t last_pause_ns, longest_pause_ns; /* the gate was closed */
-    size_t   count;
+    size_t count;
     struct filter_view {
-        const char *label;            /* points into the plan below */
+        const char *label; /* points into the plan below */
         const struct weir_filter *filter;
-        const char *path;             /* of its shared object */
+        const char *path; /* of its shared object */
         const struct settings *settings;
-        unsigned held;                /* requests it holds now */
+        unsigned held; /* requests it holds now */
         uint64_t oldest_hold_ns, longest_hold_ns;
-        bool     bypassed;
+        bool bypassed;
     } filter[CHAIN_MAX];
     struct plan plan; /* keeps libraries and settings alive */
 };
-int  export_view(struct export *, struct export_view *ret); /* 0 or -ENOMEM */
+int export_view(struct export *, struct export_view *ret); /* 0 or -ENOMEM */
 void export_view_finish(struct export_view *);
 /* Its description, and its state unless that is active: for lists that clients see. */
 void export_describe(struct export *, struct weir_text *);

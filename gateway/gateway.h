@@ -16,9 +16,9 @@ struct places {
     char *state;   /* STATE: what filters and the gateway must not forget */
     char *filters; /* FOLDER[:FOLDER…] */
 };
-int  places_init(const char *name, const char *run, const char *state, const char *filters);
+int places_init(const char *name, const char *run, const char *state, const char *filters);
 /* The same, where NULL stands for the default; makes the folders. */
-int  places_open(const char *name, const char *run, const char *state, const char *filters);
+int places_open(const char *name, const char *run, const char *state, const char *filters);
 bool gateway_name_is_plain(const char *name); /* so is NULL, the default */
 const struct places *places(void);
 void places_finish(void);
@@ -32,8 +32,8 @@ char *default_state(void);
 char *default_filters(void);
 
 /* The list of exports.  Each found or listed one is a reference for the caller. */
-int  gateway_add(struct export *);           /* -EEXIST: the name is taken */
-int  gateway_remove(const char *name);       /* drops the list's reference; -ENOENT */
+int gateway_add(struct export *);     /* -EEXIST: the name is taken */
+int gateway_remove(const char *name); /* drops the list's reference; -ENOENT */
 struct export *gateway_find(const char *name);
 /* All, in name order, ends with NULL; gateway_put_list() gives them back. */
 struct export **gateway_list(void);

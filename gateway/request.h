@@ -14,12 +14,12 @@
 /* What the core remembers of one filter while the request is below it. */
 struct frame {
     uint64_t offset, length; /* as its down() found them */
-    void    *data;
+    void *data;
     uint32_t flags;
-    bool     ordered, has_bounce;
-    uint64_t spent;          /* ticks in its down() */
-    uint64_t left;           /* ticks: when down() was done */
-    void    *bounce;
+    bool ordered, has_bounce;
+    uint64_t spent; /* ticks in its down() */
+    uint64_t left;  /* ticks: when down() was done */
+    void *bounce;
     const struct settings *settings; /* the options as they were at down() */
     struct order_range range;
 };
@@ -30,19 +30,19 @@ struct request {
     struct weir_request pub; /* first: filters hold a pointer to it */
     const struct chain *chain;
     struct worker *home;
-    int      first, at;      /* stops above `first`; who has it: `at`, or the store */
-    bool     going_down;
-    bool     busy;           /* between request_begin() and request_end() */
-    bool     lost;           /* a filter that was given up on may still resume it */
-    unsigned cpu;            /* which shard of the statistics it counts in */
-    uint64_t now;            /* ticks, when the last callback returned */
-    atomic_int answer;       /* open only while a filter may resume */
-    _Atomic uint64_t due;    /* clock_ns at which it resumes by itself; 0: never */
+    int first, at; /* stops above `first`; who has it: `at`, or the store */
+    bool going_down;
+    bool busy;            /* between request_begin() and request_end() */
+    bool lost;            /* a filter that was given up on may still resume it */
+    unsigned cpu;         /* which shard of the statistics it counts in */
+    uint64_t now;         /* ticks, when the last callback returned */
+    atomic_int answer;    /* open only while a filter may resume */
+    _Atomic uint64_t due; /* clock_ns at which it resumes by itself; 0: never */
     atomic_int due_verdict;
     const char *_Atomic last_holder; /* for the report of a stray resume */
-    struct request *next;    /* in its worker's ring */
-    void    *scratch;
-    size_t   scratch_capacity;
+    struct request *next;            /* in its worker's ring */
+    void *scratch;
+    size_t scratch_capacity;
     struct frame frame[CHAIN_MAX];
 };
 
@@ -51,7 +51,7 @@ struct request {
  * wants and calls request_end(). */
 struct request *request_begin(const struct chain *, int first, uint64_t now);
 /* 0 or a positive errno, one that NBD carries. */
-int  request_run(struct request *);
+int request_run(struct request *);
 void request_end(struct request *);
 
 /* hold.c: asks a filter, and waits where it defers. */

@@ -34,21 +34,21 @@ static inline pthread_mutex_t *scope_lock(pthread_mutex_t *lock)
 #define cleanup_fd   __attribute__((cleanup(scope_close)))
 
 /* Holds `lock` until the end of the enclosing block. */
-#define hold_lock(lock) \
+#define hold_lock(lock)                                                                            \
     __attribute__((cleanup(scope_unlock), unused)) pthread_mutex_t *held_ = scope_lock(lock)
 
 /* Hands a cleanup_free pointer (or, with steal_fd, a descriptor) on to its new owner. */
-#define steal(pointer)                    \
-    __extension__({                       \
-        __auto_type stolen_ = (pointer);  \
-        (pointer) = NULL;                 \
-        stolen_;                          \
+#define steal(pointer)                                                                             \
+    __extension__({                                                                                \
+        __auto_type stolen_ = (pointer);                                                           \
+        (pointer) = NULL;                                                                          \
+        stolen_;                                                                                   \
     })
-#define steal_fd(fd)              \
-    __extension__({               \
-        int stolen_ = (fd);       \
-        (fd) = -1;                \
-        stolen_;                  \
+#define steal_fd(fd)                                                                               \
+    __extension__({                                                                                \
+        int stolen_ = (fd);                                                                        \
+        (fd) = -1;                                                                                 \
+        stolen_;                                                                                   \
     })
 
 #endif

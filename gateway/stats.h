@@ -32,7 +32,7 @@ struct counting {
     size_t size; /* bytes, for munmap */
     struct tally tally[];
 };
-int  counting_create(struct counting **ret);
+int counting_create(struct counting **ret);
 void counting_destroy(struct counting *);
 
 static inline struct tally *counting_shard(struct counting *c, unsigned cpu, enum weir_op op)
@@ -42,11 +42,12 @@ static inline struct tally *counting_shard(struct counting *c, unsigned cpu, enu
 
 /* A filter's own statistics, one struct of `size` per CPU, each on its own cache lines. */
 struct shards;
-int   shards_create(size_t size, struct shards **ret);
-void  shards_destroy(struct shards *);
+int shards_create(size_t size, struct shards **ret);
+void shards_destroy(struct shards *);
 void *shards_of(struct shards *, unsigned cpu);
-uint64_t shards_sum(const struct shards *, size_t at);             /* a weir_counter at `at` */
-struct weir_histogram *shards_merge(const struct shards *, size_t at); /* caller frees; NULL: no memory */
+uint64_t shards_sum(const struct shards *, size_t at); /* a weir_counter at `at` */
+struct weir_histogram *shards_merge(const struct shards *,
+                                    size_t at); /* caller frees; NULL: no memory */
 
 unsigned stats_cpus(void);
 unsigned stats_cpu(void); /* this CPU, < stats_cpus(); a hint: the thread may move on */

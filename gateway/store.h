@@ -12,8 +12,8 @@ struct store_image {
     const char *datastore; /* the name of the datastore, for messages */
     const char *image;     /* as the export says it; "" when it does not */
     const char *folder;    /* relative paths of the datastore start here */
-    uint64_t    size;      /* bytes; 0: the export does not say */
-    bool        read_only;
+    uint64_t size;         /* bytes; 0: the export does not say */
+    bool read_only;
 };
 
 /* What a datastore as a whole can say of itself; 0 where it cannot. */
@@ -23,8 +23,8 @@ struct store_space {
 
 struct store_type {
     const char *name, *summary; /* as in `type = "file"`; one sentence */
-    size_t      self_size;      /* per opened image, zeroed, passed as self */
-    size_t      config_size;
+    size_t self_size;           /* per opened image, zeroed, passed as self */
+    size_t config_size;
     const struct weir_option *options; /* ends with a NULL name */
 
     /* All return 0 or -errno; the sentence for people goes to `why`. */
@@ -42,7 +42,7 @@ struct store_type {
     int (*space)(const void *config, const char *folder, struct store_space *);
 };
 
-const struct store_type *store_find(const char *type);        /* NULL: no such type */
-const struct store_type *const *store_types(void);            /* ends with NULL */
+const struct store_type *store_find(const char *type); /* NULL: no such type */
+const struct store_type *const *store_types(void);     /* ends with NULL */
 
 #endif

@@ -5,19 +5,20 @@
 
 #include "weir-filter.h"
 
-/* A string that grows; everywhere a NULL struct weir_text swallows what is printed.  All zero is an empty one.  Running out of memory drops what
- * did not fit and sets `cut`: a message may be short, never wrong. */
+/* A string that grows; everywhere a NULL struct weir_text swallows what is printed.  All zero is an
+ * empty one.  Running out of memory drops what did not fit and sets `cut`: a message may be short,
+ * never wrong. */
 struct weir_text {
-    char  *text;     /* NUL-terminated, or NULL while nothing was printed: see text_string() */
+    char *text; /* NUL-terminated, or NULL while nothing was printed: see text_string() */
     size_t length, capacity;
-    bool   cut;
+    bool cut;
 };
 
-void text_finish(struct weir_text *);           /* frees; the object is empty again */
-void text_clear(struct weir_text *);            /* empty, memory kept */
+void text_finish(struct weir_text *); /* frees; the object is empty again */
+void text_clear(struct weir_text *);  /* empty, memory kept */
 void text_append(struct weir_text *, const void *bytes, size_t size);
 const char *text_string(const struct weir_text *); /* never NULL */
-char *text_take(struct weir_text *);            /* the caller frees; NULL: no memory */
+char *text_take(struct weir_text *);               /* the caller frees; NULL: no memory */
 
 #define cleanup_text __attribute__((cleanup(text_finish)))
 

@@ -25,7 +25,7 @@
 
 #define WEIR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
-/* ---- requests ----------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------- */
 
 enum weir_op {
     WEIR_READ,
@@ -43,13 +43,14 @@ enum weir_op {
 /* the operations that change the disk, which WEIR_NEEDS_ORDER is about */
 #define WEIR_CHANGES (WEIR_OP(WEIR_WRITE) | WEIR_OP(WEIR_TRIM) | WEIR_OP(WEIR_ZERO))
 
-enum {                            /* weir_request.flags */
-    WEIR_FUA        = 1u << 0,    /* durable before it completes */
-    WEIR_MAY_TRIM   = 1u << 1,    /* ZERO may punch a hole */
-    WEIR_FAST_ZERO  = 1u << 2,    /* ZERO: fail with ENOTSUP rather than write zeroes */
-    WEIR_ONE_EXTENT = 1u << 3,    /* EXTENTS: the first extent is enough */
-    WEIR_DERIVED    = 1u << 8,    /* a filter started it, not a client (the core sets it) */
-    WEIR_BACKGROUND = 1u << 9,    /* derived, and nobody waits: scrub, resync, destage */
+/* weir_request.flags */
+enum {
+    WEIR_FUA = 1u << 0,        /* durable before it completes */
+    WEIR_MAY_TRIM = 1u << 1,   /* ZERO may punch a hole */
+    WEIR_FAST_ZERO = 1u << 2,  /* ZERO: fail with ENOTSUP rather than write zeroes */
+    WEIR_ONE_EXTENT = 1u << 3, /* EXTENTS: the first extent is enough */
+    WEIR_DERIVED = 1u << 8,    /* a filter started it, not a client (the core sets it) */
+    WEIR_BACKGROUND = 1u << 9, /* derived, and nobody waits: scrub, resync, destage */
 };
 
 /* A filter may change flags, offset, length and data in down() for those below it;
@@ -58,11 +59,11 @@ enum {                            /* weir_request.flags */
  * weir_bounce() first. */
 struct weir_request {
     enum weir_op op;
-    uint32_t     flags;
-    uint64_t     offset; /* bytes, from the start of the disk as this filter shows it */
-    uint64_t     length; /* bytes; 0 for FLUSH */
-    void        *data;   /* READ: to fill.  WRITE: to read.  EXTENTS: struct weir_extents */
-    int          error;  /* 0, or a positive errno on its way up */
+    uint32_t flags;
+    uint64_t offset; /* bytes, from the start of the disk as this filter shows it */
+    uint64_t length; /* bytes; 0 for FLUSH */
+    void *data;      /* READ: to fill.  WRITE: to read.  EXTENTS: struct weir_extents */
+    int error;       /* 0, or a positive errno on its way up */
     /* the gateway's own fields follow */
 };
 
@@ -109,7 +110,7 @@ void *weir_scratch(struct weir_request *req);
  * memory, or none was taken. */
 void *weir_bounce(struct weir_request *req);
 
-/* ---- extents ------------------------------------------------------------ */
+/* ---- extents ----------------------------------------------------------------- */
 
 enum { WEIR_HOLE = 1u << 0, WEIR_READS_ZERO = 1u << 1 };
 
@@ -126,7 +127,7 @@ int weir_get_extent(const struct weir_extents *, size_t index, uint64_t *offset,
 /* Forgets what has been added, so that a filter can say it otherwise. */
 void weir_clear_extents(struct weir_extents *);
 
-/* ---- a filter's place in a chain ----------------------------------------- */
+/* ---- a filter's place in a chain --------------------------------------------- */
 
 /* Given to attach(); valid until detach() returns. */
 struct weir_below;
@@ -137,8 +138,8 @@ struct weir_geometry {
     uint32_t block_preferred;
     uint32_t block_max; /* … and no longer than this */
     uint32_t ops;       /* WEIR_OP() mask of what exists */
-    bool     fast_zero;
-    bool     rotational;
+    bool fast_zero;
+    bool rotational;
 };
 
 const char *weir_export_name(const struct weir_below *);
@@ -146,7 +147,7 @@ const char *weir_export_name(const struct weir_below *);
 void weir_geometry(const struct weir_below *, struct weir_geometry *);
 /* A shard of the statistics and the present options, for threads of the filter's own.
  * The options stay valid until the filter's next apply() or detach() returns. */
-void       *weir_own_stats(struct weir_below *);
+void *weir_own_stats(struct weir_below *);
 const void *weir_own_config(struct weir_below *);
 
 /* Derived I/O: starts just below the filter, is counted under its name and drained
@@ -170,7 +171,7 @@ int weir_submit(struct weir_below *, const struct weir_request *io,
  * held, no write, zero or trim that overlaps the range is between this filter's
  * down() and up().  Blocks.  Not from down() or up(). */
 struct weir_order;
-int  weir_order_lock(struct weir_below *, uint64_t offset, uint64_t length, struct weir_order **);
+int weir_order_lock(struct weir_below *, uint64_t offset, uint64_t length, struct weir_order **);
 void weir_order_unlock(struct weir_order *);
 
 /* A durable folder for this filter on this export.  Names are single path components.
@@ -191,7 +192,7 @@ void weir_report(struct weir_below *, enum weir_severity, const char *format, ..
 void weir_lock_export(struct weir_below *, const char *format, ...) WEIR_PRINTF(2, 3);
 void weir_unlock_export(struct weir_below *);
 
-/* ---- text that a filter gives to people ---------------------------------- */
+/* ---- text that a filter gives to people -------------------------------------- */
 
 struct weir_text;
 void weir_print(struct weir_text *, const char *format, ...) WEIR_PRINTF(2, 3);
@@ -209,26 +210,28 @@ enum weir_type {
     WEIR_CHOICE, /* int: index into choices */
 };
 
-enum {                       /* weir_option.flags */
-    WEIR_LIVE     = 1u << 0, /* may be changed while requests run */
+/* weir_option.flags */
+enum {
+    WEIR_LIVE = 1u << 0,     /* may be changed while requests run */
     WEIR_REQUIRED = 1u << 1, /* has no default */
-    WEIR_SECRET   = 1u << 2, /* never shown */
+    WEIR_SECRET = 1u << 2,   /* never shown */
 };
 
 /* A row of the option table; WEIR_OPTION_* below fill name, type and at. */
 struct weir_option {
-    const char        *name;
-    enum weir_type     type;
-    size_t             at; /* offsetof in the filter's config struct */
-    unsigned           flags;
-    const char        *fallback; /* the default, as a user would write it */
-    int64_t            min, max; /* of a number; both 0: any */
-    const char *const *choices;  /* WEIR_CHOICE: NULL-terminated */
-    const char        *help;     /* one sentence, with its full stop */
+    const char *name;
+    enum weir_type type;
+    size_t at; /* offsetof in the filter's config struct */
+    unsigned flags;
+    const char *fallback;       /* the default, as a user would write it */
+    int64_t min, max;           /* of a number; both 0: any */
+    const char *const *choices; /* WEIR_CHOICE: NULL-terminated */
+    const char *help;           /* one sentence, with its full stop */
 };
 
 /* offsetof that does not compile when the field has another type */
 #define WEIR_FIELD(s, f, t) (offsetof(s, f) + 0 * sizeof((t *)0 == &((s *)0)->f))
+/* clang-format off */
 #define WEIR_OPTION(s, f, kind, ctype, ...) \
     { .name = #f, .type = (kind), .at = WEIR_FIELD(s, f, ctype), __VA_ARGS__ }
 #define WEIR_OPTION_BOOL(s, f, ...)   WEIR_OPTION(s, f, WEIR_BOOL, bool, __VA_ARGS__)
@@ -240,6 +243,8 @@ struct weir_option {
 #define WEIR_OPTION_STRING(s, f, ...) WEIR_OPTION(s, f, WEIR_STRING, const char *, __VA_ARGS__)
 #define WEIR_OPTION_CHOICE(s, f, ...) WEIR_OPTION(s, f, WEIR_CHOICE, int, __VA_ARGS__)
 
+/* clang-format on */
+
 enum weir_stat_kind {
     WEIR_COUNTER,   /* weir_counter: only grows */
     WEIR_GAUGE,     /* weir_counter: goes up and down (shards are added up) */
@@ -248,7 +253,9 @@ enum weir_stat_kind {
     WEIR_TEXT,      /* printed by show(self, text) when somebody looks */
 };
 
-typedef struct { _Atomic uint64_t n; } weir_counter;
+typedef struct {
+    _Atomic uint64_t n;
+} weir_counter;
 
 static inline void weir_add(weir_counter *counter, uint64_t n)
 {
@@ -260,9 +267,9 @@ static inline void weir_add(weir_counter *counter, uint64_t n)
  * Tene's HdrHistogram. */
 #define WEIR_BUCKETS 592
 struct weir_histogram {
-    weir_counter     sum;
+    weir_counter sum;
     _Atomic uint64_t max;
-    weir_counter     bucket[WEIR_BUCKETS];
+    weir_counter bucket[WEIR_BUCKETS];
 };
 
 static inline unsigned weir_bucket(uint64_t value)
@@ -279,21 +286,21 @@ static inline void weir_record(struct weir_histogram *h, uint64_t value)
     weir_add(&h->bucket[weir_bucket(value)], 1);
     weir_add(&h->sum, value);
     uint64_t max = atomic_load_explicit(&h->max, memory_order_relaxed);
-    while (value > max &&
-           !atomic_compare_exchange_weak_explicit(&h->max, &max, value, memory_order_relaxed,
-                                                  memory_order_relaxed))
+    while (value > max && !atomic_compare_exchange_weak_explicit(
+                              &h->max, &max, value, memory_order_relaxed, memory_order_relaxed))
         ;
 }
 
 struct weir_stat {
-    const char         *name;
+    const char *name;
     enum weir_stat_kind kind;
-    size_t              at; /* offsetof in the filter's stats struct */
-    const char         *unit, *help;
+    size_t at; /* offsetof in the filter's stats struct */
+    const char *unit, *help;
     int64_t (*value)(void *self);
     void (*show)(void *self, struct weir_text *);
 };
 
+/* clang-format off */
 #define WEIR_STAT_COUNTER(s, f, u, h) \
     { .name = #f, .kind = WEIR_COUNTER, .at = WEIR_FIELD(s, f, weir_counter), .unit = (u), .help = (h) }
 #define WEIR_STAT_GAUGE(s, f, u, h) \
@@ -304,6 +311,7 @@ struct weir_stat {
 #define WEIR_STAT_VALUE(f, fn, u, h) \
     { .name = #f, .kind = WEIR_VALUE, .value = (fn), .unit = (u), .help = (h) }
 #define WEIR_STAT_TEXT(f, fn, h) { .name = #f, .kind = WEIR_TEXT, .show = (fn), .help = (h) }
+/* clang-format on */
 
 /* A word that can be written to the filter's `ctl` file.  0, or -errno with the
  * reason in `answer`. */
@@ -312,7 +320,7 @@ struct weir_verb {
     int (*run)(void *self, const char *arguments, struct weir_text *answer);
 };
 
-/* ---- life of a disk ------------------------------------------------------ */
+/* ---- life of a disk ---------------------------------------------------------- */
 
 enum weir_event_type {
     WEIR_EVENT_OPEN,
@@ -329,12 +337,12 @@ enum weir_phase { WEIR_PREPARE, WEIR_COMMIT, WEIR_CANCEL };
 
 struct weir_event {
     enum weir_event_type type;
-    enum weir_phase      phase; /* PREPARE may refuse; CANCEL takes a PREPARE back */
-    const char          *name;  /* SNAPSHOT, CLONE, MIGRATE: of the result; else "" */
-    uint64_t             size;  /* GROW: the new size, bytes; else the present one */
+    enum weir_phase phase; /* PREPARE may refuse; CANCEL takes a PREPARE back */
+    const char *name;      /* SNAPSHOT, CLONE, MIGRATE: of the result; else "" */
+    uint64_t size;         /* GROW: the new size, bytes; else the present one */
 };
 
-/* ---- the filter ----------------------------------------------------------- */
+/* ---- the filter -------------------------------------------------------------- */
 
 /* Its place in a chain.  At most one filter of a class per export, except NONE:
  * those stand in front of the filter that the policy lists after them. */
@@ -350,28 +358,29 @@ enum weir_class {
     WEIR_CLASS_COUNT
 };
 
-enum {                            /* weir_filter.flags */
-    WEIR_NEEDS_ORDER = 1u << 0,   /* overlapping writes never pass each other here */
-    WEIR_TRANSFORMS  = 1u << 1,   /* what is below is not what is above: never bypassed */
+/* weir_filter.flags */
+enum {
+    WEIR_NEEDS_ORDER = 1u << 0, /* overlapping writes never pass each other here */
+    WEIR_TRANSFORMS = 1u << 1,  /* what is below is not what is above: never bypassed */
 };
 
 struct weir_filter {
-    uint32_t        magic, abi; /* WEIR_FILTER_HEADER fills these three */
-    size_t          size;
-    const char     *name, *version, *summary;
+    uint32_t magic, abi; /* WEIR_FILTER_HEADER fills these three */
+    size_t size;
+    const char *name, *version, *summary;
     enum weir_class klass;
-    uint32_t        flags;
-    uint32_t        ops;        /* WEIR_OP() mask of what down() understands; the core lowers
-                                   the others above the filter (ZERO to writes, TRIM and
-                                   PREFETCH to nothing, EXTENTS to "all data") */
-    uint32_t        order_align; /* WEIR_NEEDS_ORDER: ranges are widened to multiples of
-                                    this power of two; 0: to bytes */
-    size_t          self_size;    /* per export, zeroed, passed as self */
-    size_t          request_size; /* weir_scratch() */
-    size_t          config_size, stats_size;
+    uint32_t flags;
+    uint32_t ops;         /* WEIR_OP() mask of what down() understands; the core lowers
+                             the others above the filter (ZERO to writes, TRIM and
+                             PREFETCH to nothing, EXTENTS to "all data") */
+    uint32_t order_align; /* WEIR_NEEDS_ORDER: ranges are widened to multiples of
+                             this power of two; 0: to bytes */
+    size_t self_size;     /* per export, zeroed, passed as self */
+    size_t request_size;  /* weir_scratch() */
+    size_t config_size, stats_size;
     const struct weir_option *options; /* each table ends with a NULL name; or NULL */
-    const struct weir_stat   *stats;
-    const struct weir_verb   *verbs;
+    const struct weir_stat *stats;
+    const struct weir_verb *verbs;
 
     /* Control path: one call at a time per export; may block.  0 or -errno. */
 
@@ -396,8 +405,7 @@ struct weir_filter {
     void (*abort)(void *self, struct weir_request *);
 };
 
-#define WEIR_FILTER_HEADER \
-    .magic = WEIR_MAGIC, .abi = WEIR_ABI, .size = sizeof(struct weir_filter)
+#define WEIR_FILTER_HEADER .magic = WEIR_MAGIC, .abi = WEIR_ABI, .size = sizeof(struct weir_filter)
 
 /* Every filter's shared object exports exactly this one symbol. */
 extern const struct weir_filter weir_filter;

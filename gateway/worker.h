@@ -28,7 +28,7 @@ struct worker {
     _Atomic(struct weir_below *) holder;
     _Atomic uint64_t held_since;
 
-    bool  of_pool;               /* it runs what weir_submit() was given */
+    bool of_pool;                /* it runs what weir_submit() was given */
     sem_t baton;                 /* posted by whoever lets this thread go on */
     struct request *ring;        /* finished and running requests, used in turn */
     struct worker *_Atomic next; /* in the list of all */

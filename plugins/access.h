@@ -8,7 +8,7 @@
 
 struct peer {
     bool tls;
-    int64_t uid, gid;  /* -1: not known, as over TCP */
+    int64_t uid, gid;   /* -1: not known, as over TCP */
     const char *tls_dn; /* NULL: no certificate, or an nbdkit that cannot tell */
 };
 

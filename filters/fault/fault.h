@@ -29,7 +29,7 @@ struct fault_config {
     int crash, misbehave;
 };
 
-/* ---- choose.c: which requests are hit -------------------------------------- */
+/* ---- choose.c: which requests are hit ---------------------------------------- */
 
 struct chooser {
     _Atomic uint32_t ops;    /* WEIR_OP() mask of the option `ops` */
@@ -46,7 +46,7 @@ bool fault_choose(struct chooser *, const struct fault_config *, const struct we
                   uint64_t *luck);
 uint64_t fault_mix(uint64_t x);
 
-/* ---- hold.c: requests that wait for somebody ------------------------------- */
+/* ---- hold.c: requests that wait for somebody --------------------------------- */
 
 struct hold_link {                  /* lives in the request's scratch while it is held */
     struct hold_link *next, **back; /* back: NULL when not in the list */

@@ -59,7 +59,7 @@ static const struct weir_stat stats[] = {
 };
 /* clang-format on */
 
-/* ---- data path ------------------------------------------------------------- */
+/* ---- data path --------------------------------------------------------------- */
 
 static uint64_t alignment(uint64_t offset)
 {

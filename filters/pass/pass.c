@@ -17,12 +17,8 @@ static enum weir_verdict pass_up(void *self, struct weir_request *req)
 }
 
 const struct weir_filter weir_filter = {
-    WEIR_FILTER_HEADER,
-    .name = "pass",
-    .version = "1",
-    .summary = "Lets every request through.",
-    .klass = WEIR_CLASS_NONE,
-    .ops = WEIR_ALL_OPS,
-    .down = pass_down,
-    .up = pass_up,
+    WEIR_FILTER_HEADER,       .name = "pass",
+    .version = "1",           .summary = "Lets every request through.",
+    .klass = WEIR_CLASS_NONE, .ops = WEIR_ALL_OPS,
+    .down = pass_down,        .up = pass_up,
 };

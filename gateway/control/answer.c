@@ -21,7 +21,7 @@ enum {
     EVENTS_LOOK_MS = 500,   /* how often to look whether the asker is still there */
 };
 
-/* ---- members of a request ----------------------------------------------------------- */
+/* ---- members of a request ---------------------------------------------------- */
 
 int request_string(struct json_object *request, const char *key, const char **text, size_t *size,
                    struct refusal *refusal)
@@ -73,7 +73,7 @@ int request_number(struct json_object *request, const char *key, uint64_t *numbe
     return 0;
 }
 
-/* ---- refusals ----------------------------------------------------------------------- */
+/* ---- refusals ---------------------------------------------------------------- */
 
 void refusal_finish(struct refusal *refusal)
 {
@@ -130,7 +130,7 @@ static void write_refusal(struct json_out *out, int error, const struct refusal 
     out_close(out, '}');
 }
 
-/* ---- ops ---------------------------------------------------------------------------- */
+/* ---- ops --------------------------------------------------------------------- */
 
 static int find_path(struct place *place, struct json_object *request, struct refusal *refusal)
 {
@@ -307,7 +307,7 @@ static int find_op(struct json_object *request, const struct op **ret, struct re
     return -EOPNOTSUPP;
 }
 
-/* ---- lines -------------------------------------------------------------------------- */
+/* ---- lines ------------------------------------------------------------------- */
 
 static int parse(const char *line, size_t length, struct json_object **request,
                  struct refusal *refusal)

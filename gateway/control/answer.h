@@ -59,7 +59,7 @@ void metrics_print(struct weir_text *);
 /* The NBD URI of an export, or "none" where nobody listens. */
 void uri_print(const char *export, struct weir_text *);
 
-/* ---- sentences kept for those who ask later: kept.c --------------------------------- */
+/* ---- sentences kept for those who ask later: kept.c -------------------------- */
 
 enum kept_kind { KEPT_ERROR, KEPT_CTL };
 /* Of an export, or of one filter of it ("" for the export); NULL text forgets it. */

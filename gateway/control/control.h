@@ -67,7 +67,7 @@ enum {
     CONTROL_TIMEOUT_MS = 10000,
 };
 
-/* ---- the gateway's end -------------------------------------------------------------- */
+/* ---- the gateway's end ------------------------------------------------------- */
 
 int control_start(void);         /* after fork: makes the socket, starts its threads */
 void control_stop(void);         /* removes the socket, ends the threads; safe when not started */
@@ -77,7 +77,7 @@ void control_tls_required(bool); /* before control_start(): URIs of exports say 
  * caller frees the result, which ends with \n; NULL: no memory. */
 char *control_answer(const char *line, size_t length);
 
-/* ---- the clients' end --------------------------------------------------------------- */
+/* ---- the clients' end -------------------------------------------------------- */
 
 struct json_object;
 struct control; /* a connection */

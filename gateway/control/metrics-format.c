@@ -7,7 +7,7 @@
 #include "json-out.h"
 #include "metrics.h"
 
-/* ---- families ----------------------------------------------------------------------- */
+/* ---- families ---------------------------------------------------------------- */
 
 static struct family *find(const struct metrics *metrics, const char *name)
 {
@@ -92,7 +92,7 @@ void metrics_finish(struct metrics *metrics)
     *metrics = (struct metrics){ 0 };
 }
 
-/* ---- samples ------------------------------------------------------------------------ */
+/* ---- samples ----------------------------------------------------------------- */
 
 void label_add(struct weir_text *labels, const char *key, const char *value)
 {
@@ -148,7 +148,7 @@ void sample_double(struct family *family, const struct weir_text *labels, double
     weir_print(&family->samples, "%.15g\n", value);
 }
 
-/* ---- histograms --------------------------------------------------------------------- */
+/* ---- histograms -------------------------------------------------------------- */
 
 enum { EDGES = 12 };
 

@@ -11,7 +11,7 @@
 #include "../scope.h"
 #include "answer.h"
 
-/* ---- what is counted for each operation --------------------------------------------- */
+/* ---- what is counted for each operation -------------------------------------- */
 
 /* clang-format off */
 #define SAMPLE(function, print)                                                 \
@@ -93,7 +93,7 @@ static void add_ops(struct metrics *metrics, const struct op_metric *rows, struc
     }
 }
 
-/* ---- what is a state or a number of an export --------------------------------------- */
+/* ---- what is a state or a number of an export -------------------------------- */
 
 static void add_gauge(struct metrics *metrics, const struct weir_text *labels, const char *name,
                       uint64_t value, const char *help)
@@ -196,7 +196,7 @@ static void add_export(struct metrics *metrics, struct export *export)
     export_view_finish(&view);
 }
 
-/* ---- all of it ---------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------- */
 
 static void add_datastore(struct metrics *metrics, const char *name)
 {

@@ -72,7 +72,7 @@ static uint64_t line_deadline(void)
     return wire_now_ms() + (uint64_t)atomic_load(&server.limit_ms);
 }
 
-/* ---- one connection ----------------------------------------------------------------- */
+/* ---- one connection ---------------------------------------------------------- */
 
 static bool make_room(struct connection *connection)
 {
@@ -189,7 +189,7 @@ static void *serve_connection(void *arg)
     return NULL;
 }
 
-/* ---- accepting ---------------------------------------------------------------------- */
+/* ---- accepting --------------------------------------------------------------- */
 
 static int start_thread(pthread_t *thread, void *(*run)(void *), void *arg)
 {
@@ -302,8 +302,7 @@ static void *serve(void *arg)
     return NULL;
 }
 
-/* ---- start and end ----------------------------------------------------------------------------
- */
+/* ---- start and end ----------------------------------------------------------- */
 
 /* Whoever holds the lock file is the gateway of this name; the kernel lets go of it when
  * the gateway dies, so a socket that is still there then is nobody's. */

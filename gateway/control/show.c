@@ -10,7 +10,7 @@
 #include "../scope.h"
 #include "tree.h"
 
-/* ---- figures ------------------------------------------------------------------------ */
+/* ---- figures ----------------------------------------------------------------- */
 
 static void show_histogram(struct json_out *out, const char *key, const struct weir_histogram *h)
 {
@@ -66,7 +66,7 @@ static void show_ops(struct json_out *out, const char *key, struct export *expor
     out_close(out, '}');
 }
 
-/* ---- an export ---------------------------------------------------------------------- */
+/* ---- an export --------------------------------------------------------------- */
 
 static void show_options(struct json_out *out, const struct filter_view *view)
 {
@@ -189,8 +189,7 @@ static int show_exports(struct json_out *out, const char *only)
     return error;
 }
 
-/* ---- the rest ---------------------------------------------------------------------------------
- */
+/* ---- the rest ---------------------------------------------------------------- */
 
 static void show_gateway(struct json_out *out)
 {

@@ -135,7 +135,7 @@ VIEW_NUMBER(export_waiting, view->waiting)
 VIEW_NUMBER(export_last_pause, view->last_pause_ns)
 VIEW_NUMBER(export_longest_pause, view->longest_pause_ns)
 
-/* ---- operations: of the export as a whole, of its store, of a filter ---------------- */
+/* ---- operations: of the export as a whole, of its store, of a filter --------- */
 
 int op_names(struct place *place, struct names *names)
 {

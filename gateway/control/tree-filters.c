@@ -109,7 +109,7 @@ int filter_help(struct place *place, struct weir_text *text)
     return 0;
 }
 
-/* ---- options ------------------------------------------------------------------------ */
+/* ---- options ----------------------------------------------------------------- */
 
 int option_enter(struct place *place, const char *name)
 {
@@ -180,7 +180,7 @@ int option_write(struct place *place, const struct change *change, struct weir_t
                        value ? value : "(no single value)");
 }
 
-/* ---- statistics of its own ---------------------------------------------------------- */
+/* ---- statistics of its own --------------------------------------------------- */
 
 int stat_enter(struct place *place, const char *name)
 {
@@ -210,7 +210,7 @@ int stat_read(struct place *place, struct weir_text *text)
     return export_print_stat(place->export, place_filter(place)->label, place->stat->name, text);
 }
 
-/* ---- verbs -------------------------------------------------------------------------- */
+/* ---- verbs ------------------------------------------------------------------- */
 
 int filter_ctl_read(struct place *place, struct weir_text *text)
 {

@@ -25,7 +25,7 @@ int events_read_kept(struct place *place, struct weir_text *text)
     return events_read(0, 0, text, &last);
 }
 
-/* ---- gateways/NAME ------------------------------------------------------------------ */
+/* ---- gateways/NAME ----------------------------------------------------------- */
 
 int gateway_enter(struct place *place, const char *name)
 {
@@ -60,7 +60,7 @@ int gateway_uptime(struct place *place, struct weir_text *text)
     return 0;
 }
 
-/* ---- datastores/NAME ---------------------------------------------------------------- */
+/* ---- datastores/NAME --------------------------------------------------------- */
 
 int datastore_enter(struct place *place, const char *name)
 {

@@ -96,7 +96,7 @@ int library_exports(struct place *place, struct weir_text *text)
     return 0;
 }
 
-/* ---- the tables of a filter for people ---------------------------------------------- */
+/* ---- the tables of a filter for people --------------------------------------- */
 
 void options_print(const struct weir_filter *filter, struct weir_text *text)
 {

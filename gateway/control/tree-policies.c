@@ -123,7 +123,7 @@ int policy_remove(struct place *place, struct refusal *refusal)
     return policy_done(place, error, refusal, "removed");
 }
 
-/* ---- of one export ------------------------------------------------------------------ */
+/* ---- of one export ----------------------------------------------------------- */
 
 int export_policy_name(struct place *place, struct weir_text *text)
 {

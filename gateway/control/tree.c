@@ -27,7 +27,7 @@ static const char *part_in(const struct row *row, const struct row *folder)
     return strchr(last, '/') ? NULL : last;
 }
 
-/* ---- names -------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------- */
 
 int names_add(struct names *names, const char *name, enum node_kind kind, bool writable)
 {
@@ -70,7 +70,7 @@ static int list_folder(struct place *place, struct names *names)
     return error;
 }
 
-/* ---- the walk ----------------------------------------------------------------------- */
+/* ---- the walk ---------------------------------------------------------------- */
 
 static const struct row *row_of(struct place *place, const struct row *folder, const char *name,
                                 int *error)
@@ -170,7 +170,7 @@ void place_finish(struct place *place)
     *place = (struct place){ 0 };
 }
 
-/* ---- what can be done to a node ----------------------------------------------------- */
+/* ---- what can be done to a node ---------------------------------------------- */
 
 static int refuse(const struct place *place, int error, const char *sentence,
                   struct refusal *refusal)

@@ -91,7 +91,7 @@ int change_done(const struct place *, int error, const struct refusal *, const c
 
 const struct filter_view *place_filter(struct place *); /* after its enter() */
 
-/* ---- the functions that the table names --------------------------------------------- */
+/* ---- the functions that the table names -------------------------------------- */
 
 /* clang-format off */
 #define ENTER(f)  int f(struct place *, const char *name)

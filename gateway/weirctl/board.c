@@ -52,7 +52,7 @@ void board_finish(struct board *board)
     pthread_mutex_destroy(&board->lock);
 }
 
-/* ---- gateways ----------------------------------------------------------------------------- */
+/* ---- gateways ---------------------------------------------------------------- */
 
 static bool has_source(const struct board *board, const char *name)
 {
@@ -124,7 +124,7 @@ static struct json_object *ask(const struct board *board, struct source *source,
     return answer;
 }
 
-/* ---- disks ---------------------------------------------------------------------------------- */
+/* ---- disks ------------------------------------------------------------------- */
 
 static struct disk *find_disk(struct board *board, const char *gateway, const char *name)
 {
@@ -278,8 +278,7 @@ void board_read(struct board *board)
     finish_reading(board);
 }
 
-/* ---- the sampler ------------------------------------------------------------------------------
- */
+/* ---- the sampler ------------------------------------------------------------- */
 
 /* Sleeps for the interval, less what the last reading took.  False: it is over. */
 static bool wait_turn(struct board *board, double begun)

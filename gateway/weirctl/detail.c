@@ -5,7 +5,7 @@
 
 #include "paint.h"
 
-/* ---- tables of operations ----------------------------------------------------------------- */
+/* ---- tables of operations ---------------------------------------------------- */
 
 /* Cells of one line: a word at the left and numbers of nine columns. */
 enum { WORD = 14, CELL = 9 };
@@ -75,8 +75,7 @@ static int draw_ops(WINDOW *window, int y, int columns, struct json_object *now,
     return y;
 }
 
-/* ---- the distribution of latencies --------------------------------------------------------------
- */
+/* ---- the distribution of latencies ------------------------------------------- */
 
 /* One bar per power of two of nanoseconds that has any request. */
 static int draw_latencies(WINDOW *window, int y, int columns, struct json_object *now,
@@ -113,8 +112,7 @@ static int draw_latencies(WINDOW *window, int y, int columns, struct json_object
     return y;
 }
 
-/* ---- the disk
- * --------------------------------------------------------------------------------------- */
+/* ---- the disk ---------------------------------------------------------------- */
 
 static int draw_head(WINDOW *window, const struct disk *disk, int columns)
 {
@@ -246,8 +244,7 @@ int draw_disk(WINDOW *window, const struct disk *disk, struct view *view, int co
     return draw_latencies(window, y, columns, now, before);
 }
 
-/* ---- one place of the chain
- * --------------------------------------------------------------------------- */
+/* ---- one place of the chain -------------------------------------------------- */
 
 static int draw_values(WINDOW *window, int y, int columns, const char *title,
                        struct json_object *values)

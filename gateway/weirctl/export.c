@@ -30,7 +30,7 @@ static enum exit_code target_open(const struct invocation *invocation, struct ta
                                 &target->entry);
 }
 
-/* ---- list ---------------------------------------------------------------------------- */
+/* ---- list -------------------------------------------------------------------- */
 
 static void list_row(struct table *table, const struct gateway *gateway, struct json_object *entry,
                      bool many)
@@ -83,7 +83,7 @@ enum exit_code ctl_export_list(const struct invocation *invocation)
     return written ? written : code;
 }
 
-/* ---- show ----------------------------------------------------------------------------- */
+/* ---- show -------------------------------------------------------------------- */
 
 static const char *const shown[] = {
     "name",        "description", "state",   "reason",     "compliance",    "compliance_reason",
@@ -193,7 +193,7 @@ enum exit_code ctl_export_uri(const struct invocation *invocation)
     return finish_output(invocation);
 }
 
-/* ---- do --------------------------------------------------------------------------------- */
+/* ---- do ---------------------------------------------------------------------- */
 
 static enum exit_code finish_do(const struct invocation *invocation, const struct target *target,
                                 const char *verb, struct json_object *answer)

@@ -27,7 +27,7 @@ enum exit_code filters_load(const struct invocation *invocation, const char *nam
     return error ? say(invocation, error, "%s", text_string(&why)) : DONE;
 }
 
-/* ---- who uses it -------------------------------------------------------------------------- */
+/* ---- who uses it ------------------------------------------------------------- */
 
 /* Calls for each filter of each export that is of the name; NULL: of each. */
 static void each_use(const struct gateways *all, const char *name,
@@ -99,7 +99,7 @@ enum exit_code ctl_filter_exports(const struct invocation *invocation)
     return written ? written : code;
 }
 
-/* ---- list --------------------------------------------------------------------------------- */
+/* ---- list -------------------------------------------------------------------- */
 
 static void count_use(const struct gateway *gateway, struct json_object *export,
                       struct json_object *filter, void *arg)
@@ -174,7 +174,7 @@ enum exit_code ctl_filter_list(const struct invocation *invocation)
     return written ? written : code;
 }
 
-/* ---- one ------------------------------------------------------------------------------------ */
+/* ---- one --------------------------------------------------------------------- */
 
 static void print_info(const struct library *library, const struct uses *uses)
 {

@@ -23,7 +23,7 @@ struct measure {
 void measure(struct json_object *now, struct json_object *before, unsigned mask,
              struct measure *ret, struct weir_histogram *here);
 
-/* ---- numbers.c: as a person reads them ------------------------------------------------ */
+/* ---- numbers.c: as a person reads them --------------------------------------- */
 
 struct weir_text;
 void show_count(double, struct weir_text *);              /* 950, 12.3k, 1.20M */

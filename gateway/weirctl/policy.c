@@ -51,7 +51,7 @@ enum exit_code ctl_policy_list(const struct invocation *invocation)
     return written ? written : code;
 }
 
-/* ---- one policy -------------------------------------------------------------------------- */
+/* ---- one policy -------------------------------------------------------------- */
 
 enum exit_code policy_target_open(const struct invocation *invocation, bool may_be_new,
                                   struct policy_target *target)

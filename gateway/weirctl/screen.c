@@ -18,7 +18,7 @@ struct disk *view_disk(const struct board *board, const struct view *view)
     return NULL;
 }
 
-/* ---- drawing ------------------------------------------------------------------------------- */
+/* ---- drawing ----------------------------------------------------------------- */
 
 static void draw_title(const struct board *board, const struct view *view, const struct disk *disk)
 {
@@ -117,8 +117,7 @@ static void draw(struct board *board, struct view *view)
     doupdate();
 }
 
-/* ---- keys --------------------------------------------------------------------------------------
- */
+/* ---- keys -------------------------------------------------------------------- */
 
 /* Moves the choice by `step` in the order of the list; the board is locked. */
 static void choose(struct board *board, struct view *view, int step)
@@ -338,8 +337,7 @@ int draw_keys(WINDOW *window, int columns)
     return y;
 }
 
-/* ---- the loop ----------------------------------------------------------------------------------
- */
+/* ---- the loop ---------------------------------------------------------------- */
 
 static void run_keys(struct board *board, struct view *view)
 {

@@ -9,7 +9,7 @@
 #include "gateways.h"
 #include "measure.h"
 
-/* ---- history.c ------------------------------------------------------------------------- */
+/* ---- history.c --------------------------------------------------------------- */
 
 enum { HISTORY_KEPT = 512 };
 struct history {
@@ -20,7 +20,7 @@ void history_push(struct history *, double value);
 double history_ago(const struct history *, unsigned ago); /* 0: the newest; 0.0 before the first */
 double history_max(const struct history *, unsigned newest); /* of so many */
 
-/* ---- board.c ------------------------------------------------------------------------------ */
+/* ---- board.c ----------------------------------------------------------------- */
 
 /* What is measured of one disk, or of all together. */
 struct pace {
@@ -71,7 +71,7 @@ void board_finish(struct board *);
 void board_read(struct board *);
 int board_start(struct board *, pthread_t *); /* the sampler's thread */
 
-/* ---- order.c: which line comes first -------------------------------------------------------- */
+/* ---- order.c: which line comes first ----------------------------------------- */
 
 enum sort {
     SORT_NAME,
@@ -88,13 +88,11 @@ extern const char *const sort_names[SORT_COUNT + 1]; /* ends with NULL */
 struct disk **disks_sorted(const struct board *, enum sort, bool reverse, const char *find,
                            size_t *count);
 
-/* ---- lines.c: without a screen ----------------------------------------------------------------
- */
+/* ---- lines.c: without a screen ----------------------------------------------- */
 
 enum exit_code top_lines(const struct invocation *, struct board *, enum sort, uint64_t readings);
 
-/* ---- screen.c: with one -------------------------------------------------------------------------
- */
+/* ---- screen.c: with one ------------------------------------------------------ */
 
 enum page { PAGE_LIST, PAGE_DISK, PAGE_PLACE, PAGE_HELP };
 struct view {

@@ -66,7 +66,7 @@ double now_seconds(void); /* CLOCK_MONOTONIC */
 enum exit_code option_seconds(const struct invocation *, enum option, double min, double *seconds);
 enum exit_code option_count(const struct invocation *, enum option, uint64_t min, uint64_t *count);
 
-/* ---- say.c: what people and programs are told when it did not work ------------------ */
+/* ---- say.c: what people and programs are told when it did not work ----------- */
 
 struct problem {
     int error; /* -errno */
@@ -87,7 +87,7 @@ void print_nearest(struct weir_text *, const char *word, const char *const *word
 /* What it printed is now the end of the output: checked, so that a full disk is seen. */
 enum exit_code finish_output(const struct invocation *);
 
-/* ---- document.c: JSON in and out ---------------------------------------------------- */
+/* ---- document.c: JSON in and out --------------------------------------------- */
 
 const char *text_of(struct json_object *, const char *key); /* never NULL */
 uint64_t number_of(struct json_object *, const char *key);
@@ -108,7 +108,7 @@ void add_copy(struct json_object *, const char *key, struct json_object *from);
 /* Prints it, gives it up and returns finish_output(). */
 enum exit_code print_document(const struct invocation *, struct json_object *);
 
-/* ---- table.c: columns for people ------------------------------------------------------ */
+/* ---- table.c: columns for people --------------------------------------------- */
 
 enum { TABLE_COLUMNS = 16 };
 struct table {
@@ -130,7 +130,7 @@ int text_width(const char *utf8); /* columns on a terminal */
 /* Shortens to `columns`, with an ellipsis, never inside a character. */
 void text_fit(const char *utf8, int columns, struct weir_text *);
 
-/* ---- the nouns -------------------------------------------------------------------------- */
+/* ---- the nouns --------------------------------------------------------------- */
 
 enum exit_code ctl_status(const struct invocation *);
 enum exit_code ctl_top(const struct invocation *);
@@ -163,7 +163,7 @@ enum exit_code ctl_filter_info(const struct invocation *);
 enum exit_code ctl_filter_exports(const struct invocation *);
 enum exit_code ctl_filter_describe(const struct invocation *);
 
-/* ---- help.c --------------------------------------------------------------------------------- */
+/* ---- help.c ------------------------------------------------------------------ */
 
 void print_help(FILE *);
 void print_command_help(FILE *, const struct command *);

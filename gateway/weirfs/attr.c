@@ -147,7 +147,7 @@ int fs_getattr(const char *path, struct stat *st, struct fuse_file_info *fi)
     return stat_node(path, &node, st);
 }
 
-/* ---- folders ----------------------------------------------------------------------------- */
+/* ---- folders ----------------------------------------------------------------- */
 
 static int add_file(void *context, const char *name)
 {
@@ -195,7 +195,7 @@ int fs_readdir(const char *path, void *buffer, fuse_fill_dir_t fill, off_t offse
     return 0;
 }
 
-/* ---- what editors set and nobody keeps ------------------------------------------------------ */
+/* ---- what editors set and nobody keeps --------------------------------------- */
 
 /* 0: a file of which attributes may be set, to no effect. */
 static int settable(const char *path)

@@ -75,7 +75,7 @@ size_t draft_size(struct draft *d)
     return d->text.size;
 }
 
-/* ---- write --------------------------------------------------------------------------------- */
+/* ---- write ------------------------------------------------------------------- */
 
 /* The text as it would be; *last: the write ends where the text ends. */
 static int with_write(struct draft *d, const char *bytes, size_t size, uint64_t offset,
@@ -156,7 +156,7 @@ int draft_resize(struct draft *d, uint64_t size)
     return buffer_resize(&d->text, (size_t)size);
 }
 
-/* ---- close --------------------------------------------------------------------------------- */
+/* ---- close ------------------------------------------------------------------- */
 
 /* The text to apply now.  -EALREADY: there is none. */
 static int to_apply(struct draft *d, char **text, size_t *size)

@@ -109,7 +109,7 @@ void fs_finish(void)
         file_closed(open_files.list);
 }
 
-/* ---- open ---------------------------------------------------------------------------------- */
+/* ---- open -------------------------------------------------------------------- */
 
 static bool to_write(const struct fuse_file_info *fi)
 {
@@ -225,7 +225,7 @@ int fs_create(const char *path, mode_t mode, struct fuse_file_info *fi)
     return file_opened(f, f ? create_what(f, mode, fi) : -ENOMEM, fi);
 }
 
-/* ---- read and write ---------------------------------------------------------------------- */
+/* ---- read and write ---------------------------------------------------------- */
 
 static int read_text(struct file *f, char *buffer, size_t size, uint64_t offset)
 {
@@ -339,7 +339,7 @@ int fs_truncate(const char *path, off_t size, struct fuse_file_info *fi)
     return error ? error : !node.writable ? -EACCES : size ? -EPERM : 0;
 }
 
-/* ---- close, sync, poll ---------------------------------------------------------------------- */
+/* ---- close, sync, poll ------------------------------------------------------- */
 
 int fs_flush(const char *path, struct fuse_file_info *fi)
 {

@@ -32,7 +32,7 @@ static struct {
     pthread_cond_t told;
 } events = { .lock = PTHREAD_MUTEX_INITIALIZER, .told = PTHREAD_COND_INITIALIZER };
 
-/* ---- growing; the lock is held -------------------------------------------------------- */
+/* ---- growing; the lock is held ----------------------------------------------- */
 
 static bool make_room(size_t more)
 {
@@ -123,7 +123,7 @@ void log_finish(void)
     events.length = events.capacity = 0;
 }
 
-/* ---- readers ----------------------------------------------------------------------------- */
+/* ---- readers ----------------------------------------------------------------- */
 
 int log_open(struct log_reader **ret)
 {

@@ -58,7 +58,7 @@ int fs_unlink(const char *path)
     return remove_or_hide(path);
 }
 
-/* ---- rename ------------------------------------------------------------------------------ */
+/* ---- rename ------------------------------------------------------------------ */
 
 /* rename(2) gives EINVAL a meaning of its own, and mv a sentence: another word for a text
  * that is wrong. */

@@ -64,7 +64,7 @@ void peer_owner(struct peer *p, uid_t *uid, gid_t *gid)
     *gid = known ? st.st_gid : getegid();
 }
 
-/* ---- references ------------------------------------------------------------------------ */
+/* ---- references -------------------------------------------------------------- */
 
 static struct peer *peer_new(const char *name)
 {
@@ -124,7 +124,7 @@ void peers_put(struct peer **list)
     free(list);
 }
 
-/* ---- the list: peers.lock is held ---------------------------------------------------- */
+/* ---- the list: peers.lock is held -------------------------------------------- */
 
 static void mark_gone(struct peer *p)
 {
@@ -242,7 +242,7 @@ struct peer *peer_find(const char *name)
     return p;
 }
 
-/* ---- start and stop ---------------------------------------------------------------------- */
+/* ---- start and stop ---------------------------------------------------------- */
 
 /* Notices gateways that come while nobody looks, for those who wait for events. */
 static void *keep(void *unused)

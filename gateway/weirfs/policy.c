@@ -40,7 +40,7 @@ static bool shared(const char *path)
     return strncmp(path, "policies/", 9) == 0;
 }
 
-/* ---- the policy that was removed last ------------------------------------------------- */
+/* ---- the policy that was removed last ---------------------------------------- */
 
 /* mv from another file system removes a policy and makes it anew: what it was is
  * remembered for a while, so that the new one goes to the same gateways, or the old
@@ -98,7 +98,7 @@ static void take_removed(const char *path, struct holdings *ret)
     free(steal(removed.path));
 }
 
-/* ---- who holds it ---------------------------------------------------------------------- */
+/* ---- who holds it ------------------------------------------------------------ */
 
 static int add_holding(struct holdings *h, struct peer *p)
 {
@@ -173,7 +173,7 @@ static int holders(const char *path, struct holdings *h, struct refusal *why)
     return add_holding(h, node.peer);
 }
 
-/* ---- changes ---------------------------------------------------------------------------- */
+/* ---- changes ----------------------------------------------------------------- */
 
 static int check_all(struct holdings *h, const char *text, size_t size, struct refusal *why)
 {
@@ -231,7 +231,7 @@ static int done(const char *path, int error, const struct refusal *why)
     return error;
 }
 
-/* ---- what the mount does ----------------------------------------------------------------- */
+/* ---- what the mount does ----------------------------------------------------- */
 
 int policy_get(const char *path, char **text, size_t *size)
 {

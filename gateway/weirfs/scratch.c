@@ -50,7 +50,7 @@ bool scratch_name(const char *name)
     return vim_test(name);
 }
 
-/* ---- with the lock held ----------------------------------------------------------------- */
+/* ---- with the lock held ------------------------------------------------------ */
 
 static struct scratch **find(const char *path)
 {
@@ -121,7 +121,7 @@ static int write_to(struct scratch *s, const char *bytes, size_t size, uint64_t 
     return buffer_write(&s->text, bytes, size, (size_t)offset);
 }
 
-/* ---- names ----------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------- */
 
 int scratch_create(const char *path, struct scratch **ret)
 {
@@ -222,7 +222,7 @@ void scratch_finish(void)
         unlink_at(&files.list);
 }
 
-/* ---- one file --------------------------------------------------------------------------- */
+/* ---- one file ---------------------------------------------------------------- */
 
 size_t scratch_read(struct scratch *s, char *buffer, size_t size, uint64_t offset)
 {

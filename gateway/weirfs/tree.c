@@ -80,7 +80,7 @@ static int node_set(struct node *ret, enum node_kind kind, bool writable, struct
     return 0;
 }
 
-/* ---- the owner of an export or a datastore --------------------------------------------- */
+/* ---- the owner of an export or a datastore ----------------------------------- */
 
 /* Asks everybody who did not answer yet, or anew, what they have. */
 static void look_again(struct peer **list, const char *folder)
@@ -154,7 +154,7 @@ static int owned(const char *path, struct peer **ret, char **inner)
     return !folder || !word || !list ? -ENOMEM : p ? 0 : -ENOENT;
 }
 
-/* ---- one gateway's tree ------------------------------------------------------------------ */
+/* ---- one gateway's tree ------------------------------------------------------ */
 
 /* What its own listing says of `path`. */
 static int find_in(struct peer *p, const char *path, struct node *ret)
@@ -283,7 +283,7 @@ int node_find(const char *path, struct node *ret)
                                              : find_anywhere(path, ret);
 }
 
-/* ---- listings ------------------------------------------------------------------------------ */
+/* ---- listings ---------------------------------------------------------------- */
 
 static int list_root(struct entries *ret)
 {

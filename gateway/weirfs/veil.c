@@ -30,7 +30,7 @@ time_t veil_clock(void)
     return now.tv_sec;
 }
 
-/* ---- with the lock held ------------------------------------------------------------- */
+/* ---- with the lock held ------------------------------------------------------ */
 
 static void drop(struct veiled **at)
 {
@@ -77,7 +77,7 @@ static struct veiled *find_or_add(const char *path)
     return v;
 }
 
-/* ---- what others call ------------------------------------------------------------------ */
+/* ---- what others call -------------------------------------------------------- */
 
 int veil_hide(const char *path)
 {

@@ -14,7 +14,7 @@
 
 const char *const remembered_folders[REMEMBERED] = { "exports", "datastores" };
 
-/* ---- what the gateway had ------------------------------------------------------------ */
+/* ---- what the gateway had ---------------------------------------------------- */
 
 static int folder_index(const char *folder)
 {
@@ -54,7 +54,7 @@ int peer_had_names(struct peer *p, const char *folder, struct entries *ret)
     return error;
 }
 
-/* ---- events ---------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------------ */
 
 static struct json_object *events_request(struct peer *p, unsigned wait_ms)
 {
@@ -105,7 +105,7 @@ void peer_fetch_events(struct peer *p)
     json_object_put(answer);
 }
 
-/* ---- the watcher ----------------------------------------------------------------------- */
+/* ---- the watcher ------------------------------------------------------------- */
 
 /* A call on the watcher's own connection, which waits while others are served. */
 static int watch_call(struct peer *p, struct control *control, struct json_object *request,

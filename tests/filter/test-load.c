@@ -161,7 +161,7 @@ static void test_everything_at_once(void **state)
                      statistic("inspection0", "reads"));
 }
 
-/* ---- what inspection costs --------------------------------------------------------------- */
+/* ---- what inspection costs --------------------------------------------------- */
 
 static uint64_t cpu_ns(void)
 {

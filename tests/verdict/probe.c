@@ -9,7 +9,7 @@ struct seen seen[SEEN_MAX];
 static pthread_mutex_t seen_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned seen_count;
 
-/* ---- who was told what ------------------------------------------------------ */
+/* ---- who was told what ------------------------------------------------------- */
 
 void write_down(int who, char side, const struct weir_request *req)
 {
@@ -64,7 +64,7 @@ const struct seen *saw(int who, char side, unsigned n)
     return found;
 }
 
-/* ---- the probe filter ---------------------------------------------------------- */
+/* ---- the probe filter -------------------------------------------------------- */
 
 struct probe_config {
     int64_t slot, level;

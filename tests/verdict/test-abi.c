@@ -166,7 +166,7 @@ static void test_names_are_sorted_and_once_each(void **state)
     free(names);
 }
 
-/* ---- with files of the test's own ----------------------------------------------------------- */
+/* ---- with files of the test's own -------------------------------------------- */
 
 static void copy(const char *from, const char *folder, const char *name)
 {

@@ -13,7 +13,7 @@ static enum weir_verdict hold(struct probe *p, struct weir_request *req)
     return WEIR_DEFER;
 }
 
-/* ---- both ways, from another thread ------------------------------------------------------ */
+/* ---- both ways, from another thread ------------------------------------------ */
 
 static void hold_and_resume(bool up, enum weir_verdict verdict, int error, const char *expected)
 {
@@ -100,7 +100,7 @@ static void test_resumed_by_another_thread_before_return(void **state)
     }
 }
 
-/* ---- misuse -------------------------------------------------------------------------------- */
+/* ---- misuse ------------------------------------------------------------------ */
 
 static enum weir_verdict resume_twice(struct probe *p, struct weir_request *req)
 {
@@ -179,7 +179,7 @@ static void test_resume_with_defer_fails_the_request(void **state)
     assert_true(event_says("probe1", "DEFER"));
 }
 
-/* ---- the hold limit -------------------------------------------------------------------------- */
+/* ---- the hold limit ---------------------------------------------------------- */
 
 static void let_go(struct probe *p, struct weir_request *req)
 {
@@ -278,8 +278,7 @@ static void test_resume_after_the_core_gave_up(void **state)
     }
 }
 
-/* ---- weir_resume_at
- * ------------------------------------------------------------------------------ */
+/* ---- weir_resume_at ---------------------------------------------------------- */
 
 static uint64_t due;
 

@@ -18,7 +18,7 @@ static enum weir_verdict refuse(struct probe *p, struct weir_request *req)
     return weir_fail(req, ENOSPC);
 }
 
-/* ---- blocking, from a thread of the filter's -------------------------------------------- */
+/* ---- blocking, from a thread of the filter's --------------------------------- */
 
 static void test_only_those_below_see_it(void **state)
 {
@@ -106,7 +106,7 @@ static void test_it_is_lowered_as_a_clients_is(void **state)
     assert_int_equal(saw(1, '>', 0)->req.flags, WEIR_DERIVED | WEIR_BACKGROUND);
 }
 
-/* ---- from down() and up() ----------------------------------------------------------------- */
+/* ---- from down() and up() ---------------------------------------------------- */
 
 static enum weir_verdict read_below(struct probe *p, struct weir_request *req)
 {
@@ -130,7 +130,7 @@ static void test_from_down_and_up(void **state)
                                 "0<w 1>r s=r s=r 1<r s=r");
 }
 
-/* ---- without waiting ------------------------------------------------------------------------- */
+/* ---- without waiting --------------------------------------------------------- */
 
 struct answers {
     sem_t come;

@@ -58,7 +58,7 @@ static void open_checked(uint32_t align)
     assert_int_equal(stage_open(2), 0);
 }
 
-/* ---- two writes, sent together, 100,000 times ---------------------------------------------- */
+/* ---- two writes, sent together, 100,000 times -------------------------------- */
 
 enum { PAIRS = 100000 };
 
@@ -124,7 +124,7 @@ static void test_the_checker_sees_writes_that_pass(void **state)
         atomic_store(&inside[i], 0);
 }
 
-/* ---- random ranges --------------------------------------------------------------------------- */
+/* ---- random ranges ----------------------------------------------------------- */
 
 enum { THREADS = 6, ROUNDS = 8000 };
 
@@ -193,8 +193,7 @@ static void test_random_ranges_answered_and_held_below(void **state)
     run_random();
 }
 
-/* ---- what waits for what ----------------------------------------------------------------------
- */
+/* ---- what waits for what ----------------------------------------------------- */
 
 static void test_others_do_not_wait(void **state)
 {

@@ -7,7 +7,7 @@
 
 static uint8_t buffer[4096];
 
-/* ---- figures ------------------------------------------------------------------------------- */
+/* ---- figures ----------------------------------------------------------------- */
 
 static const struct figures *figures_of(int place, enum weir_op op)
 {
@@ -98,7 +98,7 @@ static void test_who_holds_how_many_can_be_read(void **state)
     }
 }
 
-/* ---- geometry ------------------------------------------------------------------------------- */
+/* ---- geometry ---------------------------------------------------------------- */
 
 static int half(struct probe *p, struct weir_geometry *geometry, struct weir_text *why)
 {
@@ -129,8 +129,7 @@ static void test_each_filter_stands_on_what_is_below(void **state)
     assert_int_equal(ask(WEIR_READ, DISK / 4 - 512, 512, 0, buffer), 0);
 }
 
-/* ---- lock, report ------------------------------------------------------------------------------
- */
+/* ---- lock, report ------------------------------------------------------------ */
 
 static void test_a_filter_can_lock_the_export(void **state)
 {
@@ -161,8 +160,7 @@ static void test_a_report_names_export_and_filter(void **state)
     assert_string_equal(weir_export_name(probes[0].below), "stage");
 }
 
-/* ---- state that lasts
- * ------------------------------------------------------------------------------ */
+/* ---- state that lasts -------------------------------------------------------- */
 
 static void test_state_survives_and_is_ones_own(void **state)
 {
@@ -207,8 +205,7 @@ static void test_state_names_are_single_components(void **state)
     }
 }
 
-/* ---- requests that never begin
- * ---------------------------------------------------------------------- */
+/* ---- requests that never begin ----------------------------------------------- */
 
 static void test_requests_off_the_disk_are_refused(void **state)
 {

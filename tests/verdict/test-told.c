@@ -25,7 +25,7 @@ static int ask_any(enum weir_op op)
     return ask(op, 4096, sizeof(buffer), 0, op <= WEIR_WRITE ? buffer : NULL);
 }
 
-/* ---- what the answer should be: the rules of the design, spelled out once --------- */
+/* ---- what the answer should be: the rules of the design, spelled out once ---- */
 
 static char expected[512];
 
@@ -66,7 +66,7 @@ static int expect_walk(enum weir_op op, int down_place, enum weir_verdict down, 
     return error;
 }
 
-/* ---- probes that give it ------------------------------------------------------------ */
+/* ---- probes that give it ----------------------------------------------------- */
 
 static bool by_resume; /* DEFER, and resume with the verdict before returning */
 
@@ -180,7 +180,7 @@ static void test_fail_below_cleared_in_the_middle(void **state)
     assert_string_equal(told(), "0>w 1>w 2>w 1<w!ENOSPC 0<w");
 }
 
-/* ---- errors ----------------------------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------------ */
 
 static enum weir_verdict fail_as_told(struct probe *p, struct weir_request *req)
 {
@@ -240,7 +240,7 @@ static void test_unknown_verdict_fails_and_is_reported(void **state)
     assert_true(event_says("probe1", "verdict"));
 }
 
-/* ---- missing functions --------------------------------------------------------------------- */
+/* ---- missing functions ------------------------------------------------------- */
 
 static void test_filter_without_functions_passes(void **state)
 {

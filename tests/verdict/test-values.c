@@ -111,7 +111,7 @@ static void test_changes_nest(void **state)
     assert_int_equal(saw(2, '>', 0)->req.offset, 65536);
 }
 
-/* ---- bounce buffers ------------------------------------------------------------------- */
+/* ---- bounce buffers ---------------------------------------------------------- */
 
 static enum weir_verdict bounce_and_flip(struct probe *p, struct weir_request *req)
 {
@@ -225,7 +225,7 @@ static void test_bounces_of_several_filters_and_twice(void **state)
     assert_int_equal(buffer[0], 0x11);
 }
 
-/* ---- scratch ------------------------------------------------------------------------------ */
+/* ---- scratch ----------------------------------------------------------------- */
 
 static enum weir_verdict check_zero_and_soil(struct probe *p, struct weir_request *req)
 {
@@ -260,7 +260,7 @@ static void test_scratch_is_zero_and_ones_own(void **state)
         assert_int_equal(ask(WEIR_READ, 0, 512, 0, buffer), 0);
 }
 
-/* ---- options --------------------------------------------------------------------------------- */
+/* ---- options ----------------------------------------------------------------- */
 
 static enum weir_verdict note_config(struct probe *p, struct weir_request *req)
 {
