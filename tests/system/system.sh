@@ -9,6 +9,7 @@ export WEIR_SERVER=${WEIR_SERVER:-weir}
 disks=$work/disks
 PATH=$PATH:/usr/sbin:/sbin
 mkdir -p "$disks" "$work/policies.d"
+cd "$work" # fio leaves files where it runs
 _exports=()
 
 # policy NAME [FILTERS]: FILTERS as in a policy file, without the parentheses.
