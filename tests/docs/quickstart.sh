@@ -20,7 +20,7 @@ read -r gateway <"$WEIR_HOME/gateway.pid"
 head -c 8M /dev/urandom >"$work/image"
 nbdcopy "$work/image" "$disk"
 nbdcopy "$disk" - | head -c 8M | cmp - "$work/image" || fail "what was written is not what is read"
-if [ -c /dev/fuse ]; then
+if [ -r /dev/fuse ]; then
     assert_eq "$(cat "$WEIR_HOME/fs/exports/disk/stats/write/bytes")" $((8 << 20)) "bytes written"
 fi
 
@@ -32,6 +32,7 @@ grep -qx '# mine' "$WEIR_HOME/weir.conf" || fail "a second start undid an edit"
 
 # what it says to type names things that are there
 for word in $(grep -oE "$WEIR_HOME/[^ '?,]*" "$work/first.log" | sort -u); do
+    [ -r /dev/fuse ] || case $word in "$WEIR_HOME"/fs/*) continue ;; esac
     [ -e "$word" ] || fail "it speaks of $word, which is not there"
 done
 
