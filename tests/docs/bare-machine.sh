@@ -28,6 +28,8 @@ mount -t proc proc /proc
 # as udev has it on Debian; in containers it may be root's alone
 mknod -m 666 /fuse c 10 229
 mount --bind /fuse /dev/fuse
+# and what an installation has, without which nobody but root can unmount
+[ -e /etc/mtab ] || ln -s /proc/self/mounts /etc/mtab
 useradd -m -s /bin/bash somebody
 as_somebody() { su - somebody -c "$1"; }
 
