@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """live-chain.py RUN EXPORT POLICY TIMES: a filter comes, is reconfigured, and goes."""
 import sys
+import time
 
 from control import Control
 
@@ -32,9 +33,17 @@ def option(filter_name, name, value):
     assert gateway.export(export)["last_pause_ns"] == before, "a LIVE option paused the disk"
 
 
+def writes():
+    return gateway.export(export)["store"]["write"]["requests"]
+
+
 PASS = 'filter = "pass"'
 IDLE = 'filter = "fault"; rate = 0.0;'
 apply(PASS)
+before, limit = writes(), time.monotonic() + 30
+while writes() == before:  # fio begins a round
+    assert time.monotonic() < limit, "there is no load"
+    time.sleep(0.01)
 first = gateway.export(export)
 for n in range(int(times)):
     apply(PASS, IDLE, 'filter = "inspection"; ring = 64;')  # two are added
@@ -49,4 +58,4 @@ last = gateway.export(export)
 assert last["state"] == "active", last
 changes = last["generation"] - first["generation"]
 assert changes >= 5 * int(times), f"{changes} generations"
-print(f"{changes} changes, longest pause {last['longest_pause_ns'] / 1e6:.1f} ms")
+print(f"{changes} changes, {writes() - before} writes meanwhile, longest pause {last['longest_pause_ns'] / 1e6:.1f} ms")
