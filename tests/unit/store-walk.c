@@ -77,7 +77,19 @@ static void walk_read(struct walk *w, uint64_t at, uint64_t length, char *data)
     must_match(w, data, at, length);
 }
 
-static void walk_zero(struct walk *w, uint64_t at, uint64_t length)
+/* Takes over what is there now: of each byte the old one, or zero. */
+static void walk_adopt(struct walk *w, uint64_t at, uint64_t length, char *data, const char *after)
+{
+    int r = disk_do(w->disk, WEIR_READ, 0, w->offset + at, length, data);
+
+    must(r == 0, "read after %s: %s", after, strerror(-r));
+    for (uint64_t i = 0; i < length; i++)
+        must(data[i] == 0 || data[i] == w->model[at + i], "%s made byte %" PRIu64 " anew", after,
+             w->offset + at + i);
+    memcpy(w->model + at, data, length);
+}
+
+static void walk_zero(struct walk *w, uint64_t at, uint64_t length, char *data)
 {
     static const uint32_t all[] = { 0,
                                     WEIR_MAY_TRIM,
@@ -86,13 +98,13 @@ static void walk_zero(struct walk *w, uint64_t at, uint64_t length)
                                     WEIR_MAY_TRIM | WEIR_FAST_ZERO,
                                     WEIR_MAY_TRIM | WEIR_FUA };
     uint32_t flags = all[draw(w) % (sizeof all / sizeof *all)];
-
-    if (!w->disk->geometry.fast_zero)
-        flags &= ~WEIR_FAST_ZERO;
     int r = disk_do(w->disk, WEIR_ZERO, flags, w->offset + at, length, NULL);
 
-    if (r == -ENOTSUP && (flags & WEIR_FAST_ZERO))
+    /* qemu-nbd says so when it has zeroed whole clusters already and comes to the rest */
+    if (r == -ENOTSUP && (flags & WEIR_FAST_ZERO)) {
+        walk_adopt(w, at, length, data, "refused zero");
         return;
+    }
     must(r == 0, "zero: %s", strerror(-r));
     memset(w->model + at, 0, length);
 }
@@ -103,12 +115,7 @@ static void walk_trim(struct walk *w, uint64_t at, uint64_t length, char *data)
     int r = disk_do(w->disk, WEIR_TRIM, draw(w) % 4 ? 0 : WEIR_FUA, w->offset + at, length, NULL);
 
     must(r == 0, "trim: %s", strerror(-r));
-    r = disk_do(w->disk, WEIR_READ, 0, w->offset + at, length, data);
-    must(r == 0, "read after trim: %s", strerror(-r));
-    for (uint64_t i = 0; i < length; i++)
-        must(data[i] == 0 || data[i] == w->model[at + i], "trim made byte %" PRIu64 " anew",
-             w->offset + at + i);
-    memcpy(w->model + at, data, length);
+    walk_adopt(w, at, length, data, "trim");
 }
 
 static void walk_extents(struct walk *w, uint64_t at, uint64_t length)
@@ -147,14 +154,13 @@ static void walk_once(struct walk *w, char *data)
         walk_read(w, at, length, data);
         break;
     case 7:
-        walk_zero(w, at, length);
+        walk_zero(w, at, length, data);
         break;
     case 8:
         walk_trim(w, at, length, data);
         break;
     case 9:
-        if (w->disk->geometry.ops & WEIR_OP(WEIR_EXTENTS))
-            walk_extents(w, at, length);
+        walk_extents(w, at, length);
         break;
     case 10:
         must(disk_do(w->disk, WEIR_FLUSH, 0, 0, 0, NULL) == 0, "flush fails");

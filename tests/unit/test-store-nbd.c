@@ -103,15 +103,6 @@ static void conforms_over_several_connections(void **state)
     stop(far.pid);
 }
 
-/* qemu-nbd 7.2 itself now and then loses a write to a qcow2 image when fast zeroes and
- * questions about extents come at the same time, one connection for each thread and
- * plain libnbd in between: 4 of 60 walks; without either of the two, none. */
-static void spare_qemu(struct disk *d)
-{
-    d->geometry.ops &= ~WEIR_OP(WEIR_EXTENTS);
-    d->geometry.fast_zero = false;
-}
-
 static void conforms_behind(const char *const *options, const char *image, unsigned threads)
 {
     struct disk d;
@@ -119,8 +110,6 @@ static void conforms_behind(const char *const *options, const char *image, unsig
     int r = open_disk(&d, options, image);
     if (r < 0)
         fail_msg("%s", text_string(&d.why));
-    if (strstr(options[1], "qemu-nbd"))
-        spare_qemu(&d);
     walk_together(&d, threads, 300);
     disk_close(&d);
 }
@@ -403,7 +392,6 @@ static void a_killed_command_is_a_pause_and_loses_nothing(void **state)
     (void)state;
     make_image("qcow2", "killed.qcow2");
     assert_int_equal(open_disk(&d, options, "killed.qcow2"), 0);
-    spare_qemu(&d);
     walks_start(&all, &d, 8, 0);
     for (int i = 0; i < KILLS; i++) {
         wait_for_more(&all);
