@@ -15,7 +15,7 @@ struct change {
     bool *apply; /* per export of `new`: its chain is to change */
 };
 
-/* ---- making exports ------------------------------------------------------------------------ */
+/* ---- making exports ---------------------------------------------------------- */
 
 static char **copy_rules(char **rules)
 {
@@ -99,7 +99,7 @@ static int remove_export(const char *name)
     return err;
 }
 
-/* ---- what differs ------------------------------------------------------------------------- */
+/* ---- what differs ------------------------------------------------------------ */
 
 static bool rules_equal(char **a, char **b)
 {
@@ -177,7 +177,7 @@ static void check_all_unused(const struct change *ch)
     }
 }
 
-/* ---- plans ---------------------------------------------------------------------------------- */
+/* ---- plans ------------------------------------------------------------------- */
 
 static const char *policy_file(const struct configuration *c, const struct export_entry *e)
 {
@@ -294,7 +294,7 @@ static int apply_plans(const struct change *ch)
     return 0;
 }
 
-/* ---- exports that come and go --------------------------------------------------------------- */
+/* ---- exports that come and go ------------------------------------------------ */
 
 static void drop_exports(const struct change *ch)
 {

@@ -16,8 +16,7 @@ const char *compliance_name(enum compliance c)
     return names[c];
 }
 
-/* ---- the chain ---------------------------------------------------------------------------------
- */
+/* ---- the chain --------------------------------------------------------------- */
 
 static bool has_label(const struct export_view *view, const char *label)
 {
@@ -75,8 +74,7 @@ static enum compliance judge_export(const struct export_entry *entry, struct wei
     return result;
 }
 
-/* ---- the files ----------------------------------------------------------------------------------
- */
+/* ---- the files --------------------------------------------------------------- */
 
 /* The bytes of an export's entry, which is all of a file that belongs to it alone. */
 static void entry_range(const struct source *s, const struct config_setting_t *group, size_t *start,

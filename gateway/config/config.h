@@ -24,7 +24,7 @@ void mistakes_finish(struct mistakes *);
 /* "FILE:LINE:COLUMN: error: sentence" per mistake. */
 void mistakes_print(const struct mistakes *, struct weir_text *);
 
-/* ---- at start-up --------------------------------------------------------- */
+/* ---- at start-up ------------------------------------------------------------- */
 
 /* Reads FILE and what it includes, and adds its exports to the gateway (not yet open).
  * 0, or -EINVAL with all mistakes.  Called once, before config_open_all(). */
@@ -37,7 +37,7 @@ void config_stop(void);     /* closes every export, forgets everything */
 /* Checks a file (configuration or policy, told apart by its keys) without a gateway. */
 int config_check(const char *file, struct mistakes *);
 
-/* ---- while running: one change at a time, the caller may be any thread ---------- */
+/* ---- while running: one change at a time, the caller may be any thread ------- */
 
 /* Reads all files again: new exports open, gone ones close (-EBUSY with clients), changed
  * policies apply.  All is checked before anything changes. */

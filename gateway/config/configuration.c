@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* ---- the main file ------------------------------------------------------------------------- */
+/* ---- the main file ----------------------------------------------------------- */
 
 static void read_elsewhere(struct configuration *c, const struct reader *r,
                            const struct config_setting_t *setting)
@@ -62,7 +62,7 @@ enum strictness strictness_for(const struct configuration *c, const struct sourc
     return c->strictness;
 }
 
-/* ---- the others ------------------------------------------------------------------------------ */
+/* ---- the others -------------------------------------------------------------- */
 
 static void exports_file_read(struct configuration *c, const struct reader *r)
 {
@@ -117,8 +117,7 @@ static void find_override(const struct configuration *c, struct export_entry *e,
     }
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------
- */
+/* ---- the whole --------------------------------------------------------------- */
 
 static void read_sources(struct configuration *c, struct report *report)
 {

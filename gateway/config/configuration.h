@@ -71,7 +71,7 @@ struct configuration {
     const struct configuration *before;
 };
 
-/* ---- reading ---------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------- */
 
 /* Keeps a reference of each source; the main one is among them, or none for a check of
  * other files alone.  Whatever the strictness, what is in the sources of `before` (may be
@@ -102,7 +102,7 @@ char *path_join(const char *folder, const char *name); /* malloc'ed */
 char *override_path(const struct layout *, const char *export);
 char *override_name(const struct layout *, const char *export);
 
-/* ---- the parts --------------------------------------------------------------------- */
+/* ---- the parts --------------------------------------------------------------- */
 
 void datastores_read(struct configuration *, const struct reader *,
                      const struct config_setting_t *list);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- a whole text ---------------------------------------------------------------------------- */
+/* ---- a whole text ------------------------------------------------------------ */
 
 static const struct export_entry *find_export(struct edit *e, const char *export)
 {
@@ -100,8 +100,7 @@ int config_export_policy_set(const char *export, const char *text, struct mistak
     return report.err;
 }
 
-/* ---- one option ---------------------------------------------------------------------------------
- */
+/* ---- one option -------------------------------------------------------------- */
 
 static const struct plan_filter *find_label(const struct plan *plan, const char *label)
 {

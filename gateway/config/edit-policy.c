@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- where a policy lives ------------------------------------------------------------------ */
+/* ---- where a policy lives ---------------------------------------------------- */
 
 struct home {
     struct source *was; /* NULL: a new one */
@@ -92,7 +92,7 @@ static int prepare(struct edit *e, const char *policy, const char *text, struct 
     return err ? err : edit_check(e);
 }
 
-/* ---- the interface --------------------------------------------------------------------------- */
+/* ---- the interface ----------------------------------------------------------- */
 
 int config_policy_check(const char *name, const char *text, struct mistakes *mistakes)
 {
@@ -165,7 +165,7 @@ int config_policy_remove(const char *name, struct mistakes *mistakes)
     return report.err;
 }
 
-/* ---- assigning ------------------------------------------------------------------------------ */
+/* ---- assigning --------------------------------------------------------------- */
 
 /* The one word changes in the file where the user wrote it.  What was set for the
  * export alone was set on top of another policy, and goes. */

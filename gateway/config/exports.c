@@ -18,7 +18,7 @@ const struct export_entry *export_entry_find(const struct configuration *c, cons
     return NULL;
 }
 
-/* ---- access rules ---------------------------------------------------------------------- */
+/* ---- access rules ------------------------------------------------------------ */
 
 /* 4294967295 is nobody: the kernel's word for "no such id". */
 static bool is_number(const char *text)
@@ -132,7 +132,7 @@ void export_entry_finish(struct export_entry *e)
     free_rules(e->allow);
 }
 
-/* ---- one export ------------------------------------------------------------------------ */
+/* ---- one export -------------------------------------------------------------- */
 
 static const char *const export_keys[] = { "name",   "description", "datastore", "image",   "size",
                                            "policy", "read_only",   "allow",     "options", NULL };

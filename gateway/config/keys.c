@@ -44,7 +44,7 @@ void keys_check(const struct reader *r, const struct config_setting_t *group,
     }
 }
 
-/* ---- types ----------------------------------------------------------------------- */
+/* ---- types ------------------------------------------------------------------- */
 
 static const char *type_in_words(const struct config_setting_t *setting)
 {
@@ -148,7 +148,7 @@ bool key_required(const struct reader *r, const struct config_setting_t *group, 
     return false;
 }
 
-/* ---- words of options -------------------------------------------------------------- */
+/* ---- words of options -------------------------------------------------------- */
 
 static char *number_word(const struct reader *r, const struct config_setting_t *setting)
 {
@@ -204,7 +204,7 @@ bool key_word(const struct reader *r, const struct config_setting_t *setting,
     return *ret != NULL;
 }
 
-/* ---- fixed keys: read as if they were options of that type -------------------------- */
+/* ---- fixed keys: read as if they were options of that type ------------------- */
 
 static bool key_value(const struct reader *r, const struct config_setting_t *setting,
                       const struct weir_option *row, struct option_value *ret)
@@ -267,7 +267,7 @@ bool key_choice(const struct reader *r, const struct config_setting_t *setting,
     return true;
 }
 
-/* ---- names ----------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------- */
 
 static bool is_alphanumeric(char c)
 {

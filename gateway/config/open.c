@@ -25,7 +25,7 @@ static struct {
     pthread_t thread;
 } waiting = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
-/* ---- the list --------------------------------------------------------------------------- */
+/* ---- the list ---------------------------------------------------------------- */
 
 static struct waiting_export *find_locked(const char *name)
 {
@@ -87,8 +87,7 @@ static char *name_at(size_t i)
     return i < waiting.count ? strdup(waiting.list[i].name) : NULL;
 }
 
-/* ---- opening one ------------------------------------------------------------------------------
- */
+/* ---- opening one ------------------------------------------------------------- */
 
 static bool is_closed(struct export *e)
 {
@@ -122,8 +121,7 @@ static bool open_export(const char *name)
     return !err;
 }
 
-/* ---- a filter that was missing may have been installed ----------------------------------------
- */
+/* ---- a filter that was missing may have been installed ----------------------- */
 
 static void heal(const char *name)
 {
@@ -141,8 +139,7 @@ static void heal(const char *name)
     configuration_unref(old);
 }
 
-/* ---- again and again ---------------------------------------------------------------------------
- */
+/* ---- again and again --------------------------------------------------------- */
 
 static bool wait_a_while(void)
 {
@@ -231,8 +228,7 @@ void reopen_stop(void)
     waiting.running = waiting.started = waiting.stop = waiting.hurry = false;
 }
 
-/* ---- all at the start ---------------------------------------------------------------------------
- */
+/* ---- all at the start -------------------------------------------------------- */
 
 struct opening {
     char **names;

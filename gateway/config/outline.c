@@ -23,7 +23,7 @@ static bool is_mark(const struct reading *r, char mark)
     return r->scan.token.kind == TOKEN_MARK && r->scan.token.mark == mark;
 }
 
-/* ---- sentences -------------------------------------------------------------------- */
+/* ---- sentences --------------------------------------------------------------- */
 
 static bool fail_here(struct reading *r, const char *expected, const char *remedy)
 {
@@ -69,7 +69,7 @@ static bool fail_limit(struct reading *r, const char *sentence)
     return false;
 }
 
-/* ---- spots ------------------------------------------------------------------------- */
+/* ---- spots ------------------------------------------------------------------- */
 
 /* The index of a new spot at the present token, or SIZE_MAX. */
 static size_t new_spot(struct reading *r)
@@ -101,7 +101,7 @@ static bool descend(struct reading *r)
     return true;
 }
 
-/* ---- the grammar ---------------------------------------------------------------------- */
+/* ---- the grammar ------------------------------------------------------------- */
 
 /* Is the name of the present token one of the group's, whose first spots these are? */
 static bool is_twice(struct reading *r, const size_t *group, size_t count)

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* ---- plans ------------------------------------------------------------------------------- */
+/* ---- plans ------------------------------------------------------------------- */
 
 int plan_copy(const struct plan *from, struct plan *ret)
 {
@@ -88,7 +88,7 @@ static int plan_from(const struct policy *p, struct plan *ret)
     return 0;
 }
 
-/* ---- options on top ----------------------------------------------------------------------- */
+/* ---- options on top ---------------------------------------------------------- */
 
 /* By label; by the filter's name where only one has it. */
 static struct plan_filter *find_filter(struct plan *plan, const char *word)
@@ -161,7 +161,7 @@ static void overlay(const struct reader *r, const struct config_setting_t *list,
     }
 }
 
-/* ---- judging ---------------------------------------------------------------------------- */
+/* ---- judging ----------------------------------------------------------------- */
 
 /* Where a filter's options are said last: there the mistake is. */
 static void place_of(const struct policy *p, const struct export_entry *e,
@@ -225,7 +225,7 @@ static void judge_unused(const struct configuration *c, const struct policy *p,
     }
 }
 
-/* ---- one export ----------------------------------------------------------------------------- */
+/* ---- one export -------------------------------------------------------------- */
 
 static const struct policy no_policy = { .hold_limit = POLICY_HOLD_LIMIT };
 

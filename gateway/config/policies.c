@@ -43,7 +43,7 @@ void policy_finish(struct policy *p)
     p->count = 0;
 }
 
-/* ---- options ------------------------------------------------------------------------------ */
+/* ---- options ----------------------------------------------------------------- */
 
 /* What an edited text shows as "(secret)" stays what it was. */
 static const char *kept_secret(const struct weir_option *row, const char *word,
@@ -87,7 +87,7 @@ void options_read(const struct reader *r, const struct config_setting_t *group, 
     }
 }
 
-/* ---- one filter ------------------------------------------------------------------------ */
+/* ---- one filter -------------------------------------------------------------- */
 
 /* `reason` is filled for a stand-in. */
 static struct library *find_library(const struct reader *r, const struct config_setting_t *setting,
@@ -232,7 +232,7 @@ static void filter_read(struct policy *p, const struct reader *r,
     free(f.label);
 }
 
-/* ---- the policy ---------------------------------------------------------------------- */
+/* ---- the policy -------------------------------------------------------------- */
 
 static void read_flags(struct policy *p, const struct reader *r,
                        const struct config_setting_t *root)

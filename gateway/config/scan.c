@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* ---- bytes ------------------------------------------------------------------------ */
+/* ---- bytes ------------------------------------------------------------------- */
 
 /* The length of the UTF-8 character at `s`, 0 if it is none (RFC 3629). */
 static size_t utf8_length(const unsigned char *s, size_t left)
@@ -116,7 +116,7 @@ const char *scan_word(const struct scan *s, char buffer[64])
     return buffer;
 }
 
-/* ---- blanks ------------------------------------------------------------------------- */
+/* ---- blanks ------------------------------------------------------------------ */
 
 static bool skip_comment(struct scan *s)
 {
@@ -151,7 +151,7 @@ static void skip_blanks(struct scan *s)
     }
 }
 
-/* ---- tokens ------------------------------------------------------------------------- */
+/* ---- tokens ------------------------------------------------------------------ */
 
 static bool is_name_byte(int c)
 {

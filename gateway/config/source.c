@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* ---- files ---------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------- */
 
 int load_text(const char *path, size_t limit, char **text, size_t *size)
 {
@@ -63,7 +63,7 @@ static void report_unreadable(struct report *report, const char *name, int err)
         report_file(report, -EINVAL, name, "cannot be read: %s", strerror(-err));
 }
 
-/* ---- parsing ---------------------------------------------------------------------- */
+/* ---- parsing ----------------------------------------------------------------- */
 
 static char *stem_of(const char *path)
 {
@@ -191,7 +191,7 @@ void source_unref(struct source *s)
     free(s);
 }
 
-/* ---- places --------------------------------------------------------------------- */
+/* ---- places ------------------------------------------------------------------ */
 
 const struct config_setting_t *source_root(const struct source *s)
 {

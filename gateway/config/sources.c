@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- paths ----------------------------------------------------------------------------- */
+/* ---- paths ------------------------------------------------------------------- */
 
 char *path_join(const char *folder, const char *name)
 {
@@ -78,7 +78,7 @@ char *override_name(const struct layout *l, const char *export)
     return override_in(l->name, export);
 }
 
-/* ---- lists ------------------------------------------------------------------------------- */
+/* ---- lists ------------------------------------------------------------------- */
 
 int source_list_add(struct source_list *l, struct source *s)
 {
@@ -110,7 +110,7 @@ static void load(struct source_list *l, enum source_kind kind, const char *name,
         report_memory(report);
 }
 
-/* ---- folders ----------------------------------------------------------------------------- */
+/* ---- folders ----------------------------------------------------------------- */
 
 static int is_configuration(const struct dirent *entry)
 {
@@ -188,7 +188,7 @@ static void load_overrides(struct source_list *l, const struct layout *layout,
         report_file(report, -EINVAL, name, "the folder cannot be read: %s", strerror(-err));
 }
 
-/* ---- the whole ---------------------------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------------- */
 
 static int load_rest(struct layout *layout, struct source_list *l, struct report *report)
 {

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* ---- start --------------------------------------------------------------------------------- */
+/* ---- start ------------------------------------------------------------------- */
 
 static void tell_lame(const struct configuration *c)
 {
@@ -60,7 +60,7 @@ int config_start_text(const char *text, const char *folder, struct mistakes *mis
     return err;
 }
 
-/* ---- again ---------------------------------------------------------------------------------- */
+/* ---- again ------------------------------------------------------------------- */
 
 /* What did not change stays the same object, so that it is known as accepted. */
 static void keep_unchanged(const struct configuration *old, struct source_list *new)
@@ -113,7 +113,7 @@ int config_reload(struct mistakes *mistakes)
     return report.err;
 }
 
-/* ---- the end --------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------- */
 
 void config_stop(void)
 {

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* ---- lists of names in one block ------------------------------------------------------------ */
+/* ---- lists of names in one block --------------------------------------------- */
 
 static int by_name(const void *a, const void *b)
 {
@@ -48,7 +48,7 @@ static char **users(const struct configuration *c, const char *name, bool of_pol
     return names ? pack(names, count) : NULL;
 }
 
-/* ---- policies ------------------------------------------------------------------------------- */
+/* ---- policies ---------------------------------------------------------------- */
 
 char **config_policies(void)
 {
@@ -102,8 +102,7 @@ int config_policy(const char *name, struct policy_view *ret)
     return err;
 }
 
-/* ---- datastores
- * ---------------------------------------------------------------------------------- */
+/* ---- datastores -------------------------------------------------------------- */
 
 char **config_datastores(void)
 {

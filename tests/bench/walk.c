@@ -18,7 +18,7 @@
 
 enum { FILTERS_MAX = 8, ROUNDS_MAX = 101, GOAL_NS = 50 };
 
-/* ---- a store that does nothing ------------------------------------------------------ */
+/* ---- a store that does nothing ----------------------------------------------- */
 
 static int null_open(void *self, const struct store_image *image, const void *config,
                      struct weir_text *why)
@@ -58,7 +58,7 @@ static const struct store_type null_store = {
     .close = null_close,
 };
 
-/* ---- the exports ---------------------------------------------------------------------- */
+/* ---- the exports ------------------------------------------------------------- */
 
 static void die(const char *what, const struct weir_text *why)
 {
@@ -98,7 +98,7 @@ static void say_nothing(enum weir_severity severity, const char *line)
     (void)severity, (void)line;
 }
 
-/* ---- the measuring --------------------------------------------------------------------- */
+/* ---- the measuring ----------------------------------------------------------- */
 
 static uint64_t cpu_ns(void)
 {

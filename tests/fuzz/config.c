@@ -40,7 +40,7 @@ static void must(bool good, const char *what)
     abort();
 }
 
-/* ---- what is refused ------------------------------------------------------------------- */
+/* ---- what is refused --------------------------------------------------------- */
 
 static void judge_mistakes(const struct mistakes *mistakes)
 {
@@ -52,7 +52,7 @@ static void judge_mistakes(const struct mistakes *mistakes)
     }
 }
 
-/* ---- what is accepted ------------------------------------------------------------------ */
+/* ---- what is accepted -------------------------------------------------------- */
 
 /* Every setting has its spot, and the spot its bytes. */
 static void judge_spots(const struct source *s, const struct config_setting_t *setting)
@@ -133,7 +133,7 @@ static void judge_configuration(const struct configuration *c)
         judge_effective(c, &c->exports[i]);
 }
 
-/* ---- the input ------------------------------------------------------------------------- */
+/* ---- the input --------------------------------------------------------------- */
 
 static void parse_files(const char *data, size_t size, struct source_list *all,
                         struct report *report)

@@ -27,7 +27,7 @@ static void must(bool good, const char *what)
     abort();
 }
 
-/* ---- a store in memory -------------------------------------------------------------- */
+/* ---- a store in memory ------------------------------------------------------- */
 
 enum { DISK_SIZE = 1 << 20 };
 
@@ -105,7 +105,7 @@ static const struct store_type disk_type = {
     .close = disk_close,
 };
 
-/* ---- the configuration -------------------------------------------------------------- */
+/* ---- the configuration ------------------------------------------------------- */
 
 static void add_mistake(struct mistakes *mistakes, const char *sentence)
 {
@@ -279,7 +279,7 @@ void datastore_view_finish(struct datastore_view *view)
     *view = (struct datastore_view){ 0 };
 }
 
-/* ---- exports ------------------------------------------------------------------------ */
+/* ---- exports ----------------------------------------------------------------- */
 
 static void add_filter(struct plan *plan, const char *name)
 {

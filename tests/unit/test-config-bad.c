@@ -55,7 +55,7 @@ struct bad {
 static struct bad cases[CASES_MAX];
 static size_t case_count;
 
-/* ---- the table ----------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------- */
 
 static void broken(unsigned line, const char *what)
 {
@@ -160,7 +160,7 @@ static void read_table(const char *file)
     fclose(f);
 }
 
-/* ---- one case ------------------------------------------------------------------------------ */
+/* ---- one case ---------------------------------------------------------------- */
 
 static void write_good_site(void)
 {

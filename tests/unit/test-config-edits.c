@@ -70,7 +70,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* ---- looking ----------------------------------------------------------------------------- */
+/* ---- looking ----------------------------------------------------------------- */
 
 /* "cache depth=9" … of the running chain, one option of one filter. */
 static const char *option_of(const char *export, const char *label, const char *option)
@@ -138,7 +138,7 @@ static void assert_compliance(const char *export, enum compliance wanted, const 
     text_finish(&why);
 }
 
-/* ---- policies --------------------------------------------------------------------------- */
+/* ---- policies ---------------------------------------------------------------- */
 
 static void a_policy_changes_everywhere_and_lasts(void **state)
 {
@@ -317,7 +317,7 @@ static void a_symbolic_link_stays_one(void **state)
     assert_int_equal(st.st_mode & 0777, 0604);
 }
 
-/* ---- one option ------------------------------------------------------------------------- */
+/* ---- one option -------------------------------------------------------------- */
 
 static void an_option_is_set_and_lasts(void **state)
 {
@@ -402,7 +402,7 @@ static void a_wrong_option_changes_nothing(void **state)
     assert_file("overrides.d/a.conf", NULL);
 }
 
-/* ---- a text of one export's own ---------------------------------------------------------- */
+/* ---- a text of one export's own ---------------------------------------------- */
 
 static void an_unchanged_text_is_no_edit(void **state)
 {
@@ -530,7 +530,7 @@ static void secrets_stay_inside(void **state)
     text_finish(&text);
 }
 
-/* ---- assigning --------------------------------------------------------------------------- */
+/* ---- assigning --------------------------------------------------------------- */
 
 static void a_policy_is_assigned_in_the_users_file(void **state)
 {
@@ -564,7 +564,7 @@ static void a_policy_is_assigned_in_the_users_file(void **state)
     assert_string_equal(config_export_policy_name("b", name), "gold");
 }
 
-/* ---- reading again ------------------------------------------------------------------------ */
+/* ---- reading again ----------------------------------------------------------- */
 
 static void wait_for_open(const char *name)
 {
@@ -685,7 +685,7 @@ static void another_exports_edit_is_not_mine(void **state)
     assert_compliance("b", COMPLIANT, "");
 }
 
-/* ---- many at once ------------------------------------------------------------------------- */
+/* ---- many at once ------------------------------------------------------------ */
 
 static void *set_depths(void *export)
 {

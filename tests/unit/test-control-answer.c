@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-/* ---- lines -------------------------------------------------------------------------- */
+/* ---- lines ------------------------------------------------------------------- */
 
 static void bad_lines_are_answered_exactly(void **state)
 {
@@ -76,7 +76,7 @@ static void huge_lines_are_refused(void **state)
     free(line);
 }
 
-/* ---- show and events ---------------------------------------------------------------- */
+/* ---- show and events --------------------------------------------------------- */
 
 static struct json_object *in(struct json_object *object, const char *key)
 {

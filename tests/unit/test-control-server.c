@@ -23,7 +23,7 @@
 
 enum { CONNECTIONS = 64 }; /* as in server.c */
 
-/* ---- asking ------------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------------ */
 
 /* A bare connection, for what control_call() would never send. */
 static int dial(void)
@@ -103,7 +103,7 @@ static int call(struct control *control, const char *line)
     return error;
 }
 
-/* ---- the socket ------------------------------------------------------------------------ */
+/* ---- the socket -------------------------------------------------------------- */
 
 static mode_t mode_of(const char *name)
 {
@@ -186,7 +186,7 @@ static void a_name_that_is_a_path_is_refused(void **state)
     assert_int_equal(places_init("unit", world_run, world_run, ""), 0);
 }
 
-/* ---- many clients -------------------------------------------------------------------------- */
+/* ---- many clients ------------------------------------------------------------ */
 
 static atomic_uint served, turned_away;
 
@@ -326,7 +326,7 @@ static void a_policy_of_a_megabyte_goes_through(void **state)
     control_close(control);
 }
 
-/* ---- who ------------------------------------------------------------------------------------ */
+/* ---- who --------------------------------------------------------------------- */
 
 static void events_say_who_changed_what(void **state)
 {
@@ -345,8 +345,7 @@ static void events_say_who_changed_what(void **state)
     assert_non_null(strstr(text_string(&events), expected));
 }
 
-/* ---- waiting -----------------------------------------------------------------------------------
- */
+/* ---- waiting ----------------------------------------------------------------- */
 
 static void *wait_for_event(void *arg)
 {
@@ -423,8 +422,7 @@ static void the_end_lets_stunned_disks_go_on(void **state)
     world_traffic(1);
 }
 
-/* ---- URIs
- * ---------------------------------------------------------------------------------------- */
+/* ---- URIs -------------------------------------------------------------------- */
 
 static void uris_name_the_socket_that_serves(void **state)
 {

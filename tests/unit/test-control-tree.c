@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-/* ---- the tree ----------------------------------------------------------------------- */
+/* ---- the tree ---------------------------------------------------------------- */
 
 /* The pattern of a path of the tree of this world. */
 static void pattern_of(const char *path, char *pattern, size_t size)
@@ -174,8 +174,7 @@ static void secrets_never_appear(void **state)
     free(options);
 }
 
-/* ---- paths --------------------------------------------------------------------------------------
- */
+/* ---- paths ------------------------------------------------------------------- */
 
 static void unknown_paths_are_ENOENT_and_named(void **state)
 {

@@ -156,7 +156,7 @@ static void sizes_and_times_print_what_they_read(void **state)
     text_finish(&text);
 }
 
-/* ---- settings ------------------------------------------------------------------ */
+/* ---- settings ---------------------------------------------------------------- */
 
 static void defaults_are_what_the_table_says(void **state)
 {
@@ -403,7 +403,7 @@ static void numbers_do_not_follow_the_locale(void **state)
     settings_destroy(s);
 }
 
-/* ---- tables --------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------------ */
 
 #define NAMED(n, t, ...)                                                                           \
     {                                                                                              \
@@ -494,7 +494,7 @@ static void options_describe_themselves(void **state)
     }
 }
 
-/* ---- words --------------------------------------------------------------------- */
+/* ---- words ------------------------------------------------------------------- */
 
 static void the_nearest_word_is_found(void **state)
 {
