@@ -108,3 +108,52 @@ int datastore_exports(struct place *place, struct weir_text *text)
         weir_print(text, "%s\n", place->datastore.exports[i]);
     return 0;
 }
+
+/* What the stores of its exports have counted together. */
+struct load {
+    uint64_t requests, ns, in_flight;
+};
+
+static void add_export(struct load *load, struct export *e)
+{
+    static const enum weir_op ops[] = { WEIR_READ, WEIR_WRITE };
+    struct export_view view;
+
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+        struct figures figures;
+        if (export_figures(e, PLACE_STORE, ops[i], &figures) != 0)
+            continue;
+        load->requests += figures.requests;
+        load->ns += atomic_load(&figures.here.sum.n);
+    }
+    if (export_view(e, &view) == 0) {
+        load->in_flight += view.in_flight;
+        export_view_finish(&view);
+    }
+}
+
+static struct load load_of(const struct place *place)
+{
+    struct export **list = gateway_list();
+    struct load load = { 0 };
+
+    for (size_t i = 0; list && list[i]; i++)
+        if (strcmp(export_config(list[i])->datastore, place->datastore.name) == 0)
+            add_export(&load, list[i]);
+    gateway_put_list(list);
+    return load;
+}
+
+int datastore_latency(struct place *place, struct weir_text *text)
+{
+    struct load load = load_of(place);
+
+    weir_print(text, "%.1f", load.requests ? (double)load.ns / (double)load.requests / 1000 : 0.0);
+    return 0;
+}
+
+int datastore_in_flight(struct place *place, struct weir_text *text)
+{
+    weir_print(text, "%" PRIu64, load_of(place).in_flight);
+    return 0;
+}

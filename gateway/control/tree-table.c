@@ -47,6 +47,8 @@ static const struct row rows[] = {
     VALUE("datastores/*/size_bytes", datastore_size),
     VALUE("datastores/*/free_bytes", datastore_free),
     VALUE("datastores/*/exports", datastore_exports),
+    VALUE("datastores/*/latency_us", datastore_latency), /* the mean read or write since start */
+    VALUE("datastores/*/in_flight", datastore_in_flight),
 
     FOLDER("gateways"),
     FOLDER("gateways/*", .enter = gateway_enter, .names = gateway_names),

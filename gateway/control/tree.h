@@ -107,7 +107,7 @@ ENTER(gateway_enter); NAMES(gateway_names);
 READ(gateway_pid); READ(gateway_version); READ(gateway_uptime);
 ENTER(datastore_enter); NAMES(datastore_names);
 READ(datastore_type); READ(datastore_path); READ(datastore_size); READ(datastore_free);
-READ(datastore_exports);
+READ(datastore_exports); READ(datastore_latency); READ(datastore_in_flight);
 /* tree-policies.c */
 ENTER(policy_enter); NAMES(policy_names); READ(policy_read); WRITE(policy_write);
 REMOVE(policy_remove);
