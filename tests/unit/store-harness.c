@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -143,6 +144,7 @@ pid_t start(const char *const *words)
 
     assert_true(pid >= 0);
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that aborts leaves nobody behind */
         int log = open(in_work("peers.log"), O_CREAT | O_APPEND | O_WRONLY, 0600);
         dup2(log, 1);
         dup2(log, 2);
