@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
+#include "events.h"
 #include "options.h"
 #include "scope.h"
 #include "text.h"
@@ -173,18 +174,20 @@ static int judge_size(struct file_store *f, const struct store_image *image, str
         weir_print(why, "image \"%s\" is empty: remove it and give the export a size", f->image);
         return -EINVAL;
     }
-    if (image->size == 0 || image->size == f->size)
+    if (image->size <= f->size) { /* a disk that has grown keeps what it was given at first */
+        if (image->size && image->size < f->size)
+            event_post(WEIR_INFO, NULL, NULL,
+                       "image %s has %" PRIu64 " bytes, more than the %" PRIu64
+                       " that its export gives: it has grown",
+                       f->image, f->size, image->size);
         return 0;
+    }
     print_size(image->size, &size);
-    weir_print(why, "image \"%s\" has %" PRIu64 " bytes, the export says %" PRIu64 ": ", f->image,
-               f->size, image->size);
-    if (f->size < image->size)
-        weir_print(why,
-                   "set the export's size to what the image has, then make the disk larger "
-                   "with `weirctl export grow EXPORT %s`",
-                   text_string(&size));
-    else
-        weir_print(why, "a disk is never cut: set the export's size to what the image has");
+    weir_print(why,
+               "image \"%s\" has %" PRIu64 " bytes, the export says %" PRIu64
+               ": set the export's size to what the image has, then make the disk larger with "
+               "`weirctl export grow EXPORT %s`",
+               f->image, f->size, image->size, text_string(&size));
     return -EINVAL;
 }
 

@@ -31,6 +31,12 @@ for round in $(seq "${WEIR_REPEAT:-5}"); do
     done
 done
 
+# A disk that has grown opens as large as it is, though its configuration says what it was.
+"$weirctl" export grow two 24M
+kill_server
+serve
+assert_eq "$(nbdinfo --size "$(uri two)")" $((24 << 20)) "the size of a disk that has grown"
+
 # A second gateway on the same images serves what it can have, which is none of them, and
 # says why; the first goes on.
 first=$sock first_pid=$gateway_pid
