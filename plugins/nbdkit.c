@@ -478,4 +478,5 @@ static struct nbdkit_plugin plugin = {
     .errno_is_preserved = 1,
 };
 
+struct nbdkit_plugin *plugin_init(void); /* nbdkit's macro defines it without */
 NBDKIT_REGISTER_PLUGIN(plugin)
