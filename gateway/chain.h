@@ -31,6 +31,8 @@ struct weir_below {
     unsigned readers;              /* who looks at statistics; under the export's lock … */
     bool readable;                 /* … and whether anybody may; as is this */
     bool attached;
+    char *locked; /* why this filter locks the disk; NULL; under the export's lock, as is … */
+    char *stuck;  /* … why the core does, because of it */
     bool told_to_drain; /* drain(true) was called and drain(false) was not */
 };
 

@@ -44,8 +44,8 @@ static bool can_stay(const struct weir_below *b, const struct plan_filter *f)
 {
     const struct settings *now = atomic_load(&b->settings);
 
-    if (b->library != f->library || strcmp(b->label, f->label) ||
-        atomic_load(&b->bypassed)) /* a filter that was given up on comes back fresh */
+    if (b->library != f->library || strcmp(b->label, f->label) || atomic_load(&b->bypassed) ||
+        b->stuck) /* one that was given up on comes back fresh */
         return false;
     for (const struct weir_option *o = f->library->filter.options; o && o->name; o++)
         if (!(o->flags & WEIR_LIVE) && !settings_equal(now, f->settings, o->name))
@@ -126,6 +126,7 @@ static void swap_plan(struct export *e, struct plan *p)
 struct change {
     struct chain *old, *new;
     struct weir_below *place[CHAIN_MAX]; /* of the new chain */
+    bool kept[CHAIN_MAX];                /* … that are of the old one, too */
     bool stays[CHAIN_MAX];               /* of the old chain, by index */
     struct weir_geometry top;
 };
@@ -137,6 +138,7 @@ static int make_change(struct export *e, const struct plan *p, struct change *ch
         struct weir_below *b = find_place(ch->old, p->filter[i].label);
         if (b && can_stay(b, &p->filter[i])) {
             ch->place[i] = b;
+            ch->kept[i] = true;
             ch->stays[b->index] = true;
         }
     }
@@ -159,10 +161,11 @@ static void detach_gone(struct export *e, struct change *ch)
             detach_place(e, ch->old->link[i].place);
 }
 
-/* Attaches again what was detached.  When even that fails the disk must not be served. */
+/* Attaches again what was detached.  When even that fails nothing of the disk is left
+ * that could be served: it is taken apart, and opened anew when somebody tries. */
 static void put_old_back(struct export *e, struct change *ch)
 {
-    cleanup_text struct weir_text why = { 0 };
+    cleanup_text struct weir_text why = { 0 }, reason = { 0 };
     struct weir_geometry top;
 
     for (int i = 0; i < ch->new->count; i++)
@@ -170,10 +173,11 @@ static void put_old_back(struct export *e, struct change *ch)
             detach_place(e, ch->place[i]);
     if (attach_places(e, ch->old, &top, &why) == 0)
         return;
-    cleanup_text struct weir_text reason = { 0 };
     weir_print(&reason, "a change was taken back, but the old chain would not attach again: %s",
                text_string(&why));
-    export_lock(e, NULL, text_string(&reason));
+    export_set_stage(e, STAGE_CLOSED, text_string(&reason));
+    event_post(WEIR_ERROR, export_name(e), NULL, "locked: %s", text_string(&reason));
+    tear_down(e);
 }
 
 static int judge_size(const struct export *e, const struct change *ch, struct weir_text *why)
@@ -208,6 +212,7 @@ static int exchange(struct export *e, const struct plan *p, struct change *ch,
         pthread_mutex_lock(&e->lock);
         e->chain = ch->new;
         e->geometry = ch->top;
+        export_settle(e);
         e->blocks.align = ch->top.block_min ? ch->top.block_min : 1;
         pthread_mutex_unlock(&e->lock);
     }
@@ -224,7 +229,7 @@ static int rebuild(struct export *e, struct plan *p, struct weir_text *why)
         r = exchange(e, p, &ch, why);
     if (r) { /* throw the new places away, else the old ones that go */
         for (size_t i = 0; i < p->count; i++)
-            if (ch.place[i] && !is_kept(&ch, ch.place[i]))
+            if (ch.place[i] && !ch.kept[i])
                 place_destroy(ch.place[i]);
         chain_destroy(ch.new);
         return r;
@@ -234,8 +239,6 @@ static int rebuild(struct export *e, struct plan *p, struct weir_text *why)
             place_destroy(ch.old->link[i].place);
     chain_destroy(ch.old);
     swap_plan(e, p);
-    if (atomic_load(&e->state) == EXPORT_LOCKED)
-        export_unlock(e); /* by a filter's failure, and the administrator has acted */
     return 0;
 }
 

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { POOL_MAX = 64, POOL_IDLE_S = 5, ZEROES = 1 << 20 };
+enum { POOL_MAX = 64, THREADS_MAX = 1024, POOL_IDLE_S = 5, ZEROES = 1 << 20 };
 
 /* ---- the blocking kind ------------------------------------------------------- */
 
@@ -50,11 +50,19 @@ static int run_below(struct weir_below *b, struct weir_request *io)
     return 0;
 }
 
-static bool on_disk(const struct weir_below *b, const struct weir_request *io)
+/* 0, or why a filter may not ask for this. */
+static int judge(const struct weir_below *b, const struct weir_request *io)
 {
-    const uint64_t size = b->below.size;
+    const struct weir_geometry *g = &b->below;
+    const uint32_t block = g->block_min ? g->block_min : 1;
 
-    return io->op == WEIR_FLUSH || (io->offset <= size && io->length <= size - io->offset);
+    if (export_config(b->export)->read_only && (WEIR_OP(io->op) & WEIR_CHANGES))
+        return -EPERM;
+    if (io->op == WEIR_FLUSH)
+        return 0;
+    if ((io->offset | io->length) & (block - 1))
+        return -EINVAL;
+    return io->offset <= g->size && io->length <= g->size - io->offset ? 0 : -EINVAL;
 }
 
 static void count(struct weir_below *b, const struct weir_request *io)
@@ -76,11 +84,12 @@ static int derive(struct weir_below *b, enum weir_op op, void *data, uint64_t le
         .data = data,
     };
 
-    if (!on_disk(b, &io))
-        return -EINVAL;
+    int error = judge(b, &io);
+    if (error)
+        return error;
     count(b, &io);
     export_derived_begin(b->export, b);
-    int error = run_below(b, &io);
+    error = run_below(b, &io);
     export_derived_end(b->export);
     return -error;
 }
@@ -191,6 +200,7 @@ static struct {
     pthread_mutex_t lock; /* the queue and the counts; taken after nothing */
     pthread_cond_t work, gone;
     struct job *first, **last;
+    unsigned parked; /* threads whose request a filter holds: what releases it may be queued */
     unsigned threads, idle, queued;
     bool stopping;
 } pool = { .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -256,13 +266,23 @@ static int start_thread(void)
     return error;
 }
 
+void derived_parked(bool begin)
+{
+    hold_lock(&pool.lock);
+
+    pool.parked += begin ? 1 : -1u;
+    if (begin && pool.first && !pool.idle && pool.threads < THREADS_MAX && start_thread() == 0)
+        pool.threads++;
+}
+
 int weir_submit(struct weir_below *b, const struct weir_request *io,
                 void (*done)(void *arg, int error), void *arg)
 {
-    struct job *j = on_disk(b, io) ? malloc(sizeof *j) : NULL;
+    int refused = judge(b, io);
+    struct job *j = refused ? NULL : malloc(sizeof *j);
 
     if (!j)
-        return on_disk(b, io) ? -ENOMEM : -EINVAL;
+        return refused ? refused : -ENOMEM;
     *j = (struct job){ .io = *io, .below = b, .done = done, .arg = arg };
     j->io.flags |= WEIR_DERIVED;
     count(b, io);
@@ -270,7 +290,7 @@ int weir_submit(struct weir_below *b, const struct weir_request *io,
 
     hold_lock(&pool.lock);
     /* one idle thread may have been woken for the job before this one already */
-    if (pool.idle <= pool.queued && pool.threads < POOL_MAX) {
+    if (pool.idle <= pool.queued && pool.threads - pool.parked < POOL_MAX) {
         if (start_thread() == 0)
             pool.threads++;
     }

@@ -9,6 +9,8 @@
 #include "chain.h"
 #include "request.h"
 
+enum stage { STAGE_CLOSED, STAGE_OPENING, STAGE_OPEN };
+
 struct export
 {
     struct export_config config;
@@ -20,7 +22,9 @@ struct export
     pthread_cond_t changed; /* the turn was given back, the gate opened, a reader left */
     bool turn_taken;        /* (L) a control operation is under way */
     bool stunned;           /* (L) the disk stands still until export_unstun() */
-    char *reason;           /* (L) why it is locked */
+    enum stage stage;       /* (L) */
+    char *locked;           /* (L) why the administrator locked it; NULL: did not */
+    char *broken;           /* (L) why it could not be opened, or be put back; NULL */
     struct plan plan;       /* (L) what the chain was made from */
     struct chain *chain;    /* (L), and changed only while drained: requests read it without */
     struct weir_geometry geometry;                  /* (L) as clients see it */
@@ -59,7 +63,16 @@ bool pass_gate(struct export *, struct worker *w);
 int stand_still(struct export *, struct weir_text *why);
 void go_on(struct export *);
 
-void export_set_state(struct export *, enum export_state, const char *reason);
+/* state.c.  `broken`: why not, or NULL. */
+void export_set_stage(struct export *, enum stage, const char *broken);
+void export_settle(struct export *);              /* works the state out anew; lock held */
+const char *state_reason(const struct export *); /* "" when it is not locked; lock held */
+/* A filter's own lock, and the core's because of a filter; both go with the place. */
+void place_lock(struct weir_below *, const char *why);
+void place_unlock(struct weir_below *);
+void place_stuck(struct weir_below *, const char *why);
+/* Detaches and frees a chain whose disk stands still, and closes the store. */
+void tear_down(struct export *);
 
 /* Attaches what is not attached of `places`, from the bottom up, and works out the
  * geometry of all; *top is what clients see.  On failure what it attached is detached. */

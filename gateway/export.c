@@ -34,7 +34,8 @@ static void destroy(struct export *e)
     pthread_mutex_destroy(&e->lock);
     pthread_cond_destroy(&e->changed);
     order_finish(&e->blocks);
-    free(e->reason);
+    free(e->locked);
+    free(e->broken);
     free(e);
 }
 
@@ -49,8 +50,7 @@ int export_create(struct export_config *config, struct plan *plan, struct export
     pthread_mutex_init(&e->lock, NULL);
     pthread_cond_init(&e->changed, NULL);
     order_init(&e->blocks, 1);
-    e->reason = strdup("");
-    if (!e->reason || counting_create(&e->total) || counting_create(&e->store_counting)) {
+    if (counting_create(&e->total) || counting_create(&e->store_counting)) {
         destroy(e);
         return -ENOMEM;
     }
@@ -85,46 +85,6 @@ const struct export_config *export_config(const struct export *e)
 const char *export_name(const struct export *e)
 {
     return e->config.name;
-}
-
-const char *export_state_name(enum export_state s)
-{
-    static const char *const names[] = { "closed", "opening", "active", "locked" };
-
-    return names[s];
-}
-
-/* ---- state ------------------------------------------------------------------- */
-
-void export_set_state(struct export *e, enum export_state state, const char *reason)
-{
-    char *copy = strdup(reason);
-
-    hold_lock(&e->lock);
-    if (copy) {
-        free(e->reason);
-        e->reason = copy;
-    }
-    atomic_store(&e->state, state);
-}
-
-void export_lock(struct export *e, const char *filter, const char *why)
-{
-    export_set_state(e, EXPORT_LOCKED, why);
-    event_post(WEIR_ERROR, export_name(e), filter, "locked: %s", why);
-}
-
-void export_unlock(struct export *e)
-{
-    if (atomic_load(&e->state) != EXPORT_LOCKED)
-        return;
-    pthread_mutex_lock(&e->lock);
-    bool has_chain = e->chain != NULL;
-    pthread_mutex_unlock(&e->lock);
-    if (has_chain) {
-        export_set_state(e, EXPORT_ACTIVE, "");
-        event_post(WEIR_INFO, export_name(e), NULL, "unlocked");
-    }
 }
 
 /* ---- turns ------------------------------------------------------------------- */

@@ -86,7 +86,9 @@ void export_unstun(struct export *);
 int export_run_verb(struct export *, const char *label, const char *verb, const char *arguments,
                     struct weir_text *answer);
 
-void export_lock(struct export *, const char *filter, const char *why); /* fail closed */
+/* The administrator's lock: every request fails with EIO.  Unlocking also takes back the
+ * core's lock for a filter that did not let go, never what a filter locked itself. */
+void export_lock(struct export *, const char *why);
 void export_unlock(struct export *);
 
 /* How long a drain waits at least before it says who does not let go. */

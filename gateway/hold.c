@@ -6,6 +6,7 @@
  * itself: there is no timer thread and no list to lock. */
 #include "clock.h"
 #include "events.h"
+#include "export-private.h"
 #include "request.h"
 #include "text.h"
 
@@ -60,6 +61,10 @@ void weir_resume_at(struct weir_request *req, uint64_t when, enum weir_verdict v
 {
     struct request *r = (struct request *)req;
 
+    if ((unsigned)verdict >= WEIR_DEFER) {
+        stray(r, "set a time with a verdict that cannot end a hold");
+        verdict = WEIR_FAIL;
+    }
     atomic_store_explicit(&r->due_verdict, (int)verdict, memory_order_relaxed);
     atomic_store_explicit(&r->due, when ? when : 1, memory_order_release);
     if (worker_self() != r->home)
@@ -105,8 +110,20 @@ static int give_up_on(struct request *r, struct weir_below *place, uint64_t held
     cleanup_text struct weir_text why = { 0 };
     weir_print(&why, "filter %s held a %s for %" PRIu64 " ms and did not let go", place->label,
                op_name(r->pub.op), held / 1000000);
-    export_lock(e, place->label, text_string(&why));
+    place_stuck(place, text_string(&why));
     return WEIR_FAIL | EIO << 8;
+}
+
+/* True: the hold has ended.  False: the filter resumes it itself after all. */
+static bool is_due(struct request *r, struct weir_below *place)
+{
+    const struct weir_filter *f = &place->library->filter;
+    enum weir_verdict v = (enum weir_verdict)atomic_load(&r->due_verdict);
+
+    atomic_store_explicit(&r->due, 0, memory_order_relaxed);
+    if (f->due)
+        v = f->due(place->self, &r->pub);
+    return v != WEIR_DEFER && take_away(r, (int)v);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -127,8 +144,8 @@ static void wait_for_answer(struct request *r, struct weir_below *place, uint64_
             return;
         }
         uint64_t now = clock_ns();
-        if (due && now >= due) {
-            if (take_away(r, atomic_load(&r->due_verdict)))
+        if (due && (now >= due || atomic_load(&place->drained))) {
+            if (is_due(r, place))
                 return;
         } else if (now >= deadline && !told) {
             told = true;
@@ -159,7 +176,11 @@ static void park(struct request *r, struct weir_below *place)
     atomic_store(&r->home->held_since, since);
     atomic_store(&r->home->holder, place);
     weir_add(&counting_shard(place->counting, r->cpu, r->pub.op)->deferred, 1);
+    if (r->home->of_pool)
+        derived_parked(true);
     wait_for_answer(r, place, since);
+    if (r->home->of_pool)
+        derived_parked(false);
     atomic_store(&r->home->holder, NULL);
     atomic_fetch_sub(&place->held, 1);
 

@@ -85,6 +85,8 @@ int attach_places(struct export *e, struct chain *c, struct weir_geometry *top,
     c->store_counting = e->store_counting;
     c->store->geometry(c->store_self, &g);
     c->store_ops = g.ops;
+    if (e->config.read_only) /* which is how a filter learns of it */
+        g.ops &= ~WEIR_CHANGES;
     for (int i = c->count - 1; i >= 0; i--) {
         struct weir_below *b = c->link[i].place;
         b->chain = c;
@@ -111,6 +113,10 @@ void detach_place(struct export *e, struct weir_below *b)
         pthread_cond_wait(&e->changed, &e->lock);
     pthread_mutex_unlock(&e->lock);
     place_detach(b);
+    hold_lock(&e->lock); /* its locks go with it */
+    free(steal(b->locked));
+    free(steal(b->stuck));
+    export_settle(e);
 }
 
 /* ---- events in two phases ---------------------------------------------------- */
@@ -121,7 +127,7 @@ static int tell(struct chain *c, int i, struct weir_event *event, enum weir_phas
     const struct weir_filter *f = &c->link[i].place->library->filter;
 
     event->phase = phase;
-    return f->event ? f->event(c->link[i].self, event, why) : 0;
+    return f->event && c->link[i].place->attached ? f->event(c->link[i].self, event, why) : 0;
 }
 
 static void cancel(struct chain *c, int prepared, struct weir_event *event)
@@ -232,9 +238,11 @@ int export_open(struct export *e, struct weir_text *why)
         give_turn(e);
         return 0;
     }
-    bool again = atomic_load(&e->state) == EXPORT_LOCKED;
-    if (!again)
-        export_set_state(e, EXPORT_OPENING, "");
+    pthread_mutex_lock(&e->lock);
+    cleanup_free char *before = e->broken ? strdup(e->broken) : NULL;
+    pthread_mutex_unlock(&e->lock);
+    if (!before) /* who tries again need not flicker */
+        export_set_stage(e, STAGE_OPENING, NULL);
     r = open_store(e, &reason);
     if (!r) {
         r = open_chain(e, &reason);
@@ -244,15 +252,14 @@ int export_open(struct export *e, struct weir_text *why)
     if (r && !reason.length)
         weir_print(&reason, "cannot be opened: %s", strerror(-r));
     if (!r) {
-        export_set_state(e, EXPORT_ACTIVE, "");
+        export_set_stage(e, STAGE_OPEN, NULL);
         event_post(WEIR_INFO, export_name(e), NULL, "open, %" PRIu64 " bytes, %d filters",
                    e->geometry.size, e->chain->count);
     } else {
-        pthread_mutex_lock(&e->lock);
-        bool news = !again || strcmp(e->reason, text_string(&reason)) != 0;
-        pthread_mutex_unlock(&e->lock);
-        if (news) /* whoever tries again every second need not say the same each time */
-            export_lock(e, NULL, text_string(&reason));
+        export_set_stage(e, STAGE_CLOSED, text_string(&reason));
+        /* whoever tries again every second need not say the same each time */
+        if (!before || strcmp(before, text_string(&reason)) != 0)
+            event_post(WEIR_ERROR, export_name(e), NULL, "locked: %s", text_string(&reason));
     }
     give_turn(e);
     weir_print(why, "%s", text_string(&reason));
@@ -274,10 +281,25 @@ static int last_flush(struct export *e)
     return -error;
 }
 
+void tear_down(struct export *e)
+{
+    struct chain *c = e->chain;
+
+    pthread_mutex_lock(&e->lock);
+    e->chain = NULL;
+    export_settle(e);
+    pthread_mutex_unlock(&e->lock);
+    for (int i = 0; i < c->count; i++) {
+        detach_place(e, c->link[i].place);
+        place_destroy(c->link[i].place);
+    }
+    chain_destroy(c);
+    close_store(e);
+}
+
 static int close_chain(struct export *e)
 {
     struct weir_event closed = { .type = WEIR_EVENT_CLOSE, .name = "" };
-    struct chain *c = e->chain;
     int r = stand_still(e, NULL);
 
     if (r)
@@ -289,16 +311,8 @@ static int close_chain(struct export *e)
     closed.size = e->geometry.size;
     if (prepare(e, &closed, NULL) == 0) /* a refusal to close cannot be granted */
         commit(e, &closed);
-    pthread_mutex_lock(&e->lock);
-    e->chain = NULL;
-    pthread_mutex_unlock(&e->lock);
-    for (int i = 0; i < c->count; i++) {
-        detach_place(e, c->link[i].place);
-        place_destroy(c->link[i].place);
-    }
-    chain_destroy(c);
-    close_store(e);
-    export_set_state(e, EXPORT_CLOSED, "");
+    export_set_stage(e, STAGE_CLOSED, NULL);
+    tear_down(e);
     go_on(e);
     event_post(WEIR_INFO, export_name(e), NULL, "closed");
     return r;
@@ -314,7 +328,7 @@ int export_close(struct export *e)
     else if (e->chain)
         r = close_chain(e);
     else
-        export_set_state(e, EXPORT_CLOSED, "");
+        export_set_stage(e, STAGE_CLOSED, NULL);
     give_turn(e);
     return r;
 }

@@ -226,8 +226,16 @@ static int judge_names(const struct weir_filter *f, const char *path, struct wei
 {
     const char *bad = NULL;
 
-    for (const struct weir_option *o = f->options; !bad && o && o->name; o++)
+    const unsigned known = WEIR_LIVE | WEIR_REQUIRED | WEIR_SECRET;
+    for (const struct weir_option *o = f->options; !bad && o && o->name; o++) {
         bad = is_word(o->name) ? NULL : o->name;
+        if (o->flags & ~known) {
+            weir_print(why,
+                       "%s: option %s has a flag that this gateway does not know: upgrade weir",
+                       path, o->name);
+            return -ENOEXEC;
+        }
+    }
     for (const struct weir_stat *s = f->stats; !bad && s && s->name; s++)
         bad = is_word(s->name) ? NULL : s->name;
     if (!bad)
@@ -274,6 +282,12 @@ static int judge_body(const struct weir_filter *f, const char *path, struct weir
         return refuse(why, path, "it has no name, summary or version");
     if (f->klass >= WEIR_CLASS_COUNT) {
         weir_print(why, "%s: class %d is not known to this gateway: upgrade weir", path, f->klass);
+        return -ENOEXEC;
+    }
+    if ((f->flags & ~(uint32_t)(WEIR_NEEDS_ORDER | WEIR_TRANSFORMS)) || (f->ops & ~WEIR_ALL_OPS)) {
+        /* a promise that it relies on and that this gateway does not keep */
+        weir_print(why, "%s asks for something that this gateway does not know: upgrade weir",
+                   path);
         return -ENOEXEC;
     }
     if ((f->down || f->up) && (f->ops & needed) != needed)

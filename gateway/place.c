@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "chain.h"
 #include "events.h"
+#include "export-private.h"
 #include "gateway.h"
 #include "request.h"
 #include "scope.h"
@@ -151,6 +152,8 @@ void place_destroy(struct weir_below *b)
     free(b->order);
     if (b->folder >= 0)
         close(b->folder);
+    free(b->locked);
+    free(b->stuck);
     free(b->self);
     free(b->label);
     free(b);
@@ -187,7 +190,7 @@ void place_detach(struct weir_below *b)
 
 void place_drain(struct weir_below *b, bool begin)
 {
-    if (b->told_to_drain == begin) /* it came while the disk stood still */
+    if (!b->attached || b->told_to_drain == begin) /* it came while the disk stood still */
         return;
     b->told_to_drain = begin;
     /* its own I/O must still pass while it comes to rest */
@@ -342,10 +345,10 @@ void weir_lock_export(struct weir_below *b, const char *format, ...)
     va_start(arguments, format);
     print_to(&why, format, arguments);
     va_end(arguments);
-    export_lock(b->export, b->label, text_string(&why));
+    place_lock(b, text_string(&why));
 }
 
 void weir_unlock_export(struct weir_below *b)
 {
-    export_unlock(b->export);
+    place_unlock(b);
 }

@@ -269,7 +269,7 @@ int request_run(struct request *r)
             reach_store(r);
         else
             go_down(r);
-    return r->pub.error;
+    return nbd_errno(r->pub.error);
 }
 
 /* ---- what a filter may ask about a request it has ---------------------------- */
@@ -312,6 +312,6 @@ void *weir_bounce(struct weir_request *req)
         return NULL;
     f->has_bounce = true;
     if (req->op == WEIR_WRITE)
-        memcpy(f->bounce, req->data, req->length);
+        memcpy(f->bounce, req->data, req->length < f->length ? req->length : f->length);
     return req->data = f->bounce;
 }

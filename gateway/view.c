@@ -216,7 +216,7 @@ int export_view(struct export *e, struct export_view *v)
 
     memset(v, 0, sizeof *v);
     v->state = (enum export_state)atomic_load(&e->state);
-    v->reason = strdup(e->reason);
+    v->reason = strdup(state_reason(e));
     if (!v->reason || copy_plan(&e->plan, &v->plan)) {
         export_view_finish(v);
         return -ENOMEM;

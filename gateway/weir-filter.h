@@ -83,9 +83,10 @@ void weir_resume(struct weir_request *req, enum weir_verdict verdict);
 /* The same with an errno for WEIR_FAIL. */
 void weir_resume_error(struct weir_request *req, int error);
 
-/* Asks the core to resume `req` by itself at `when`, in ns of CLOCK_MONOTONIC,
- * unless weir_resume() comes first.  May be called again to move the time.  Only
- * while the filter holds the request (or is about to return WEIR_DEFER). */
+/* Asks the core to resume `req` by itself at `when`, in ns of CLOCK_MONOTONIC, or when
+ * the disk is drained.  May be called again to move the time.  Only while the filter
+ * holds the request (or is about to return WEIR_DEFER).  A filter that may also call
+ * weir_resume() for it has a due(), which settles who of the two does. */
 void weir_resume_at(struct weir_request *req, uint64_t when, enum weir_verdict verdict);
 
 static inline enum weir_verdict weir_fail(struct weir_request *req, int error)
@@ -403,6 +404,11 @@ struct weir_filter {
     /* You have held this request longer than the export's hold_limit: resume it soon.
      * Runs on the request's home thread; the request may just have been resumed. */
     void (*abort)(void *self, struct weir_request *);
+    /* The time of weir_resume_at() has come, or the disk is drained.  Runs on the request's
+     * home thread.  Take it off your list under your own lock and say its verdict; or say
+     * WEIR_DEFER if you have just taken it off to resume it.  NULL: the verdict given to
+     * weir_resume_at() holds, and then nobody else may resume the request. */
+    enum weir_verdict (*due)(void *self, struct weir_request *);
 };
 
 #define WEIR_FILTER_HEADER .magic = WEIR_MAGIC, .abi = WEIR_ABI, .size = sizeof(struct weir_filter)

@@ -189,10 +189,9 @@ static const char *weir_plugin_default_export(int readonly, int is_tls)
     const char *name = "";
 
     (void)readonly;
-    (void)is_tls;
-    if (e)
+    if (e && may_open(e, is_tls))
         name = "default";
-    else if (all && all[0] && !all[1])
+    else if (all && all[0] && !all[1] && may_open(all[0], is_tls))
         name = nbdkit_strdup_intern(export_name(all[0]));
     export_unref(e);
     gateway_put_list(all);

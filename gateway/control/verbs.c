@@ -72,7 +72,7 @@ static int do_lock(struct deed *deed, struct refusal *refusal)
     if (error)
         return error;
     weir_print(&deed->what, "locked");
-    export_lock(deed->export, NULL, reason);
+    export_lock(deed->export, reason);
     return 0;
 }
 
