@@ -65,7 +65,7 @@ void go_on(struct export *);
 
 /* state.c.  `broken`: why not, or NULL. */
 void export_set_stage(struct export *, enum stage, const char *broken);
-void export_settle(struct export *);              /* works the state out anew; lock held */
+void export_settle(struct export *);             /* works the state out anew; lock held */
 const char *state_reason(const struct export *); /* "" when it is not locked; lock held */
 /* A filter's own lock, and the core's because of a filter; both go with the place. */
 void place_lock(struct weir_below *, const char *why);
