@@ -188,8 +188,8 @@ enum weir_severity { WEIR_INFO, WEIR_WARNING, WEIR_ERROR };
 void weir_report(struct weir_below *, enum weir_severity, const char *format, ...)
     WEIR_PRINTF(3, 4);
 
-/* Locks the export: every request fails with EIO and the reason is shown until the
- * filter calls weir_unlock_export() or the export is opened again. */
+/* Locks the export: every request fails with EIO and the reason is shown until this
+ * filter calls weir_unlock_export() or leaves the export. */
 void weir_lock_export(struct weir_below *, const char *format, ...) WEIR_PRINTF(2, 3);
 void weir_unlock_export(struct weir_below *);
 
