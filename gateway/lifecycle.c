@@ -335,18 +335,27 @@ int export_close(struct export *e)
 
 /* ---- what can happen to an open disk ----------------------------------------- */
 
+/* The size is the clients'; the store has more where a filter keeps something of its own. */
+static int grow_store(struct export *e, uint64_t size, struct weir_text *why)
+{
+    const struct store_type *s = e->config.store_type;
+    struct weir_geometry now;
+
+    if (!s->grow) {
+        weir_print(why, "a store of type \"%s\" cannot grow", s->name);
+        return -EOPNOTSUPP;
+    }
+    s->geometry(e->store_self, &now);
+    return s->grow(e->store_self, now.size + (size - e->geometry.size), why);
+}
+
 /* The core's own part of an event, between PREPARE and COMMIT. */
 static int do_event(struct export *e, const struct weir_event *event, struct weir_text *why)
 {
     const struct store_type *s = e->config.store_type;
 
-    if (event->type == WEIR_EVENT_GROW) {
-        if (!s->grow) {
-            weir_print(why, "a store of type \"%s\" cannot grow", s->name);
-            return -EOPNOTSUPP;
-        }
-        return s->grow(e->store_self, event->size, why);
-    }
+    if (event->type == WEIR_EVENT_GROW)
+        return grow_store(e, event->size, why);
     if (event->type == WEIR_EVENT_SNAPSHOT) {
         if (!s->snapshot) {
             weir_print(why, "a store of type \"%s\" cannot take snapshots", s->name);

@@ -92,6 +92,26 @@ static void test_a_failed_store_cancels_all(void **state)
     assert_string_equal(asked.text, "0? 1? 2? 2~ 1~ 0~");
 }
 
+static int keep_a_header(struct probe *p, struct weir_geometry *geometry, struct weir_text *why)
+{
+    (void)p;
+    (void)why;
+    geometry->size -= 4096;
+    return 0;
+}
+
+static void test_grow_is_by_what_clients_see(void **state)
+{
+    struct weir_geometry geometry;
+
+    (void)state;
+    probes[0].geometry = keep_a_header;
+    assert_int_equal(stage_open(1), 0);
+    assert_int_equal(export_event(stage, WEIR_EVENT_GROW, NULL, 2 * DISK, NULL), 0);
+    export_geometry(stage, &geometry);
+    assert_int_equal(geometry.size, 2 * DISK);
+}
+
 static void test_grow_gives_the_new_size(void **state)
 {
     struct weir_geometry geometry;
@@ -275,6 +295,7 @@ int main(void)
         STAGE_TEST(test_a_refusal_cancels_those_before_in_reverse),
         STAGE_TEST(test_a_failed_store_cancels_all),
         STAGE_TEST(test_grow_gives_the_new_size),
+        STAGE_TEST(test_grow_is_by_what_clients_see),
         STAGE_TEST(test_the_disk_stands_still_for_events),
         STAGE_TEST(test_stun_holds_clients_until_unstun),
         STAGE_TEST(test_a_refused_stun_leaves_the_disk_running),
