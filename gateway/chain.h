@@ -28,6 +28,7 @@ struct weir_below {
     _Atomic uint64_t longest_hold; /* ns */
     atomic_bool bypassed;          /* it sat on a request and policy says go on without it */
     atomic_bool drained;           /* between drain(true) and drain(false) */
+    atomic_bool leaving;           /* being detached: its own threads may not derive any more */
     unsigned readers;              /* who looks at statistics; under the export's lock … */
     bool readable;                 /* … and whether anybody may; as is this */
     bool attached;

@@ -87,8 +87,10 @@ static int derive(struct weir_below *b, enum weir_op op, void *data, uint64_t le
     int error = judge(b, &io);
     if (error)
         return error;
+    error = export_derived_begin(b->export, b);
+    if (error)
+        return error;
     count(b, &io);
-    export_derived_begin(b->export, b);
     error = run_below(b, &io);
     export_derived_end(b->export);
     return -error;
@@ -285,8 +287,12 @@ int weir_submit(struct weir_below *b, const struct weir_request *io,
         return refused ? refused : -ENOMEM;
     *j = (struct job){ .io = *io, .below = b, .done = done, .arg = arg };
     j->io.flags |= WEIR_DERIVED;
+    refused = export_derived_begin(b->export, b);
+    if (refused) {
+        free(j);
+        return refused;
+    }
     count(b, io);
-    export_derived_begin(b->export, b);
 
     hold_lock(&pool.lock);
     /* one idle thread may have been woken for the job before this one already */

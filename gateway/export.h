@@ -101,8 +101,8 @@ extern unsigned export_drain_ms;
 int export_serve(struct export *, struct weir_request *);
 
 /* Around derived I/O (derived.c): drain waits for it.  `begin` blocks while the disk
- * stands still and the filter should be drained. */
-void export_derived_begin(struct export *, const struct weir_below *);
+ * stands still and the filter should be drained; -ESHUTDOWN when the filter leaves. */
+int export_derived_begin(struct export *, const struct weir_below *);
 void export_derived_end(struct export *);
 bool export_derived_idle(const struct export *); /* at this moment */
 

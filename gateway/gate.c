@@ -152,14 +152,16 @@ static bool may_derive(const struct export *e, const struct weir_below *b)
            (w && (w->of_pool || atomic_load_explicit(&w->inside, memory_order_relaxed) == e));
 }
 
-void export_derived_begin(struct export *e, const struct weir_below *b)
+int export_derived_begin(struct export *e, const struct weir_below *b)
 {
     for (;;) {
         atomic_fetch_add(&e->derived, 1);
         if (may_derive(e, b))
-            return;
+            return 0;
         /* a thread of a filter that was told to be quiet: it waits, it does no harm */
         atomic_fetch_sub(&e->derived, 1);
+        if (atomic_load(&b->leaving)) /* detach() may be waiting for this thread */
+            return -ESHUTDOWN;
         const struct timespec pause = { .tv_nsec = 1000000 };
         nanosleep(&pause, NULL);
     }

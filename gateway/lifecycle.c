@@ -112,7 +112,9 @@ void detach_place(struct export *e, struct weir_below *b)
     while (b->readers)
         pthread_cond_wait(&e->changed, &e->lock);
     pthread_mutex_unlock(&e->lock);
+    atomic_store(&b->leaving, true);
     place_detach(b);
+    atomic_store(&b->leaving, false);
     hold_lock(&e->lock); /* its locks go with it */
     free(steal(b->locked));
     free(steal(b->stuck));

@@ -99,6 +99,47 @@ static enum weir_verdict keep(struct probe *p, struct weir_request *req)
     return WEIR_DEFER;
 }
 
+static pthread_t straggler;
+static atomic_bool drained;
+
+/* A filter's thread that does not heed drain(true). */
+static void *derive_late(void *arg)
+{
+    const struct probe *p = arg;
+    static uint8_t data[512];
+
+    while (!atomic_load(&drained))
+        usleep(100);
+    return (void *)(intptr_t)weir_read(p->below, data, sizeof data, 0, 0);
+}
+
+static void now_drained(struct probe *p, bool begin)
+{
+    (void)p;
+    if (begin)
+        atomic_store(&drained, true);
+}
+
+static void join_it(struct probe *p)
+{
+    void *error;
+
+    (void)p;
+    pthread_join(straggler, &error);
+    must(error == NULL || (intptr_t)error == -ESHUTDOWN);
+}
+
+static void test_detach_may_wait_for_a_thread_that_derives_late(void **state)
+{
+    (void)state;
+    atomic_store(&drained, false);
+    probes[1].drain = now_drained;
+    probes[1].detach = join_it;
+    assert_int_equal(stage_open(2), 0);
+    assert_int_equal(pthread_create(&straggler, NULL, derive_late, &probes[1]), 0);
+    assert_int_equal(stage_apply((const int[]){ 0, -1 }), 0);
+}
+
 static void test_a_leaked_request_is_reported_at_drain(void **state)
 {
     struct client c;
@@ -483,6 +524,7 @@ int main(void)
         STAGE_TEST(test_replaced_options_are_forgotten_without_a_drain),
         STAGE_TEST(test_nobody_reads_a_filter_that_is_detached),
         STAGE_TEST(test_a_filter_that_comes_is_not_told_to_end_a_drain),
+        STAGE_TEST(test_detach_may_wait_for_a_thread_that_derives_late),
         STAGE_TEST(test_a_leaked_request_is_reported_at_drain),
         STAGE_TEST(test_a_thousand_changes_under_load),
         STAGE_TEST(test_live_options_under_load),
