@@ -42,7 +42,8 @@ void place_destroy(struct weir_below *); /* not attached; NULL is fine */
 /* Attaches with `below` as what it stands on and works out what it shows above. */
 int place_attach(struct weir_below *, const struct weir_geometry *below, struct weir_text *why);
 void place_detach(struct weir_below *);
-void place_drain(struct weir_below *, bool begin);
+/* -errno with the filter's sentence: it refuses to be drained; it must be told the end. */
+int place_drain(struct weir_below *, bool begin, struct weir_text *why);
 /* Takes `settings` over; requests may be inside. */
 int place_apply(struct weir_below *, struct settings *);
 /* Nobody is inside: frees what place_apply() replaced. */

@@ -122,6 +122,11 @@ int weir_zero(struct weir_below *b, uint64_t length, uint64_t offset, uint32_t f
     return derive(b, WEIR_ZERO, NULL, length, offset, flags);
 }
 
+int weir_prefetch(struct weir_below *b, uint64_t length, uint64_t offset, uint32_t flags)
+{
+    return derive(b, WEIR_PREFETCH, NULL, length, offset, flags);
+}
+
 /* ---- what a filter does not understand --------------------------------------- */
 
 /* The longest request that link `at`, or the store, takes. */

@@ -59,8 +59,10 @@ void give_turn(struct export *);
 bool pass_gate(struct export *, struct worker *w);
 
 /* Closes the gate, tells the filters to let go and waits until nothing is in flight.
- * -ETIMEDOUT: something does not end; the gate is open again and the sentence says who. */
+ * -ETIMEDOUT: something does not end, or another -errno: a filter refuses; the gate is open
+ * again and the sentence says who. */
 int stand_still(struct export *, struct weir_text *why);
+int stand_still_for_good(struct export *); /* to close it: no filter is asked */
 void go_on(struct export *);
 
 /* state.c.  `broken`: why not, or NULL. */

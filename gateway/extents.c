@@ -13,12 +13,12 @@ struct weir_extents {
     } * list;
 };
 
-struct weir_extents *extents_create(void)
+struct weir_extents *weir_extents_create(void)
 {
     return calloc(1, sizeof(struct weir_extents));
 }
 
-void extents_destroy(struct weir_extents *x)
+void weir_extents_destroy(struct weir_extents *x)
 {
     if (x)
         free(x->list);

@@ -7,6 +7,7 @@
 #include "text.h"
 
 #include <errno.h>
+#include <string.h>
 
 unsigned export_drain_ms = 30000; /* for the process; only tests change it */
 
@@ -109,13 +110,23 @@ static void say_who_holds(struct export *e, struct weir_text *why)
                    e->config.datastore);
 }
 
-static void tell_filters(struct export *e, bool begin)
+static int begin_drain(struct export *e, bool may_refuse, struct weir_text *why)
 {
-    for (int i = 0; e->chain && i < e->chain->count; i++)
-        place_drain(e->chain->link[i].place, begin);
+    for (int i = 0; e->chain && i < e->chain->count; i++) {
+        struct weir_below *b = e->chain->link[i].place;
+        int r = place_drain(b, true, may_refuse ? why : NULL);
+        if (r && may_refuse) {
+            if (why && !why->length)
+                weir_print(why, "filter %s cannot let go now: %s", b->label, strerror(-r));
+            return r;
+        }
+        if (r) /* its own I/O would not end otherwise */
+            atomic_store(&b->drained, true);
+    }
+    return 0;
 }
 
-int stand_still(struct export *e, struct weir_text *why)
+static int come_to_rest(struct export *e, bool may_refuse, struct weir_text *why)
 {
     uint64_t limit = (uint64_t)export_drain_ms * 1000000;
 
@@ -123,7 +134,11 @@ int stand_still(struct export *e, struct weir_text *why)
         limit = 2 * e->chain->hold_limit + 1000000000u;
     e->gate_closed_at = clock_ns();
     atomic_store(&e->gate_closed, true);
-    tell_filters(e, true);
+    int r = begin_drain(e, may_refuse, why);
+    if (r) {
+        go_on(e);
+        return r;
+    }
     if (!wait_until_empty(e, limit)) {
         say_who_holds(e, why);
         go_on(e);
@@ -136,9 +151,20 @@ int stand_still(struct export *e, struct weir_text *why)
     return 0;
 }
 
+int stand_still(struct export *e, struct weir_text *why)
+{
+    return come_to_rest(e, true, why);
+}
+
+int stand_still_for_good(struct export *e)
+{
+    return come_to_rest(e, false, NULL);
+}
+
 void go_on(struct export *e)
 {
-    tell_filters(e, false);
+    for (int i = 0; e->chain && i < e->chain->count; i++)
+        place_drain(e->chain->link[i].place, false, NULL);
     open_gate(e);
 }
 

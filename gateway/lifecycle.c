@@ -123,13 +123,25 @@ void detach_place(struct export *e, struct weir_below *b)
 
 /* ---- events in two phases ---------------------------------------------------- */
 
-static int tell(struct chain *c, int i, struct weir_event *event, enum weir_phase phase,
+/* A filter may show a disk of another size than its clients see: it is told its own. */
+static uint64_t size_at(const struct chain *c, int i, uint64_t clients)
+{
+    uint64_t shown = c->link[i].place->above.size;
+
+    return shown + (clients - c->export->geometry.size);
+}
+
+static int tell(struct chain *c, int i, const struct weir_event *event, enum weir_phase phase,
                 struct weir_text *why)
 {
     const struct weir_filter *f = &c->link[i].place->library->filter;
+    struct weir_event own = *event;
 
-    event->phase = phase;
-    return f->event && c->link[i].place->attached ? f->event(c->link[i].self, event, why) : 0;
+    if (!f->event || !c->link[i].place->attached)
+        return 0;
+    own.phase = phase;
+    own.size = size_at(c, i, event->size);
+    return f->event(c->link[i].self, &own, why);
 }
 
 static void cancel(struct chain *c, int prepared, struct weir_event *event)
@@ -302,7 +314,7 @@ void tear_down(struct export *e)
 static int close_chain(struct export *e)
 {
     struct weir_event closed = { .type = WEIR_EVENT_CLOSE, .name = "" };
-    int r = stand_still(e, NULL);
+    int r = stand_still_for_good(e);
 
     if (r)
         return r;

@@ -198,6 +198,9 @@ static int judge_header(const struct weir_filter *f, const char *path, struct we
     }
     if (f->size < offsetof(struct weir_filter, check))
         return refuse(why, path, "its struct weir_filter is too small to name its tables");
+    if (f->option_size < offsetof(struct weir_option, words) ||
+        f->stat_size < sizeof(struct weir_stat) || f->verb_size < sizeof(struct weir_verb))
+        return refuse(why, path, "the rows of its tables are too small");
     return 0;
 }
 
@@ -302,17 +305,54 @@ static int judge_body(const struct weir_filter *f, const char *path, struct weir
 
 /* ---- loading ----------------------------------------------------------------- */
 
-/* A filter of an older weir has a shorter table: what it lacks is zero; one of a newer
- * weir has a longer one: what we do not know is left out. */
+/* Copies rows of `theirs` bytes, each of which begins with its name, into rows of `ours`. */
+static int copy_rows(const void *rows, size_t theirs, size_t ours, void *ret)
+{
+    size_t count = 1;
+
+    if (!rows)
+        return 0;
+    for (const char *row = rows; *(const char *const *)row; row += theirs)
+        count++;
+    char *copy = calloc(count, ours);
+    if (!copy)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        memcpy(copy + i * ours, (const char *)rows + i * theirs, theirs < ours ? theirs : ours);
+    memcpy(ret, &copy, sizeof copy);
+    return 0;
+}
+
+static void free_rows(struct weir_filter *f)
+{
+    free((void *)(uintptr_t)f->options);
+    free((void *)(uintptr_t)f->stats);
+    free((void *)(uintptr_t)f->verbs);
+}
+
+/* A filter of an older weir has a shorter table and shorter rows: what it lacks is zero;
+ * one of a newer weir has longer ones: what we do not know is left out. */
 static int copy_table(const struct weir_filter *theirs, struct library *l, struct weir_text *why)
 {
+    struct weir_filter *f = &l->filter;
     int r = judge_header(theirs, l->path, why);
 
     if (r)
         return r;
-    size_t size = theirs->size < sizeof l->filter ? theirs->size : sizeof l->filter;
-    memcpy(&l->filter, theirs, size);
-    return judge_body(&l->filter, l->path, why);
+    memcpy(f, theirs, theirs->size < sizeof *f ? theirs->size : sizeof *f);
+    f->options = NULL;
+    f->stats = NULL;
+    f->verbs = NULL;
+    r = copy_rows(theirs->options, theirs->option_size, sizeof *f->options, &f->options);
+    if (!r)
+        r = copy_rows(theirs->stats, theirs->stat_size, sizeof *f->stats, &f->stats);
+    if (!r)
+        r = copy_rows(theirs->verbs, theirs->verb_size, sizeof *f->verbs, &f->verbs);
+    if (!r)
+        r = judge_body(f, l->path, why);
+    if (r)
+        free_rows(f);
+    return r;
 }
 
 /* Gives the dynamic linker a name for `path` that it has not seen: it takes one that it
@@ -353,6 +393,7 @@ static int load(const char *name, char *path, struct library **ret, struct weir_
     if (!r && strcmp(l->filter.name, name)) {
         weir_print(why, "%s holds a filter named \"%s\": rename the file or the filter", path,
                    l->filter.name);
+        free_rows(&l->filter);
         r = -ENOEXEC;
     }
     if (r) {

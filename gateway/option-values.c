@@ -14,6 +14,34 @@
 
 enum { STRING_MAX = 4096 }; /* bytes of a WEIR_STRING */
 
+/* ---- words that stand for numbers --------------------------------------------- */
+
+static bool find_word(const struct weir_option *row, const char *text, struct option_value *ret)
+{
+    for (const struct weir_word *w = row->words; w && w->word; w++)
+        if (!strcmp(text, w->word)) {
+            ret->i = w->value;
+            ret->u = (uint64_t)w->value;
+            return true;
+        }
+    return false;
+}
+
+static const char *word_for(const struct weir_option *row, const struct option_value *value)
+{
+    for (const struct weir_word *w = row->words; w && w->word; w++)
+        if (row->type == WEIR_INT ? value->i == w->value : value->u == (uint64_t)w->value)
+            return w->word;
+    return NULL;
+}
+
+/* ", or low, normal, high" */
+static void print_words(const struct weir_option *row, struct weir_text *text)
+{
+    for (const struct weir_word *w = row->words; w && w->word; w++)
+        weir_print(text, "%s%s", w == row->words ? ", or " : ", ", w->word);
+}
+
 static bool has_range(const struct weir_option *row)
 {
     return row->min || row->max;
@@ -41,6 +69,7 @@ static int not_a(const struct weir_option *row, const char *text, const char *ki
 {
     quote(row, text, why);
     weir_print(why, " is not %s: option \"%s\" takes %s", kind, row->name, remedy);
+    print_words(row, why);
     return -EINVAL;
 }
 
@@ -60,6 +89,8 @@ static int out_of_range(const struct weir_option *row, const char *text, bool la
 
 bool range_print(const struct weir_option *row, struct weir_text *text)
 {
+    struct weir_option number = *row; /* of the ends themselves, not of words for them */
+    number.words = NULL;
     struct option_value low = { .i = row->min, .u = (uint64_t)row->min, .d = (double)row->min };
     struct option_value high = { .i = row->max, .u = (uint64_t)row->max, .d = (double)row->max };
 
@@ -71,13 +102,14 @@ bool range_print(const struct weir_option *row, struct weir_text *text)
     if (row->type == WEIR_RATE && !low.u)
         weir_print(text, "0");
     else
-        value_print(row, &low, text);
+        value_print(&number, &low, text);
     if (has_top(row)) {
         weir_print(text, " to ");
-        value_print(row, &high, text);
+        value_print(&number, &high, text);
     }
     if (row->type == WEIR_RATE)
         weir_print(text, ", or max");
+    print_words(row, text);
     return true;
 }
 
@@ -218,6 +250,8 @@ int value_parse(const struct weir_option *row, const char *text, struct option_v
                 struct weir_text *why)
 {
     *ret = (struct option_value){ 0 };
+    if (find_word(row, text, ret))
+        return 0;
     switch (row->type) {
     case WEIR_BOOL:
         return parse_bool(row, text, ret, why);
@@ -259,6 +293,12 @@ static void print_ratio(double value, struct weir_text *text)
 void value_print(const struct weir_option *row, const struct option_value *value,
                  struct weir_text *text)
 {
+    const char *word = word_for(row, value);
+
+    if (word) {
+        weir_print(text, "%s", word);
+        return;
+    }
     switch (row->type) {
     case WEIR_BOOL:
         weir_print(text, "%s", value->i ? "true" : "false");

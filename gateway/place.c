@@ -188,18 +188,21 @@ void place_detach(struct weir_below *b)
     atomic_store(&b->drained, false);
 }
 
-void place_drain(struct weir_below *b, bool begin)
+int place_drain(struct weir_below *b, bool begin, struct weir_text *why)
 {
+    int r = 0;
+
     if (!b->attached || b->told_to_drain == begin) /* it came while the disk stood still */
-        return;
+        return 0;
     b->told_to_drain = begin;
     /* its own I/O must still pass while it comes to rest */
     if (!begin)
         atomic_store(&b->drained, false);
     if (b->library->filter.drain)
-        b->library->filter.drain(b->self, begin);
-    if (begin)
+        r = b->library->filter.drain(b->self, begin, why);
+    if (begin && !r)
         atomic_store(&b->drained, true);
+    return begin ? r : 0;
 }
 
 int place_apply(struct weir_below *b, struct settings *settings)

@@ -300,6 +300,11 @@ void *weir_scratch(struct weir_request *req)
     return link_of(r)->scratch_size ? (char *)r->scratch + link_of(r)->scratch : NULL;
 }
 
+uint64_t weir_now(const struct weir_request *req)
+{
+    return clock_between(0, req ? ((const struct request *)req)->now : clock_ticks());
+}
+
 void *weir_bounce(struct weir_request *req)
 {
     struct request *r = (struct request *)req;

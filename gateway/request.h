@@ -69,8 +69,4 @@ void derived_parked(bool begin);
  * ESHUTDOWN EINVAL ENOTSUP; 0 stays. */
 int nbd_errno(int error);
 
-/* extents.c */
-struct weir_extents *extents_create(void); /* NULL: no memory */
-void extents_destroy(struct weir_extents *);
-
 #endif

@@ -60,10 +60,11 @@ enum {
 struct weir_request {
     enum weir_op op;
     uint32_t flags;
-    uint64_t offset; /* bytes, from the start of the disk as this filter shows it */
-    uint64_t length; /* bytes; 0 for FLUSH */
-    void *data;      /* READ: to fill.  WRITE: to read.  EXTENTS: struct weir_extents */
-    int error;       /* 0, or a positive errno on its way up */
+    uint64_t offset;      /* bytes, from the start of the disk as this filter shows it */
+    uint64_t length;      /* bytes; 0 for FLUSH */
+    void *data;           /* READ: to fill.  WRITE: to read.  EXTENTS: struct weir_extents */
+    int error;            /* 0, or a positive errno on its way up */
+    uint64_t reserved[2]; /* 0, until a later weir has a use for them */
     /* the gateway's own fields follow */
 };
 
@@ -105,6 +106,11 @@ void *weir_stats(const struct weir_request *req);
 /* The filter's request_size bytes, zero at down(). */
 void *weir_scratch(struct weir_request *req);
 
+/* When down() or up() was called, in ns of a clock that only measures spans: it never goes
+ * back on one CPU, starts anywhere, and costs nothing because the core has just read it.
+ * weir_now(NULL) reads it anew. */
+uint64_t weir_now(const struct weir_request *req);
+
 /* In down(): replaces req->data by a private buffer of req->length bytes (holding a
  * copy, for a WRITE) and returns it; in up(): returns that buffer again, while
  * req->data is the buffer of those above.  The core frees it after up().  NULL: no
@@ -116,6 +122,10 @@ void *weir_bounce(struct weir_request *req);
 enum { WEIR_HOLE = 1u << 0, WEIR_READS_ZERO = 1u << 1 };
 
 struct weir_extents;
+
+/* For an EXTENTS of the filter's own, by weir_submit(). */
+struct weir_extents *weir_extents_create(void); /* NULL: no memory */
+void weir_extents_destroy(struct weir_extents *);
 
 /* Appends [offset, offset+length) of `type`; calls come in ascending order and
  * without gaps.  What is missing at the end is taken for data.  0, or -ENOMEM. */
@@ -141,6 +151,7 @@ struct weir_geometry {
     uint32_t ops;       /* WEIR_OP() mask of what exists */
     bool fast_zero;
     bool rotational;
+    uint64_t reserved[4];
 };
 
 const char *weir_export_name(const struct weir_below *);
@@ -161,6 +172,7 @@ int weir_write(struct weir_below *, const void *data, uint64_t length, uint64_t 
 int weir_flush(struct weir_below *, uint32_t flags);
 int weir_trim(struct weir_below *, uint64_t length, uint64_t offset, uint32_t flags);
 int weir_zero(struct weir_below *, uint64_t length, uint64_t offset, uint32_t flags);
+int weir_prefetch(struct weir_below *, uint64_t length, uint64_t offset, uint32_t flags);
 
 /* The same without waiting: `io` is copied, done() runs exactly once on a gateway
  * thread with 0 or a positive errno.  0, or -EINVAL (not on the disk), -ENOMEM, -EAGAIN
@@ -211,6 +223,13 @@ enum weir_type {
     WEIR_CHOICE, /* int: index into choices */
 };
 
+/* A word that stands for a value of a number, as "auto" may for 0; it need not be in
+ * range. */
+struct weir_word {
+    const char *word;
+    int64_t value;
+};
+
 /* weir_option.flags */
 enum {
     WEIR_LIVE = 1u << 0,     /* may be changed while requests run */
@@ -224,10 +243,11 @@ struct weir_option {
     enum weir_type type;
     size_t at; /* offsetof in the filter's config struct */
     unsigned flags;
-    const char *fallback;       /* the default, as a user would write it */
-    int64_t min, max;           /* of a number; both 0: any */
-    const char *const *choices; /* WEIR_CHOICE: NULL-terminated */
-    const char *help;           /* one sentence, with its full stop */
+    const char *fallback;          /* the default, as a user would write it */
+    int64_t min, max;              /* of a number; both 0: any */
+    const char *const *choices;    /* WEIR_CHOICE: NULL-terminated */
+    const char *help;              /* one sentence, with its full stop */
+    const struct weir_word *words; /* INT, SIZE, TIME, RATE; ends with a NULL word; or NULL */
 };
 
 /* offsetof that does not compile when the field has another type */
@@ -340,7 +360,8 @@ struct weir_event {
     enum weir_event_type type;
     enum weir_phase phase; /* PREPARE may refuse; CANCEL takes a PREPARE back */
     const char *name;      /* SNAPSHOT, CLONE, MIGRATE: of the result; else "" */
-    uint64_t size;         /* GROW: the new size, bytes; else the present one */
+    uint64_t size;         /* of the disk as this filter shows it, bytes; GROW: the new one */
+    uint64_t reserved[4];
 };
 
 /* ---- the filter -------------------------------------------------------------- */
@@ -366,8 +387,8 @@ enum {
 };
 
 struct weir_filter {
-    uint32_t magic, abi; /* WEIR_FILTER_HEADER fills these three */
-    size_t size;
+    uint32_t magic, abi; /* WEIR_FILTER_HEADER fills these six */
+    uint32_t size, option_size, stat_size, verb_size;
     const char *name, *version, *summary;
     enum weir_class klass;
     uint32_t flags;
@@ -393,8 +414,10 @@ struct weir_filter {
     /* LIVE options have changed; checked; cannot fail. */
     void (*apply)(void *self, const void *config);
     /* true: let go of every held request, stop derived I/O of your own and hold nothing
-     * until false.  A last flush may still pass. */
-    void (*drain)(void *self, bool begin);
+     * until false.  A last flush may still pass.  It may refuse, where what is under way
+     * must not be cut short: then nothing changes and the sentence says why; it is told
+     * false all the same.  What false returns is not looked at, nor a refusal to close. */
+    int (*drain)(void *self, bool begin, struct weir_text *why);
     int (*event)(void *self, const struct weir_event *, struct weir_text *why);
     void (*detach)(void *self);
 
@@ -411,7 +434,12 @@ struct weir_filter {
     enum weir_verdict (*due)(void *self, struct weir_request *);
 };
 
-#define WEIR_FILTER_HEADER .magic = WEIR_MAGIC, .abi = WEIR_ABI, .size = sizeof(struct weir_filter)
+/* clang-format off */
+#define WEIR_FILTER_HEADER                                                              \
+    .magic = WEIR_MAGIC, .abi = WEIR_ABI, .size = sizeof(struct weir_filter),           \
+    .option_size = sizeof(struct weir_option), .stat_size = sizeof(struct weir_stat),   \
+    .verb_size = sizeof(struct weir_verb)
+/* clang-format on */
 
 /* Every filter's shared object exports exactly this one symbol. */
 extern const struct weir_filter weir_filter;

@@ -422,7 +422,7 @@ static int add_extents(const struct weir_extents *from, struct nbdkit_extents *t
 static int weir_plugin_extents(void *handle, uint32_t count, uint64_t offset, uint32_t flags,
                                struct nbdkit_extents *extents)
 {
-    struct weir_extents *found = extents_create();
+    struct weir_extents *found = weir_extents_create();
 
     if (!found) {
         errno = ENOMEM;
@@ -433,7 +433,7 @@ static int weir_plugin_extents(void *handle, uint32_t count, uint64_t offset, ui
         r = nbdkit_add_extent(extents, offset, count, 0);
     else if (!r)
         r = add_extents(found, extents);
-    extents_destroy(found);
+    weir_extents_destroy(found);
     return r;
 }
 

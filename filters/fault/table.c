@@ -107,10 +107,13 @@ static int fault_attach(void *self, struct weir_below *below, const void *settin
     return 0;
 }
 
-static void fault_drain(void *self, bool begin)
+static int fault_drain(void *self, bool begin, struct weir_text *why)
 {
     struct fault *f = self;
+
+    (void)why;
     hold_drain(&f->holds, begin);
+    return 0;
 }
 
 static void fault_detach(void *self)

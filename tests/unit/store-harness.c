@@ -78,7 +78,7 @@ int disk_do(struct disk *d, enum weir_op op, uint32_t flags, uint64_t offset, ui
 
 bool disk_is_hole(struct disk *d, uint64_t offset, uint64_t length)
 {
-    struct weir_extents *list = extents_create();
+    struct weir_extents *list = weir_extents_create();
     uint64_t at, size, covered = 0;
     uint32_t type;
     bool hole = true;
@@ -89,7 +89,7 @@ bool disk_is_hole(struct disk *d, uint64_t offset, uint64_t length)
         covered += size;
     }
     assert_int_equal(covered, length);
-    extents_destroy(list);
+    weir_extents_destroy(list);
     return hole;
 }
 

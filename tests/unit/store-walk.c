@@ -120,7 +120,7 @@ static void walk_trim(struct walk *w, uint64_t at, uint64_t length, char *data)
 
 static void walk_extents(struct walk *w, uint64_t at, uint64_t length)
 {
-    struct weir_extents *list = extents_create();
+    struct weir_extents *list = weir_extents_create();
     uint64_t from, size, next = w->offset + at, end = next + length;
     bool one = draw(w) % 2;
     uint32_t type;
@@ -134,7 +134,7 @@ static void walk_extents(struct walk *w, uint64_t at, uint64_t length)
             must(w->model[b - w->offset] == 0, "byte %" PRIu64 " is said to be zero", b);
     }
     must(one ? next > w->offset + at : next == end, "extents end at %" PRIu64, next);
-    extents_destroy(list);
+    weir_extents_destroy(list);
 }
 
 static void walk_once(struct walk *w, char *data)

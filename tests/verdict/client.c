@@ -19,7 +19,7 @@ int ask(enum weir_op op, uint64_t offset, uint64_t length, uint32_t flags, void 
 
 int ask_extents(uint64_t offset, uint64_t length, uint32_t flags)
 {
-    struct weir_extents *extents = extents_create();
+    struct weir_extents *extents = weir_extents_create();
 
     assert_non_null(extents);
     int error = ask(WEIR_EXTENTS, offset, length, flags, extents);
@@ -28,7 +28,7 @@ int ask_extents(uint64_t offset, uint64_t length, uint32_t flags)
            weir_get_extent(extents, extent_count, &extent[extent_count].offset,
                            &extent[extent_count].length, &extent[extent_count].type) == 0)
         extent_count++;
-    extents_destroy(extents);
+    weir_extents_destroy(extents);
     return error;
 }
 

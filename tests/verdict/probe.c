@@ -125,12 +125,15 @@ static void probe_apply(void *self, const void *settings)
     (void)settings;
 }
 
-static void probe_drain(void *self, bool begin)
+static int probe_drain(void *self, bool begin, struct weir_text *why)
 {
     struct probe *p = *(struct probe **)self;
 
     if (p->drain)
         p->drain(p, begin);
+    if (begin && p->stays_busy)
+        weir_print(why, "probe%d is busy", p->index);
+    return begin && p->stays_busy ? -EBUSY : 0;
 }
 
 static int probe_event(void *self, const struct weir_event *event, struct weir_text *why)

@@ -33,6 +33,7 @@ struct probe {
     void (*abort)(struct probe *, struct weir_request *);
     int (*event)(struct probe *, const struct weir_event *, struct weir_text *);
     void (*drain)(struct probe *, bool begin);
+    bool stays_busy; /* refuses to be drained */
     int (*geometry)(struct probe *, struct weir_geometry *, struct weir_text *);
     int (*attach)(struct probe *, struct weir_text *);
     void (*detach)(struct probe *);

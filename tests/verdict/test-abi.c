@@ -76,6 +76,20 @@ static void test_larger_struct_is_cut(void **state)
     loader_put(library);
 }
 
+static void test_rows_of_a_newer_weir_are_cut(void **state)
+{
+    struct library *library;
+
+    (void)state;
+    assert_int_equal(get("widerows", &library), 0);
+    const struct weir_option *rows = library->filter.options;
+    assert_string_equal(rows[0].name, "number");
+    assert_string_equal(rows[1].name, "choice");
+    assert_string_equal(rows[1].help, "Two.");
+    assert_null(rows[2].name);
+    loader_put(library);
+}
+
 static void test_refusals(void **state)
 {
     static const struct {
@@ -92,6 +106,7 @@ static void test_refusals(void **state)
           "%s was built for filter ABI 7 and this gateway has ABI 1: upgrade weir" },
         { "tiny", -ENOEXEC,
           "%s is not a weir filter: its struct weir_filter is too small to name its tables" },
+        { "rows", -ENOEXEC, "%s is not a weir filter: the rows of its tables are too small" },
         { "nosymbol", -ENOEXEC,
           "%s is not a weir filter: it does not export the symbol weir_filter" },
         { "class", -ENOEXEC, "%s: class 99 is not known to this gateway: upgrade weir" },

@@ -336,6 +336,27 @@ static void test_a_filter_that_comes_is_not_told_to_end_a_drain(void **state)
         assert_int_equal(probes[i].error && (i == 2 || i == 3), 0);
 }
 
+static void test_a_filter_may_refuse_to_be_drained(void **state)
+{
+    struct weir_text why = { 0 };
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        probes[i].drain = in_pairs;
+        probes[i].error = 0;
+    }
+    assert_int_equal(stage_open(3), 0);
+    probes[1].stays_busy = true;
+    assert_int_equal(export_event(stage, WEIR_EVENT_SNAPSHOT, "s", 0, &why), -EBUSY);
+    assert_string_equal(text_string(&why), "probe1 is busy");
+    text_finish(&why);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(probes[i].error, 0); /* those that were told were told the end */
+    probes[1].stays_busy = false;
+    assert_int_equal(export_event(stage, WEIR_EVENT_SNAPSHOT, "s", 0, NULL), 0);
+    probes[1].stays_busy = true; /* which keeps nobody from closing the disk */
+}
+
 static void test_replaced_options_are_forgotten_without_a_drain(void **state)
 {
     char level[16];
@@ -521,6 +542,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STAGE_TEST(test_held_requests_are_let_go),
         STAGE_TEST(test_requests_inside_may_derive_during_a_drain),
+        STAGE_TEST(test_a_filter_may_refuse_to_be_drained),
         STAGE_TEST(test_replaced_options_are_forgotten_without_a_drain),
         STAGE_TEST(test_nobody_reads_a_filter_that_is_detached),
         STAGE_TEST(test_a_filter_that_comes_is_not_told_to_end_a_drain),

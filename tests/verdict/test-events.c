@@ -112,6 +112,29 @@ static void test_grow_is_by_what_clients_see(void **state)
     assert_int_equal(geometry.size, 2 * DISK);
 }
 
+static uint64_t told[PROBES];
+
+static int note_size(struct probe *p, const struct weir_event *event, struct weir_text *why)
+{
+    (void)why;
+    told[p->index] = event->size;
+    return 0;
+}
+
+static void test_each_filter_is_told_its_own_size(void **state)
+{
+    (void)state;
+    probes[0].geometry = keep_a_header;
+    assert_int_equal(stage_open(2), 0);
+    probes[0].event = probes[1].event = note_size;
+    assert_int_equal(export_event(stage, WEIR_EVENT_SNAPSHOT, "s", 0, NULL), 0);
+    assert_int_equal(told[0], DISK - 4096);
+    assert_int_equal(told[1], DISK);
+    assert_int_equal(export_event(stage, WEIR_EVENT_GROW, NULL, 2 * DISK - 4096, NULL), 0);
+    assert_int_equal(told[0], 2 * DISK - 4096);
+    assert_int_equal(told[1], 2 * DISK);
+}
+
 static void test_grow_gives_the_new_size(void **state)
 {
     struct weir_geometry geometry;
@@ -296,6 +319,7 @@ int main(void)
         STAGE_TEST(test_a_failed_store_cancels_all),
         STAGE_TEST(test_grow_gives_the_new_size),
         STAGE_TEST(test_grow_is_by_what_clients_see),
+        STAGE_TEST(test_each_filter_is_told_its_own_size),
         STAGE_TEST(test_the_disk_stands_still_for_events),
         STAGE_TEST(test_stun_holds_clients_until_unstun),
         STAGE_TEST(test_a_refused_stun_leaves_the_disk_running),

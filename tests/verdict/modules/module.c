@@ -13,6 +13,9 @@
 #ifndef SIZE
 #define SIZE sizeof(struct weir_filter)
 #endif
+#ifndef OPTION_SIZE
+#define OPTION_SIZE sizeof(struct weir_option)
+#endif
 #ifndef VERSION
 #define VERSION "1"
 #endif
@@ -47,6 +50,19 @@ struct stats {
 };
 
 static const struct weir_option options[] = { OPTION, { 0 } };
+#ifdef WIDE_ROWS /* a newer weir's rows have more at their end */
+static const struct {
+    struct weir_option option;
+    const char *more;
+} wide_options[] = {
+    { OPTION, "more" },
+    { { .name = "choice", .type = WEIR_INT, .at = 0, .fallback = "2", .help = "Two." }, "more" },
+    { { 0 }, NULL },
+};
+#define OPTIONS &wide_options[0].option
+#else
+#define OPTIONS options
+#endif
 static const struct weir_stat stats[] = { STAT, { 0 } };
 
 static enum weir_verdict down(void *self, struct weir_request *req)
@@ -90,6 +106,9 @@ const struct newer module = {
         .magic = MAGIC,
         .abi = ABI,
         .size = SIZE,
+        .option_size = OPTION_SIZE,
+        .stat_size = sizeof(struct weir_stat),
+        .verb_size = sizeof(struct weir_verb),
         .name = NAME,
         .version = VERSION,
         .summary = "A module of the tests.",
@@ -98,7 +117,7 @@ const struct newer module = {
         .order_align = ALIGN,
         .config_size = sizeof(struct config),
         .stats_size = sizeof(struct stats),
-        .options = options,
+        .options = OPTIONS,
         .stats = stats,
         .down = down,
         .abort = give_up,
