@@ -268,6 +268,7 @@ int main(void)
         ABI_TEST(test_good),
         ABI_TEST(test_smaller_struct_lacks_its_last_fields),
         ABI_TEST(test_larger_struct_is_cut),
+        ABI_TEST(test_rows_of_a_newer_weir_are_cut),
         ABI_TEST(test_refusals),
         ABI_TEST(test_a_wrong_default_names_file_row_and_range),
         ABI_TEST(test_a_missing_function_is_named),

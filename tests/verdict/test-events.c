@@ -112,12 +112,12 @@ static void test_grow_is_by_what_clients_see(void **state)
     assert_int_equal(geometry.size, 2 * DISK);
 }
 
-static uint64_t told[PROBES];
+static uint64_t size_told[PROBES];
 
 static int note_size(struct probe *p, const struct weir_event *event, struct weir_text *why)
 {
     (void)why;
-    told[p->index] = event->size;
+    size_told[p->index] = event->size;
     return 0;
 }
 
@@ -128,11 +128,11 @@ static void test_each_filter_is_told_its_own_size(void **state)
     assert_int_equal(stage_open(2), 0);
     probes[0].event = probes[1].event = note_size;
     assert_int_equal(export_event(stage, WEIR_EVENT_SNAPSHOT, "s", 0, NULL), 0);
-    assert_int_equal(told[0], DISK - 4096);
-    assert_int_equal(told[1], DISK);
+    assert_int_equal(size_told[0], DISK - 4096);
+    assert_int_equal(size_told[1], DISK);
     assert_int_equal(export_event(stage, WEIR_EVENT_GROW, NULL, 2 * DISK - 4096, NULL), 0);
-    assert_int_equal(told[0], 2 * DISK - 4096);
-    assert_int_equal(told[1], 2 * DISK);
+    assert_int_equal(size_told[0], 2 * DISK - 4096);
+    assert_int_equal(size_told[1], 2 * DISK);
 }
 
 static void test_grow_gives_the_new_size(void **state)

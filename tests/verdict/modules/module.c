@@ -49,7 +49,6 @@ struct stats {
     weir_counter count;
 };
 
-static const struct weir_option options[] = { OPTION, { 0 } };
 #ifdef WIDE_ROWS /* a newer weir's rows have more at their end */
 static const struct {
     struct weir_option option;
@@ -61,6 +60,7 @@ static const struct {
 };
 #define OPTIONS &wide_options[0].option
 #else
+static const struct weir_option options[] = { OPTION, { 0 } };
 #define OPTIONS options
 #endif
 static const struct weir_stat stats[] = { STAT, { 0 } };
