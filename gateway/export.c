@@ -15,10 +15,8 @@ void export_config_finish(struct export_config *c)
 {
     free(c->name);
     free(c->description);
-    free(c->datastore);
     free(c->image);
-    free(c->folder);
-    settings_destroy(c->store_settings);
+    datastore_unref(c->datastore);
     for (char **rule = c->allow; rule && *rule; rule++)
         free(*rule);
     free(c->allow);

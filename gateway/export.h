@@ -8,10 +8,9 @@
 #ifndef WEIR_EXPORT_H
 #define WEIR_EXPORT_H
 
+#include "datastore.h"
 #include "loader.h"
-#include "options.h"
 #include "stats.h"
-#include "store.h"
 
 enum { CHAIN_MAX = 16 }; /* filters of one export */
 
@@ -43,9 +42,8 @@ enum export_state { EXPORT_CLOSED, EXPORT_OPENING, EXPORT_ACTIVE, EXPORT_LOCKED 
 
 struct export_config {
     char *name, *description;
-    const struct store_type *store_type;
-    struct settings *store_settings; /* of its datastore */
-    char *datastore, *image, *folder;
+    struct datastore *datastore; /* a reference */
+    char *image;
     uint64_t size; /* bytes; 0: the store knows */
     bool read_only;
     char **allow; /* rules, ends with NULL; NULL: everybody */

@@ -107,7 +107,7 @@ static void say_who_holds(struct export *e, struct weir_text *why)
     }
     if (!named)
         weir_print(why, "; no filter holds one, so the datastore \"%s\" is stuck",
-                   e->config.datastore);
+                   e->config.datastore->name);
 }
 
 static int begin_drain(struct export *e, bool may_refuse, struct weir_text *why)

@@ -80,7 +80,7 @@ int attach_places(struct export *e, struct chain *c, struct weir_geometry *top,
     struct weir_geometry g;
     bool fresh[CHAIN_MAX] = { 0 };
 
-    c->store = e->config.store_type;
+    c->store = e->config.datastore->type;
     c->store_self = e->store_self;
     c->store_counting = e->store_counting;
     c->store->geometry(c->store_self, &g);
@@ -177,19 +177,19 @@ static void commit(struct export *e, struct weir_event *event)
 static int open_store(struct export *e, struct weir_text *why)
 {
     const struct export_config *c = &e->config;
+    const struct store_type *type = c->datastore->type;
     const struct store_image image = {
-        .datastore = c->datastore ? c->datastore : "",
+        .datastore = c->datastore->name,
         .image = c->image ? c->image : "",
-        .folder = c->folder ? c->folder : ".",
+        .folder = c->datastore->base,
         .size = c->size,
         .read_only = c->read_only,
     };
 
-    e->store_self = calloc(1, c->store_type->self_size ? c->store_type->self_size : 1);
+    e->store_self = calloc(1, type->self_size ? type->self_size : 1);
     if (!e->store_self)
         return -ENOMEM;
-    const void *options = c->store_settings ? settings_config(c->store_settings) : NULL;
-    int r = c->store_type->open(e->store_self, &image, options, why);
+    int r = type->open(e->store_self, &image, c->datastore->options, why);
     if (r) {
         free(e->store_self);
         e->store_self = NULL;
@@ -200,7 +200,7 @@ static int open_store(struct export *e, struct weir_text *why)
 static void close_store(struct export *e)
 {
     if (e->store_self)
-        e->config.store_type->close(e->store_self);
+        e->config.datastore->type->close(e->store_self);
     free(e->store_self);
     e->store_self = NULL;
 }
@@ -352,7 +352,7 @@ int export_close(struct export *e)
 /* The size is the clients'; the store has more where a filter keeps something of its own. */
 static int grow_store(struct export *e, uint64_t size, struct weir_text *why)
 {
-    const struct store_type *s = e->config.store_type;
+    const struct store_type *s = e->config.datastore->type;
     struct weir_geometry now;
 
     if (!s->grow) {
@@ -366,7 +366,7 @@ static int grow_store(struct export *e, uint64_t size, struct weir_text *why)
 /* The core's own part of an event, between PREPARE and COMMIT. */
 static int do_event(struct export *e, const struct weir_event *event, struct weir_text *why)
 {
-    const struct store_type *s = e->config.store_type;
+    const struct store_type *s = e->config.datastore->type;
 
     if (event->type == WEIR_EVENT_GROW)
         return grow_store(e, event->size, why);

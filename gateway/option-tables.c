@@ -41,13 +41,14 @@ static int wrong(const struct weir_option *row, struct weir_text *why, const cha
     return -EINVAL;
 }
 
-/* A key of libconfig, a file name and part of a metric's name at once. */
+/* A key of libconfig, a file name and part of a metric's name at once.  Tables of the core
+ * may have dots, for keys in groups; the loader allows a filter none. */
 static bool good_name(const char *name)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
 
     return *name && strchr(letters, *name) &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(name) &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-.") == strlen(name) &&
            strlen(name) <= 64;
 }
 

@@ -233,6 +233,18 @@ void weir_geometry(const struct weir_below *b, struct weir_geometry *g)
     *g = b->below;
 }
 
+void weir_datastore(const struct weir_below *b, struct weir_datastore *ret)
+{
+    const struct datastore *d = export_config(b->export)->datastore;
+
+    *ret = (struct weir_datastore){
+        .name = d->name,
+        .folder = d->folder,
+        .exchange = d->exchange,
+        .latency_threshold = atomic_load_explicit(&d->latency_threshold, memory_order_relaxed),
+    };
+}
+
 void *weir_own_stats(struct weir_below *b)
 {
     return shards_of(b->shards, stats_cpu());

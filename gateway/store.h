@@ -40,6 +40,9 @@ struct store_type {
     int (*snapshot)(void *self, const char *name, struct weir_text *why);
     void (*close)(void *self);
     int (*space)(const void *config, const char *folder, struct store_space *);
+    /* The folder of this host that the disks lie in, as `config` says it ("": where
+     * relative paths start); NULL, as is the function: there is none. */
+    const char *(*folder)(const void *config);
 };
 
 const struct store_type *store_find(const char *type); /* NULL: no such type */

@@ -162,6 +162,17 @@ void weir_geometry(const struct weir_below *, struct weir_geometry *);
 void *weir_own_stats(struct weir_below *);
 const void *weir_own_config(struct weir_below *);
 
+/* Where the disk lies, with which others.  The strings are valid until detach() returns. */
+struct weir_datastore {
+    const char *name;
+    const char *folder;         /* of this host, that its disks lie in; NULL: none */
+    const char *exchange;       /* the file by which gateways share it; NULL: not said; "none":
+                                   they do not */
+    uint64_t latency_threshold; /* ns; 0: auto.  May change: ask again */
+    uint64_t reserved[4];
+};
+void weir_datastore(const struct weir_below *, struct weir_datastore *);
+
 /* Derived I/O: starts just below the filter, is counted under its name and drained
  * with the disk.  Blocks.  0 or -errno (one that NBD carries).  Usable from down()
  * and up(), from attach() on, and from any thread of the filter's until drain(true)

@@ -150,6 +150,13 @@ static int file_space(const void *config, const char *folder, struct store_space
     return 0;
 }
 
+static const char *file_folder(const void *config)
+{
+    const struct file_config *c = config;
+
+    return c->path;
+}
+
 const struct store_type store_file = {
     .name = "file",
     .summary = "Regular files in a folder, and block devices.",
@@ -163,4 +170,5 @@ const struct store_type store_file = {
     .snapshot = file_snapshot,
     .close = file_close,
     .space = file_space,
+    .folder = file_folder,
 };

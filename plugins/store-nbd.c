@@ -249,6 +249,14 @@ static int nbd_store_space(const void *config, const char *folder, struct store_
     return 0;
 }
 
+/* Where a command looks for its images; a server elsewhere has none on this host. */
+static const char *nbd_folder(const void *config)
+{
+    const struct nbd_config *c = config;
+
+    return *c->command && *c->path ? c->path : NULL;
+}
+
 const struct store_type store_nbd = {
     .name = "nbd",
     .summary = "Disks behind any NBD server, or behind a command that is one.",
@@ -263,4 +271,5 @@ const struct store_type store_nbd = {
     .snapshot = nbd_store_snapshot,
     .close = nbd_store_close,
     .space = nbd_store_space,
+    .folder = nbd_folder,
 };

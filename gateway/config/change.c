@@ -39,22 +39,17 @@ static char **copy_rules(char **rules)
 static int export_config_make(const struct configuration *c, const struct export_entry *e,
                               struct export_config *ret)
 {
-    const struct datastore *d = datastore_find(c, e->datastore);
     struct export_config config = {
         .name = strdup(e->name),
         .description = strdup(e->description),
-        .store_type = d->type,
-        .datastore = strdup(e->datastore),
+        .datastore = datastore_ref(datastore_entry_find(c, e->datastore)->object),
         .image = strdup(e->image),
-        .folder = strdup(c->layout.path),
         .size = e->size,
         .read_only = e->read_only,
         .allow = e->allow ? copy_rules(e->allow) : NULL,
     };
 
-    if (!config.name || !config.description || !config.datastore || !config.image ||
-        !config.folder || !config.allow != !e->allow ||
-        settings_copy(d->settings, &config.store_settings)) {
+    if (!config.name || !config.description || !config.image || !config.allow != !e->allow) {
         export_config_finish(&config);
         return -ENOMEM;
     }
@@ -110,15 +105,16 @@ static bool rules_equal(char **a, char **b)
     return !*a && !*b;
 }
 
-static bool datastores_equal(const struct datastore *a, const struct datastore *b)
+/* In all that cannot change while disks are open. */
+static bool datastores_equal(const struct datastore_entry *a, const struct datastore_entry *b)
 {
     if (a->type != b->type)
         return false;
     for (const struct weir_option *o = a->type->options; o && o->name; o++) {
-        if (!settings_equal(a->settings, b->settings, o->name))
+        if (!settings_equal(a->options, b->options, o->name))
             return false;
     }
-    return true;
+    return datastore_keys_equal(a->keys, b->keys);
 }
 
 /* All but the policy: what an export cannot change while it is there. */
@@ -128,8 +124,8 @@ static bool is_same_disk(const struct change *ch, const struct export_entry *a,
     return !strcmp(a->description, b->description) && !strcmp(a->datastore, b->datastore) &&
            !strcmp(a->image, b->image) && a->size == b->size && a->read_only == b->read_only &&
            rules_equal(a->allow, b->allow) &&
-           datastores_equal(datastore_find(ch->old, a->datastore),
-                            datastore_find(ch->new, b->datastore));
+           datastores_equal(datastore_entry_find(ch->old, a->datastore),
+                            datastore_entry_find(ch->new, b->datastore));
 }
 
 static unsigned clients_of(const char *name)
@@ -294,6 +290,42 @@ static int apply_plans(const struct change *ch)
     return 0;
 }
 
+/* ---- datastores -------------------------------------------------------------- */
+
+/* One that stays the same stays the same object. */
+static int find_object(const struct change *ch, struct datastore_entry *d)
+{
+    const struct datastore_entry *was = ch->old ? datastore_entry_find(ch->old, d->name) : NULL;
+    const struct datastore_setup setup = { .name = d->name,
+                                           .base = ch->new->layout.path,
+                                           .type = d->type,
+                                           .options = d->options,
+                                           .keys = d->keys };
+
+    if (!was || !datastores_equal(was, d))
+        return datastore_create(&setup, &d->object);
+    d->object = datastore_ref(was->object);
+    return 0;
+}
+
+static int find_objects(const struct change *ch)
+{
+    for (size_t i = 0; i < ch->new->datastore_count; i++) {
+        int err = find_object(ch, &ch->new->datastores[i]);
+        if (err) {
+            report_memory(ch->report);
+            return err;
+        }
+    }
+    return 0;
+}
+
+static void apply_live_keys(const struct change *ch)
+{
+    for (size_t i = 0; i < ch->new->datastore_count; i++)
+        datastore_apply(ch->new->datastores[i].object, ch->new->datastores[i].keys);
+}
+
 /* ---- exports that come and go ------------------------------------------------ */
 
 static void drop_exports(const struct change *ch)
@@ -338,9 +370,9 @@ int change_to(struct configuration *new, const struct file_edit *edits, size_t c
 {
     struct configuration *old = running_get();
     struct change ch = { .old = old, .new = new, .report = report };
-    int err = 0;
+    int err = find_objects(&ch);
 
-    if (old) {
+    if (!err && old) {
         check_all_unused(&ch);
         err = report->err;
         if (!err)
@@ -355,6 +387,7 @@ int change_to(struct configuration *new, const struct file_edit *edits, size_t c
         }
     }
     if (!err) {
+        apply_live_keys(&ch);
         add_exports(&ch);
         running_set(new);
     }

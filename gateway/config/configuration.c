@@ -193,7 +193,7 @@ void configuration_unref(struct configuration *c)
     if (!c || atomic_fetch_sub(&c->references, 1) != 1)
         return;
     for (size_t i = 0; i < c->datastore_count; i++)
-        settings_destroy(c->datastores[i].settings);
+        datastore_entry_finish(&c->datastores[i]);
     for (size_t i = 0; i < c->policy_count; i++)
         policy_finish(&c->policies[i]);
     for (size_t i = 0; i < c->export_count; i++)

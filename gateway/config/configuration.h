@@ -13,12 +13,13 @@ enum strictness {
     MISSING_LOCKS /* … stands in the plan as one that locks the export */
 };
 
-struct datastore {
+struct datastore_entry {
     const char *name; /* in the source, as all strings of these structs that are const */
     const struct store_type *type;
-    struct settings *settings;
+    struct settings *options, *keys; /* of its store type; that all datastores have */
     struct source *source;
     const struct config_setting_t *group;
+    struct datastore *object; /* a reference, once the configuration runs (change.c) */
 };
 
 /* The filters of a policy, or of an export's own text. */
@@ -62,7 +63,7 @@ struct configuration {
     struct layout layout;
     struct source **sources;
     size_t source_count;
-    struct datastore *datastores;
+    struct datastore_entry *datastores;
     struct policy *policies;
     struct export_entry *exports;
     size_t datastore_count, policy_count, export_count;
@@ -111,6 +112,7 @@ void exports_read(struct configuration *, const struct reader *,
 void export_read(struct configuration *, const struct reader *,
                  const struct config_setting_t *group);
 
+void datastore_entry_finish(struct datastore_entry *);
 void export_entry_finish(struct export_entry *);
 /* `base` gives the values that an edited text shows as "(secret)"; may be NULL. */
 void policy_parse(struct policy *, const struct reader *, enum strictness, const struct plan *base);
@@ -133,7 +135,7 @@ bool plan_is_lame(const struct plan *);
 struct library *standin_get(const char *name);
 bool standin_is(const struct library *);
 
-const struct datastore *datastore_find(const struct configuration *, const char *name);
+const struct datastore_entry *datastore_entry_find(const struct configuration *, const char *name);
 const struct policy *policy_find(const struct configuration *, const char *name);
 const struct export_entry *export_entry_find(const struct configuration *, const char *name);
 

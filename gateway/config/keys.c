@@ -31,17 +31,22 @@ static void unknown_key(const struct reader *r, const struct config_setting_t *s
     text_finish(&all);
 }
 
-void keys_check(const struct reader *r, const struct config_setting_t *group,
+bool keys_check(const struct reader *r, const struct config_setting_t *group,
                 const char *const *known, const char *what)
 {
+    bool good = true;
+
     for (int i = 0; i < config_setting_length(group); i++) {
         const struct config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
         const char *const *k = known;
         while (*k && strcmp(*k, config_setting_name(setting)))
             k++;
-        if (!*k)
-            unknown_key(r, setting, known, what);
+        if (*k)
+            continue;
+        unknown_key(r, setting, known, what);
+        good = false;
     }
+    return good;
 }
 
 /* ---- types ------------------------------------------------------------------- */
@@ -122,6 +127,11 @@ bool key_string(const struct reader *r, const struct config_setting_t *setting, 
     if (!*ret) /* libconfig's way to say "" */
         *ret = "";
     return !has_control_bytes(r, setting, *ret);
+}
+
+bool key_group(const struct reader *r, const struct config_setting_t *setting)
+{
+    return config_setting_is_group(setting) || wrong_type(r, setting, "a group, { … }");
 }
 
 bool key_groups(const struct reader *r, const struct config_setting_t *setting)

@@ -11,9 +11,9 @@ struct reader {
     struct report *report;
 };
 
-/* Reports each setting of `group` whose name is not among `known` (ends with NULL);
- * `what` is "an export", "a policy" … */
-void keys_check(const struct reader *, const struct config_setting_t *group,
+/* Reports each setting of `group` whose name is not among `known` (ends with NULL), and
+ * gives false then; `what` is "an export", "a policy" … */
+bool keys_check(const struct reader *, const struct config_setting_t *group,
                 const char *const *known, const char *what);
 const struct config_setting_t *key_find(const struct config_setting_t *group, const char *name);
 
@@ -26,6 +26,7 @@ bool key_time(const struct reader *, const struct config_setting_t *, uint64_t *
 /* The index of the value in `choices`. */
 bool key_choice(const struct reader *, const struct config_setting_t *, const char *const *choices,
                 int *ret);
+bool key_group(const struct reader *, const struct config_setting_t *); /* { … } */
 /* A list of groups, ( { … }, { … } ). */
 bool key_groups(const struct reader *, const struct config_setting_t *);
 /* A scalar as the word that settings_set() reads; malloc'ed. */

@@ -310,7 +310,7 @@ static void check_datastore(const struct configuration *c, const struct export_e
     const char *names[1024];
     size_t n = 0;
 
-    if (!setting || !*e->datastore || datastore_find(c, e->datastore))
+    if (!setting || !*e->datastore || datastore_entry_find(c, e->datastore))
         return;
     for (; n < c->datastore_count && n < 1023; n++)
         names[n] = c->datastores[n].name;

@@ -126,12 +126,12 @@ void datastore_view_finish(struct datastore_view *v)
     *v = (struct datastore_view){ 0 };
 }
 
-static int view_datastore(const struct configuration *c, const struct datastore *d,
+static int view_datastore(const struct configuration *c, const struct datastore_entry *d,
                           struct datastore_view *ret)
 {
     struct weir_text path = { 0 };
 
-    settings_print(d->settings, "path", &path);
+    settings_print(d->options, "path", &path);
     struct datastore_view v = {
         .name = strdup(d->name),
         .type = strdup(d->type->name),
@@ -144,7 +144,7 @@ static int view_datastore(const struct configuration *c, const struct datastore 
     }
     /* what a store cannot say stays 0 */
     if (d->type->space)
-        d->type->space(settings_config(d->settings), c->layout.path, &v.space);
+        d->type->space(settings_config(d->options), c->layout.path, &v.space);
     *ret = v;
     return 0;
 }
@@ -152,7 +152,7 @@ static int view_datastore(const struct configuration *c, const struct datastore 
 int config_datastore(const char *name, struct datastore_view *ret)
 {
     struct configuration *c = running_get();
-    const struct datastore *d = c ? datastore_find(c, name) : NULL;
+    const struct datastore_entry *d = c ? datastore_entry_find(c, name) : NULL;
     int err = d ? view_datastore(c, d, ret) : -ENOENT;
 
     configuration_unref(c);

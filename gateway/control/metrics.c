@@ -135,7 +135,7 @@ static void add_info(struct metrics *metrics, struct export *export, const struc
 
     text_append(&all, labels->text, labels->length);
     label_add(&all, "policy", policy && *policy ? policy : "none");
-    label_add(&all, "datastore", export_config(export)->datastore);
+    label_add(&all, "datastore", export_config(export)->datastore->name);
     add_gauge(metrics, &all, "weir_export_info", 1, "What belongs to the export.");
 }
 

@@ -132,7 +132,7 @@ static void show_identity(struct json_out *out, struct export *export)
     out_text(out, "compliance", compliance_name(config_compliance(config->name, &reason)));
     out_text(out, "compliance_reason", text_string(&reason));
     out_text(out, "policy", policy && *policy ? policy : "none");
-    out_text(out, "datastore", config->datastore);
+    out_text(out, "datastore", config->datastore->name);
     out_text(out, "image", config->image);
     uri_print(config->name, &uri);
     out_text(out, "uri", text_string(&uri));

@@ -69,9 +69,7 @@ int export_reason(struct place *place, struct weir_text *text)
 
 int export_datastore(struct place *place, struct weir_text *text)
 {
-    const char *datastore = export_config(place->export)->datastore;
-
-    weir_print(text, "%s", datastore ? datastore : "none");
+    weir_print(text, "%s", export_config(place->export)->datastore->name);
     return 0;
 }
 

@@ -138,7 +138,7 @@ static struct load load_of(const struct place *place)
     struct load load = { 0 };
 
     for (size_t i = 0; list && list[i]; i++)
-        if (strcmp(export_config(list[i])->datastore, place->datastore.name) == 0)
+        if (strcmp(export_config(list[i])->datastore->name, place->datastore.name) == 0)
             add_export(&load, list[i]);
     gateway_put_list(list);
     return load;

@@ -1,14 +1,15 @@
-/* tables.c - what does a manual page say of a filter's or a store's options and statistics?
+/* tables.c - what does a manual page say of options and statistics?
  * SPDX-License-Identifier: BSD-3-Clause
  *
  *     weir-tables options|statistics|verbs FILTER
  *     weir-tables store TYPE
+ *     weir-tables datastore
  *
  * Prints the declared table as POD.  The page script puts it where a page says
  * "=for weir options". */
+#include "datastore.h"
 #include "loader.h"
 #include "options.h"
-#include "store.h"
 #include "text.h"
 
 #include <stdio.h>
@@ -100,10 +101,15 @@ int main(int argc, char **argv)
 
     if (argc == 3 && !strcmp(argv[1], "store"))
         return print_store(argv[2]);
+    if (argc == 2 && !strcmp(argv[1], "datastore")) {
+        print_options(datastore_rows);
+        return 0;
+    }
     for (int i = 0; argc == 3 && tables[i]; i++)
         if (!strcmp(argv[1], tables[i]))
             return loader_path(folders ? folders : "") < 0 ? 1 : print_filter(argv[1], argv[2]);
     fprintf(stderr, "usage: weir-tables options|statistics|verbs FILTER\n"
-                    "       weir-tables store TYPE\n");
+                    "       weir-tables store TYPE\n"
+                    "       weir-tables datastore\n");
     return 2;
 }

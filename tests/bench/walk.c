@@ -70,14 +70,14 @@ static struct export *make_export(int filters)
 {
     cleanup_text struct weir_text why = { 0 };
     struct plan plan = { .count = (size_t)filters };
-    struct export_config config = { .store_type = &null_store };
+    struct export_config config = { 0 };
     struct export *e;
     char name[32];
 
     snprintf(name, sizeof(name), "walk%d", filters);
     config.name = strdup(name);
-    if (settings_create(NULL, 0, &config.store_settings, &why) < 0)
-        die("settings", &why);
+    if (datastore_create(&(struct datastore_setup){ .type = &null_store }, &config.datastore) < 0)
+        die("the datastore", &why);
     for (int i = 0; i < filters; i++) {
         struct plan_filter *f = &plan.filter[i];
         if (loader_get("pass", &f->library, &why) < 0)

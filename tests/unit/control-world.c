@@ -297,14 +297,12 @@ static void add_export(const char *name, bool filtered)
 {
     struct export_config config = { .name = strdup(name),
                                     .description = strdup("a disk"),
-                                    .store_type = &disk_type,
-                                    .datastore = strdup("local"),
-                                    .image = strdup("image"),
-                                    .folder = strdup("/") };
+                                    .image = strdup("image") };
+    const struct datastore_setup local = { .name = "local", .type = &disk_type };
     struct plan plan = { .hold_limit = 2000000000 };
     struct export *export;
 
-    must(settings_create(no_options, 8, &config.store_settings, NULL) == 0, "store settings");
+    must(datastore_create(&local, &config.datastore) == 0, "datastore");
     if (filtered) {
         add_filter(&plan, "sample");
         add_filter(&plan, "pass");

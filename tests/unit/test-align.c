@@ -67,11 +67,12 @@ static const struct store_type store = {
 
 static int set_up(void **state)
 {
-    struct export_config config = { .name = strdup("disk"), .store_type = &store };
+    struct export_config config = { .name = strdup("disk") };
     struct plan plan = { 0 };
     struct export *e;
 
-    if (export_create(&config, &plan, &e) || export_open(e, NULL))
+    if (datastore_create(&(struct datastore_setup){ .type = &store }, &config.datastore) ||
+        export_create(&config, &plan, &e) || export_open(e, NULL))
         return -1;
     *state = e;
     return 0;

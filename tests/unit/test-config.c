@@ -113,10 +113,10 @@ static void exports_are_made_from_all_files(void **state)
     struct export *e = gateway_find("vm1");
     const struct export_config *c = export_config(e);
     assert_string_equal(c->description, "the first");
-    assert_string_equal(c->datastore, "local");
+    assert_string_equal(c->datastore->name, "local");
     assert_string_equal(c->image, "vm1.raw");
-    assert_string_equal(c->store_type->name, "file");
-    assert_true(c->folder[0] == '/');
+    assert_string_equal(c->datastore->type->name, "file");
+    assert_true(c->datastore->base[0] == '/');
     assert_int_equal(c->size, 20ull << 30);
     assert_true(c->read_only);
     assert_string_equal(c->allow[0], "uid:0");

@@ -70,13 +70,11 @@ static int open_with(struct plan *plan)
     struct export_config config = {
         .name = strdup("stage"),
         .description = strdup(""),
-        .store_type = &array_store,
-        .datastore = strdup("stage"),
         .image = strdup(""),
-        .folder = strdup("/"),
     };
+    const struct datastore_setup store = { .name = "stage", .type = &array_store };
 
-    assert_int_equal(settings_create(array_store.options, 8, &config.store_settings, NULL), 0);
+    assert_int_equal(datastore_create(&store, &config.datastore), 0);
     assert_int_equal(export_create(&config, plan, &stage), 0);
     int r = export_open(stage, &why);
     keep_why(&why);

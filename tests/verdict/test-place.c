@@ -59,6 +59,31 @@ static void test_each_verdict_is_counted_where_it_was_given(void **state)
     assert_int_equal(export_figures(stage, 3, WEIR_WRITE, &none), -ENOENT);
 }
 
+static void test_a_filter_knows_its_datastore(void **state)
+{
+    struct weir_datastore d;
+    struct settings *keys = NULL;
+
+    (void)state;
+    assert_int_equal(stage_open(1), 0);
+    memset(&d, 0xff, sizeof(d));
+    weir_datastore(probes[0].below, &d);
+    assert_string_equal(d.name, "stage");
+    assert_null(d.folder); /* an array lies nowhere */
+    assert_null(d.exchange);
+    assert_int_equal(d.latency_threshold, 0);
+    for (size_t i = 0; i < sizeof(d.reserved) / sizeof(d.reserved[0]); i++)
+        assert_int_equal(d.reserved[i], 0);
+
+    assert_int_equal(settings_create(datastore_rows, sizeof(struct datastore_keys), &keys, NULL),
+                     0);
+    assert_int_equal(settings_set(keys, "latency_threshold", "5ms", NULL), 0);
+    datastore_apply(export_config(stage)->datastore, keys);
+    settings_destroy(keys);
+    weir_datastore(probes[0].below, &d);
+    assert_int_equal(d.latency_threshold, 5000000);
+}
+
 static enum weir_verdict hold(struct probe *p, struct weir_request *req)
 {
     p->held = req;
@@ -231,6 +256,7 @@ static void test_a_closed_export_says_so(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        STAGE_TEST(test_a_filter_knows_its_datastore),
         STAGE_TEST(test_each_verdict_is_counted_where_it_was_given),
         STAGE_TEST(test_who_holds_how_many_can_be_read),
         STAGE_TEST(test_each_filter_stands_on_what_is_below),

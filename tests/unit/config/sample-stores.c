@@ -80,6 +80,11 @@ static int sample_space(const void *config, const char *folder, struct store_spa
     return 0;
 }
 
+static const char *sample_folder(const void *config)
+{
+    return ((const struct sample_config *)config)->path;
+}
+
 static const struct store_type file = {
     .name = "file",
     .summary = "A sample.",
@@ -92,6 +97,7 @@ static const struct store_type file = {
     .serve = sample_serve,
     .close = sample_close,
     .space = sample_space,
+    .folder = sample_folder,
 };
 static const struct store_type memory = {
     .name = "memory",
