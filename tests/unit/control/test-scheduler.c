@@ -1,0 +1,432 @@
+/* test-scheduler.c - does each disk get what its shares, limits and reservation say?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * All under a simulated clock: the figures are exact, and the same on every machine. */
+#include "sim.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static struct sim *sim;
+
+static int forget(void **state)
+{
+    (void)state;
+    if (sim)
+        sim_destroy(sim);
+    sim = NULL;
+    return 0;
+}
+
+static struct sim_client *add(uint64_t shares, unsigned depth)
+{
+    return sim_add(sim, &(struct sim_client){ .set = { .shares = shares }, .depth = depth });
+}
+
+/* |done - expected| is at most `parts` in 100,000, or one request. */
+static void assert_near(uint64_t done, double expected, double parts)
+{
+    double error = (double)done - expected;
+
+    if (error < 0)
+        error = -error;
+    if (error > 1 && error > expected * parts / 100000) {
+        print_error("%lu is not %.1f +- %.3f %%\n", (unsigned long)done, expected, parts / 1000);
+        fail();
+    }
+}
+
+/* ---- shares ------------------------------------------------------------------ */
+
+/* VMware's own arithmetic of a datastore of 8000 I/Os per second. */
+static void vmware(unsigned third_depth, uint64_t third_interval, const double *expected)
+{
+    sim = sim_create(32, 4 * MS, 36);
+    add(1000, 64);
+    add(2500, 64);
+    sim_add(sim, &(struct sim_client){
+                     .set = { .shares = 500 }, .depth = third_depth, .interval = third_interval });
+    sim_add(sim, &(struct sim_client){ .set = { .shares = 1000, .ios = 2000 }, .depth = 64 });
+    sim_run(sim, 2 * S);
+    for (int second = 0; second < 10; second++) {
+        sim_forget(sim);
+        sim_run(sim, S);
+        for (int i = 0; i < 4; i++)
+            assert_near(sim->client[i].done, expected[i], 1000);
+    }
+}
+
+static void test_vmware_all_busy(void **state)
+{
+    (void)state;
+    vmware(64, 0, (const double[]){ 1600, 4000, 800, 1600 });
+}
+
+/* What the third leaves goes to the others in proportion.  (VMware's own figures of this
+ * case, 1711/4279/10/2000, are those of two hosts: what a disk leaves goes to its
+ * neighbours on the host first.) */
+static void test_vmware_the_third_uses_ten(void **state)
+{
+    (void)state;
+    vmware(1, 96 * MS, (const double[]){ 1775.6, 4438.9, 10, 1775.6 });
+}
+
+/* Shares are a proportion, whatever the datastore does per second. */
+static void test_shares_at_any_speed(void **state)
+{
+    static const unsigned speeds[] = { 100, 1000, 10000, 1000000 };
+    static const unsigned scales[] = { 1, 1000, 25000 };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof speeds / sizeof *speeds; i++)
+        for (size_t k = 0; k < sizeof scales / sizeof *scales; k++) {
+            forget(NULL);
+            sim = sim_create(8, 8 * S / speeds[i], 9);
+            for (unsigned c = 0; c < 3; c++)
+                add((1u << c) * scales[k], 32);
+            sim_run(sim, 64 * S / speeds[i]);
+            sim_forget(sim);
+            sim_run(sim, 7000 * S / speeds[i]);
+            for (unsigned c = 0; c < 3; c++)
+                assert_near(sim->client[c].done, 1000 << c, 100);
+        }
+}
+
+static void test_a_thousand_disks(void **state)
+{
+    (void)state;
+    sim = sim_create(32, MS, 33);
+    uint64_t sum = 0;
+    for (unsigned c = 0; c < 1000; c++) {
+        add(100 + c, 2);
+        sum += 100 + c;
+    }
+    sim_run(sim, 10 * S);
+    sim_forget(sim);
+    sim_run(sim, 100 * S);
+    for (unsigned c = 0; c < 1000; c++)
+        assert_near(sim->client[c].done, 3200000.0 * (100 + c) / (double)sum, 1000);
+}
+
+/* One share beside 64: the light one is far ahead in virtual time. */
+static void test_very_unequal_shares(void **state)
+{
+    (void)state;
+    sim = sim_create(4, MS, 5);
+    sim_add(sim, &(struct sim_client){ .set = { .shares = 1 }, .depth = 8, .starts = MS });
+    add(100000, 8);
+    sim_run(sim, S);
+    sim_forget(sim);
+    sim_run(sim, 2500 * S);
+    assert_near(sim->client[0].done, 100, 2000);
+    assert_near(sim->client[1].done, 10000000 - 100, 10);
+}
+
+/* A request of 256 KiB counts as eight. */
+static void test_large_requests_count_more(void **state)
+{
+    (void)state;
+    sim = sim_create(8, MS, 72);
+    add(1000, 32);
+    sim_add(sim, &(struct sim_client){ .set = { .shares = 1000 }, .depth = 32, .size = 262144 });
+    sim_run(sim, S);
+    sim_forget(sim);
+    sim_run(sim, 10 * S);
+    assert_near(sim->client[0].done, 40000, 1000);
+    assert_near(sim->client[1].done, 5000, 1000);
+}
+
+static void test_who_sleeps_earns_no_credit(void **state)
+{
+    (void)state;
+    sim = sim_create(8, MS, 9);
+    add(1000, 32);
+    sim_add(sim, &(struct sim_client){ .set = { .shares = 1000 }, .depth = 32, .starts = 10 * S });
+    sim_run(sim, 10 * S);
+    assert_near(sim->client[0].done, 80000, 100);
+    sim_forget(sim);
+    sim_run(sim, S);
+    assert_near(sim->client[0].done, 4000, 1000);
+    assert_near(sim->client[1].done, 4000, 1000);
+}
+
+static void test_new_shares_count_at_once(void **state)
+{
+    (void)state;
+    sim = sim_create(8, MS, 9);
+    struct sim_client *a = add(1000, 32);
+    add(1000, 32);
+    sim_run(sim, S);
+    a->set.shares = 3000;
+    scheduler_set(&sim->scheduler, &a->disk, &a->set, sim->now);
+    sim_forget(sim);
+    sim_run(sim, 100 * MS);
+    assert_near(sim->client[0].done, 600, 3000);
+    assert_near(sim->client[1].done, 200, 6000);
+}
+
+/* ---- who waits --------------------------------------------------------------- */
+
+static void test_nobody_waits_below_the_window(void **state)
+{
+    (void)state;
+    sim = sim_create(8, MS, 33);
+    add(500, 16);
+    add(2000, 16);
+    sim_run(sim, 10 * S);
+    assert_int_equal(sim->client[0].disk.waits + sim->client[1].disk.waits, 0);
+    assert_near(sim->client[0].done + sim->client[1].done, 80000, 100);
+}
+
+/* One request at a time beside one who keeps 256 in flight, on 32 servers. */
+static void test_a_light_disk_beside_a_heavy_one(void **state)
+{
+    (void)state;
+    sim = sim_create(32, MS, 31);
+    struct sim_client *light = add(1000, 1);
+    light->interval = 50000;
+    struct sim_client *heavy = add(1000, 256);
+    sim_run(sim, S);
+    sim_forget(sim);
+    sim_run(sim, 10 * S);
+    double mean = (double)light->latency / (double)light->done;
+    assert_true(mean <= 1.05 * MS); /* it is 1 ms alone */
+    assert_true((double)(light->done + heavy->done) >= 0.96 * 320000);
+}
+
+static void test_one_disk_alone_gets_all(void **state)
+{
+    (void)state;
+    sim = sim_create(16, MS, 16);
+    add(1, 64);
+    sim_run(sim, 10 * S);
+    assert_near(sim->client[0].done, 160000, 100);
+}
+
+/* ---- limits ------------------------------------------------------------------ */
+
+static void limited(uint64_t limit, double parts)
+{
+    forget(NULL);
+    sim = sim_create(64, S / 100000, 64);
+    struct sim_client *c =
+        sim_add(sim, &(struct sim_client){ .set = { .shares = 1000, .ios = limit }, .depth = 64 });
+    sim_run(sim, 10 * S);
+    double rate = (double)(c->done - 1) * S / (double)(c->last_done - c->first_done);
+    double error = rate / (double)limit - 1;
+    if (error > parts / 100000 || error < -parts / 100000) {
+        print_error("%.3f instead of %lu per second\n", rate, (unsigned long)limit);
+        fail();
+    }
+}
+
+static void test_limits(void **state)
+{
+    (void)state;
+    limited(10, 200);
+    limited(1000, 200);
+    limited(100000, 200);
+    limited(1000000, 200);
+    limited(3000000, 200);
+}
+
+static void test_limit_of_bytes(void **state)
+{
+    (void)state;
+    sim = sim_create(64, MS / 10, 64);
+    struct sim_client *c = sim_add(
+        sim, &(struct sim_client){
+                 .set = { .shares = 1000, .bytes = 50000000 }, .depth = 64, .size = 65536 });
+    sim_run(sim, 10 * S);
+    assert_near(c->bytes / 4096, 500000000.0 / 4096, 500);
+}
+
+/* 5000 per second for 2 s, then 1000: to the request. */
+static void test_a_burst_is_max_times_length(void **state)
+{
+    (void)state;
+    sim = sim_create(64, MS, 64);
+    struct sim_client *c = sim_add(
+        sim, &(struct sim_client){
+                 .set = { .shares = 1000, .ios = 1000, .ios_max = 5000, .ios_length = 2 * S },
+                 .depth = 64 });
+    sim_run(sim, 2 * S);
+    assert_in_range(c->done, 10000 - 5, 10000 + 5); /* some are still on their way */
+    sim_forget(sim);
+    sim_run(sim, 10 * S);
+    assert_in_range(c->done, 10000 - 5, 10000 + 5);
+}
+
+static void test_a_limited_disk_leaves_the_rest_to_others(void **state)
+{
+    (void)state;
+    sim = sim_create(8, MS, 9);
+    sim_add(sim, &(struct sim_client){ .set = { .shares = 100000, .ios = 500 }, .depth = 32 });
+    add(1, 32);
+    sim_run(sim, S);
+    sim_forget(sim);
+    sim_run(sim, 10 * S);
+    assert_near(sim->client[0].done, 5000, 500);
+    assert_near(sim->client[1].done, 75000, 500);
+}
+
+static void test_lifting_a_limit_lets_go_at_once(void **state)
+{
+    (void)state;
+    sim = sim_create(8, MS, 9);
+    struct sim_client *c =
+        sim_add(sim, &(struct sim_client){ .set = { .shares = 1, .ios = 10 }, .depth = 32 });
+    sim_run(sim, S);
+    c->set.ios = 0;
+    scheduler_set(&sim->scheduler, &c->disk, &c->set, sim->now);
+    sim_forget(sim);
+    sim_run(sim, S);
+    assert_near(c->done, 8000, 1000);
+}
+
+/* ---- reservations ------------------------------------------------------------ */
+
+static void test_reservations_are_kept(void **state)
+{
+    (void)state;
+    sim = sim_create(8, MS, 9);
+    sim_add(sim, &(struct sim_client){ .set = { .shares = 1, .reservation = 3000 }, .depth = 32 });
+    sim_add(sim, &(struct sim_client){ .set = { .shares = 1, .reservation = 4200 }, .depth = 32 });
+    add(100000, 32);
+    sim->scheduler.capacity = 8000;
+    sim->scheduler.promised = 7200;
+    sim_run(sim, S);
+    for (int second = 0; second < 10; second++) {
+        sim_forget(sim);
+        sim_run(sim, S);
+        assert_true(sim->client[0].done >= 2970);
+        assert_true(sim->client[1].done >= 4158);
+        assert_true(sim->client[2].done >= 750);
+    }
+}
+
+/* A reservation is a floor, not something on top of the shares. */
+static void test_a_reservation_below_the_share_changes_nothing(void **state)
+{
+    (void)state;
+    sim = sim_create(8, MS, 9);
+    sim_add(sim,
+            &(struct sim_client){ .set = { .shares = 1000, .reservation = 1000 }, .depth = 32 });
+    add(1000, 32);
+    sim_run(sim, S);
+    sim_forget(sim);
+    sim_run(sim, 10 * S);
+    assert_near(sim->client[0].done, 40000, 500);
+    assert_near(sim->client[1].done, 40000, 500);
+}
+
+static void test_too_many_promises_shrink_in_proportion(void **state)
+{
+    (void)state;
+    sim = sim_create(8, MS, 9);
+    sim_add(sim, &(struct sim_client){ .set = { .shares = 1, .reservation = 8000 }, .depth = 32 });
+    sim_add(sim, &(struct sim_client){ .set = { .shares = 1, .reservation = 4000 }, .depth = 32 });
+    add(100000, 32);
+    sim->scheduler.capacity = 8000;
+    sim->scheduler.promised = 12000;
+    sim_run(sim, S);
+    sim_forget(sim);
+    sim_run(sim, 10 * S);
+    assert_near(sim->client[0].done, 48000, 2000);
+    assert_near(sim->client[1].done, 24000, 2000);
+    assert_near(sim->client[2].done, 8000, 2000);
+}
+
+/* One request at a time, 4 ms each: 250 per second are all that it could do. */
+static void test_a_reservation_of_one_at_a_time(void **state)
+{
+    (void)state;
+    sim = sim_create(8, 4 * MS, 8);
+    sim_add(sim, &(struct sim_client){ .set = { .shares = 1, .reservation = 150 }, .depth = 1 });
+    add(100000, 256);
+    sim->scheduler.capacity = 2000;
+    sim->scheduler.promised = 150;
+    sim_run(sim, S);
+    sim_forget(sim);
+    sim_run(sim, 10 * S);
+    assert_true(sim->client[0].done >= 1485);
+}
+
+/* ---- leaving ----------------------------------------------------------------- */
+
+static void test_observed_disks_never_wait(void **state)
+{
+    (void)state;
+    sim = sim_create(8, MS, 9);
+    sim_add(sim, &(struct sim_client){ .set = { .shares = 1, .ios = 10, .observed = true },
+                                       .depth = 32 });
+    sim_run(sim, S);
+    assert_near(sim->client[0].done, 8000, 1000);
+    assert_true(sim->client[0].disk.waits > 7000);
+    assert_true(sim->client[0].disk.limit_hits > 7000);
+}
+
+static void test_forced_requests_leave_from_anywhere(void **state)
+{
+    struct item item[8] = { 0 };
+    struct scheduler s;
+    struct disk d = { .shares = 1 };
+
+    (void)state;
+    scheduler_init(&s);
+    assert_true(scheduler_add(&s, &d));
+    for (int i = 0; i < 8; i++) {
+        item[i] = (struct item){ .disk = &d, .units = 1, .load = LOAD_ONE };
+        assert_int_equal(scheduler_submit(&s, &item[i], 1), i == 0);
+    }
+    scheduler_force(&s, &item[7], 2); /* the last, one within, the first */
+    scheduler_force(&s, &item[4], 2);
+    scheduler_force(&s, &item[1], 2);
+    assert_null(scheduler_next(&s, 2));
+    assert_int_equal(s.in_flight, 4 * LOAD_ONE);
+    assert_int_equal(s.queued, 4);
+    static const int order[] = { 2, 3, 5, 6 };
+    const int ends[] = { 0, 7, 4, 1 };
+    for (int i = 0; i < 4; i++)
+        scheduler_complete(&s, &item[ends[i]], 3);
+    for (int i = 0; i < 4; i++) {
+        assert_ptr_equal(scheduler_next(&s, 3), &item[order[i]]);
+        scheduler_complete(&s, &item[order[i]], 3);
+    }
+    assert_null(scheduler_next(&s, 3));
+    assert_int_equal(s.in_flight + s.queued + s.running, 0);
+    scheduler_remove(&s, &d);
+    scheduler_finish(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_vmware_all_busy, forget),
+        cmocka_unit_test_teardown(test_vmware_the_third_uses_ten, forget),
+        cmocka_unit_test_teardown(test_shares_at_any_speed, forget),
+        cmocka_unit_test_teardown(test_a_thousand_disks, forget),
+        cmocka_unit_test_teardown(test_very_unequal_shares, forget),
+        cmocka_unit_test_teardown(test_large_requests_count_more, forget),
+        cmocka_unit_test_teardown(test_who_sleeps_earns_no_credit, forget),
+        cmocka_unit_test_teardown(test_new_shares_count_at_once, forget),
+        cmocka_unit_test_teardown(test_nobody_waits_below_the_window, forget),
+        cmocka_unit_test_teardown(test_a_light_disk_beside_a_heavy_one, forget),
+        cmocka_unit_test_teardown(test_one_disk_alone_gets_all, forget),
+        cmocka_unit_test_teardown(test_limits, forget),
+        cmocka_unit_test_teardown(test_limit_of_bytes, forget),
+        cmocka_unit_test_teardown(test_a_burst_is_max_times_length, forget),
+        cmocka_unit_test_teardown(test_a_limited_disk_leaves_the_rest_to_others, forget),
+        cmocka_unit_test_teardown(test_lifting_a_limit_lets_go_at_once, forget),
+        cmocka_unit_test_teardown(test_reservations_are_kept, forget),
+        cmocka_unit_test_teardown(test_a_reservation_below_the_share_changes_nothing, forget),
+        cmocka_unit_test_teardown(test_too_many_promises_shrink_in_proportion, forget),
+        cmocka_unit_test_teardown(test_a_reservation_of_one_at_a_time, forget),
+        cmocka_unit_test_teardown(test_observed_disks_never_wait, forget),
+        cmocka_unit_test(test_forced_requests_leave_from_anywhere),
+    };
+    return cmocka_run_group_tests_name("scheduler", tests, NULL, NULL);
+}
