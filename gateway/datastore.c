@@ -1,6 +1,7 @@
 /* datastore.c - what do all disks of one datastore share in this gateway?
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "datastore.h"
+#include "emulate.h"
 #include "scope.h"
 
 #include <errno.h>
@@ -64,10 +65,25 @@ bool datastore_keys_equal(const struct settings *a, const struct settings *b)
     return true;
 }
 
+void datastore_print_emulate(const struct settings *keys, struct weir_text *text)
+{
+    const struct datastore_keys *k = settings_config(keys);
+
+    if (!k->emulate.servers) {
+        weir_print(text, "none");
+        return;
+    }
+    weir_print(text, "%lld server%s, ", (long long)k->emulate.servers,
+               k->emulate.servers == 1 ? "" : "s");
+    print_time(k->emulate.service_time, text);
+    weir_print(text, " each, %s", distributions[k->emulate.distribution]);
+}
+
 /* ---- made and given back ------------------------------------------------------- */
 
 static void destroy(struct datastore *d)
 {
+    emulation_destroy(d->emulation);
     settings_destroy(d->type_settings);
     free((char *)d->name);
     free((char *)d->base);
@@ -108,6 +124,16 @@ static int take_paths(struct datastore *d, const char *exchange)
     return d->exchange ? 0 : -ENOMEM;
 }
 
+/* The same datastore draws the same times in every run (FNV-1a). */
+static uint64_t seed_of(const char *name)
+{
+    uint64_t seed = 0xcbf29ce484222325u;
+
+    for (; *name; name++)
+        seed = (seed ^ (unsigned char)*name) * 0x100000001b3u;
+    return seed;
+}
+
 static int fill(struct datastore *d, const struct datastore_setup *setup)
 {
     struct settings *keys = NULL;
@@ -124,6 +150,8 @@ static int fill(struct datastore *d, const struct datastore_setup *setup)
     d->base = strdup(setup->base && *setup->base ? setup->base : "/");
     const struct datastore_keys *k = settings_config(keys);
     err = d->name && d->base ? take_paths(d, k->exchange) : -ENOMEM;
+    if (!err)
+        err = emulation_create(k, seed_of(d->name), &d->emulation);
     datastore_apply(d, keys);
     settings_destroy(keys);
     return err;

@@ -41,6 +41,8 @@ struct datastore {
     /* LIVE keys: read anew each time, by any thread */
     _Atomic uint64_t latency_threshold; /* ns; 0: auto */
 
+    struct emulation *emulation; /* the device in front of its stores; NULL: none */
+
     struct settings *type_settings; /* holds `options` */
 };
 
@@ -55,6 +57,8 @@ void datastore_unref(struct datastore *); /* NULL is fine */
 
 /* Are two sets of keys the same in all that is not LIVE? */
 bool datastore_keys_equal(const struct settings *, const struct settings *);
+/* "4 servers, 4ms each, fixed", or "none". */
+void datastore_print_emulate(const struct settings *keys, struct weir_text *);
 /* The LIVE keys become what `keys` say. */
 void datastore_apply(struct datastore *, const struct settings *keys);
 

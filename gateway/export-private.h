@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: BSD-3-Clause
  *
  * export.c (what it is, and the data path), gate.c (drain), lifecycle.c (open, close, events),
- * change.c (another chain while it runs), view.c (what can be read).  Nobody else. */
+ * export-store.c (what holds its bytes), change.c (another chain while it runs), view.c (what can
+ * be read).  Nobody else. */
 #ifndef WEIR_EXPORT_PRIVATE_H
 #define WEIR_EXPORT_PRIVATE_H
 
@@ -38,6 +39,7 @@ struct export
 
     /* written by the holder of the turn */
     pthread_t controller;
+    const struct store_type *store; /* the datastore's, or one in front of it */
     void *store_self;
     uint64_t gate_closed_at; /* clock_ns */
 
@@ -49,6 +51,11 @@ struct export
 int serve_blocks(struct export *, const struct weir_request *, uint64_t now);
 /* The same for any range, where the block is larger than a byte (align.c). */
 int serve_on_blocks(struct export *, const struct weir_request *, uint64_t now);
+
+/* export-store.c, by the holder of the turn. */
+int open_store(struct export *, struct weir_text *why);
+void close_store(struct export *); /* one that is not open is fine */
+int grow_store(struct export *, uint64_t size, struct weir_text *why);
 
 /* One control operation at a time: blocks until it is this thread's turn. */
 void take_turn(struct export *);

@@ -80,7 +80,7 @@ int attach_places(struct export *e, struct chain *c, struct weir_geometry *top,
     struct weir_geometry g;
     bool fresh[CHAIN_MAX] = { 0 };
 
-    c->store = e->config.datastore->type;
+    c->store = e->store;
     c->store_self = e->store_self;
     c->store_counting = e->store_counting;
     c->store->geometry(c->store_self, &g);
@@ -173,37 +173,6 @@ static void commit(struct export *e, struct weir_event *event)
 }
 
 /* ---- open -------------------------------------------------------------------- */
-
-static int open_store(struct export *e, struct weir_text *why)
-{
-    const struct export_config *c = &e->config;
-    const struct store_type *type = c->datastore->type;
-    const struct store_image image = {
-        .datastore = c->datastore->name,
-        .image = c->image ? c->image : "",
-        .folder = c->datastore->base,
-        .size = c->size,
-        .read_only = c->read_only,
-    };
-
-    e->store_self = calloc(1, type->self_size ? type->self_size : 1);
-    if (!e->store_self)
-        return -ENOMEM;
-    int r = type->open(e->store_self, &image, c->datastore->options, why);
-    if (r) {
-        free(e->store_self);
-        e->store_self = NULL;
-    }
-    return r;
-}
-
-static void close_store(struct export *e)
-{
-    if (e->store_self)
-        e->config.datastore->type->close(e->store_self);
-    free(e->store_self);
-    e->store_self = NULL;
-}
 
 static int open_chain(struct export *e, struct weir_text *why)
 {
@@ -349,24 +318,10 @@ int export_close(struct export *e)
 
 /* ---- what can happen to an open disk ----------------------------------------- */
 
-/* The size is the clients'; the store has more where a filter keeps something of its own. */
-static int grow_store(struct export *e, uint64_t size, struct weir_text *why)
-{
-    const struct store_type *s = e->config.datastore->type;
-    struct weir_geometry now;
-
-    if (!s->grow) {
-        weir_print(why, "a store of type \"%s\" cannot grow", s->name);
-        return -EOPNOTSUPP;
-    }
-    s->geometry(e->store_self, &now);
-    return s->grow(e->store_self, now.size + (size - e->geometry.size), why);
-}
-
 /* The core's own part of an event, between PREPARE and COMMIT. */
 static int do_event(struct export *e, const struct weir_event *event, struct weir_text *why)
 {
-    const struct store_type *s = e->config.datastore->type;
+    const struct store_type *s = e->store;
 
     if (event->type == WEIR_EVENT_GROW)
         return grow_store(e, event->size, why);

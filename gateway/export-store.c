@@ -1,0 +1,57 @@
+/* export-store.c - what holds the bytes of an export, and how is it opened and grown?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "emulate.h"
+#include "export-private.h"
+#include "scope.h"
+
+#include <errno.h>
+
+void close_store(struct export *e)
+{
+    if (e->store_self)
+        e->store->close(e->store_self);
+    free(e->store_self);
+    e->store_self = NULL;
+}
+
+int open_store(struct export *e, struct weir_text *why)
+{
+    const struct export_config *c = &e->config;
+    const struct store_type *type = c->datastore->type;
+    const struct store_image image = {
+        .datastore = c->datastore->name,
+        .image = c->image ? c->image : "",
+        .folder = c->datastore->base,
+        .size = c->size,
+        .read_only = c->read_only,
+    };
+
+    e->store_self = calloc(1, type->self_size ? type->self_size : 1);
+    if (!e->store_self)
+        return -ENOMEM;
+    e->store = type;
+    int r = type->open(e->store_self, &image, c->datastore->options, why);
+    if (r) {
+        free(e->store_self);
+        e->store_self = NULL;
+    } else if (c->datastore->emulation) {
+        r = emulate_store(c->datastore->emulation, &e->store, &e->store_self);
+        if (r)
+            close_store(e);
+    }
+    return r;
+}
+
+/* The size is the clients'; the store has more where a filter keeps something of its own. */
+int grow_store(struct export *e, uint64_t size, struct weir_text *why)
+{
+    const struct store_type *s = e->store;
+    struct weir_geometry now;
+
+    if (!s->grow) {
+        weir_print(why, "a store of type \"%s\" cannot grow", s->name);
+        return -EOPNOTSUPP;
+    }
+    s->geometry(e->store_self, &now);
+    return s->grow(e->store_self, now.size + (size - e->geometry.size), why);
+}
