@@ -2,8 +2,9 @@
  * look like?
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * A table of 64 KiB pages; a page that was never written, or was trimmed whole, is not
- * there.  Nothing survives close(). */
+ * A table of leaves, tables of 64 KiB pages.  A page that was never written, or was trimmed
+ * whole, is not there, nor is a leaf that never had one: so a disk costs what was written
+ * of it, its end included.  Nothing survives close(). */
 #include "stores.h"
 
 #include <errno.h>
@@ -14,19 +15,23 @@
 
 #include "scope.h"
 
-enum { PAGE = 1 << 16, LOCKS = 256 };
+enum { PAGE = 1 << 16, LEAF = 512, LOCKS = 256 };
 
-static const uint64_t largest = 1ull << 44; /* 16 TiB: a table of 2 GiB of address space */
+static const uint64_t largest = 1ull << 44; /* 16 TiB: a table of 4 MiB of address space */
 
 struct memory_config {
     uint64_t limit;
 };
 
+struct leaf {
+    char *pages[LEAF];
+};
+
 struct memory_store {
     uint64_t size, limit;
-    char **pages;          /* mmap'ed, so the table takes room only where it is used, too */
-    size_t table_size;     /* bytes of it */
-    _Atomic uint64_t used; /* bytes in pages */
+    _Atomic(struct leaf *) *leaves; /* one that is there stays until close() */
+    size_t table_size;              /* bytes of the table, mmap'ed to be sparse */
+    _Atomic uint64_t used;          /* bytes in pages */
     /* locks[n % LOCKS] guards page n, the pointer and the bytes: innermost */
     pthread_rwlock_t locks[LOCKS];
 };
@@ -40,7 +45,9 @@ static const struct weir_option options[] = {
 
 static size_t table_bytes(uint64_t size)
 {
-    return (size_t)((size + PAGE - 1) / PAGE * sizeof(char *));
+    const uint64_t each = (uint64_t)LEAF * PAGE;
+
+    return (size_t)((size + each - 1) / each * sizeof(struct leaf *));
 }
 
 static int memory_open(void *self, const struct store_image *image, const void *config,
@@ -65,7 +72,7 @@ static int memory_open(void *self, const struct store_image *image, const void *
         weir_print(why, "no memory for a disk of %" PRIu64 " bytes: make it smaller", m->size);
         return -ENOMEM;
     }
-    m->pages = table;
+    m->leaves = table;
     for (size_t i = 0; i < LOCKS; i++)
         pthread_rwlock_init(&m->locks[i], NULL);
     return 0;
@@ -75,9 +82,13 @@ static void memory_close(void *self)
 {
     struct memory_store *m = self;
 
-    for (size_t i = 0; i < m->table_size / sizeof *m->pages; i++)
-        free(m->pages[i]);
-    munmap(m->pages, m->table_size);
+    for (size_t i = 0; i < m->table_size / sizeof *m->leaves; i++) {
+        struct leaf *leaf = atomic_load(&m->leaves[i]);
+        for (size_t n = 0; leaf && n < LEAF; n++)
+            free(leaf->pages[n]);
+        free(leaf);
+    }
+    munmap(m->leaves, m->table_size);
     for (size_t i = 0; i < LOCKS; i++)
         pthread_rwlock_destroy(&m->locks[i]);
 }
@@ -98,7 +109,27 @@ static void memory_geometry(void *self, struct weir_geometry *g)
 
 /* ---- one page, under its lock -------------------------------------------------------- */
 
-static int make_page(struct memory_store *m, uint64_t n)
+/* Where page n is or would be; NULL while none of its leaf was ever written. */
+static char **place_of(struct memory_store *m, uint64_t n)
+{
+    struct leaf *leaf = atomic_load(&m->leaves[n / LEAF]);
+
+    return leaf ? &leaf->pages[n % LEAF] : NULL;
+}
+
+/* Two writers may come to a leaf at once: its pages have different locks. */
+static int make_leaf(struct memory_store *m, uint64_t n)
+{
+    struct leaf *fresh = calloc(1, sizeof *fresh), *none = NULL;
+
+    if (!fresh)
+        return -ENOMEM;
+    if (!atomic_compare_exchange_strong(&m->leaves[n / LEAF], &none, fresh))
+        free(fresh);
+    return 0;
+}
+
+static int make_page(struct memory_store *m, char **place)
 {
     uint64_t used = atomic_fetch_add(&m->used, PAGE);
 
@@ -106,8 +137,8 @@ static int make_page(struct memory_store *m, uint64_t n)
         atomic_fetch_sub(&m->used, PAGE);
         return -ENOSPC;
     }
-    m->pages[n] = calloc(1, PAGE);
-    if (m->pages[n])
+    *place = calloc(1, PAGE);
+    if (*place)
         return 0;
     atomic_fetch_sub(&m->used, PAGE);
     return -ENOMEM;
@@ -116,7 +147,8 @@ static int make_page(struct memory_store *m, uint64_t n)
 static int touch_page(struct memory_store *m, enum weir_op op, uint64_t n, size_t from,
                       size_t count, char *data)
 {
-    char *page = m->pages[n];
+    char **place = place_of(m, n), *page = place ? *place : NULL;
+    int r = 0;
 
     switch (op) {
     case WEIR_READ:
@@ -126,17 +158,19 @@ static int touch_page(struct memory_store *m, enum weir_op op, uint64_t n, size_
             memset(data, 0, count);
         return 0;
     case WEIR_WRITE:
-        if (!page) {
-            int r = make_page(m, n);
-            if (r < 0)
-                return r;
+        if (!place) {
+            r = make_leaf(m, n);
+            place = place_of(m, n);
         }
-        memcpy(m->pages[n] + from, data, count);
-        return 0;
+        if (r == 0 && !page)
+            r = make_page(m, place);
+        if (r == 0)
+            memcpy(*place + from, data, count);
+        return r;
     default: /* TRIM and ZERO: the same, for no page reads as zeroes */
         if (page && count == PAGE) {
             free(page);
-            m->pages[n] = NULL;
+            *place = NULL;
             atomic_fetch_sub(&m->used, PAGE);
         } else if (page) {
             memset(page + from, 0, count);
@@ -176,7 +210,8 @@ static int memory_move(struct memory_store *m, const struct weir_request *req)
 static bool page_exists(struct memory_store *m, uint64_t n)
 {
     pthread_rwlock_rdlock(&m->locks[n % LOCKS]);
-    bool exists = m->pages[n] != NULL;
+    char **place = place_of(m, n);
+    bool exists = place && *place;
     pthread_rwlock_unlock(&m->locks[n % LOCKS]);
     return exists;
 }
@@ -230,12 +265,12 @@ static int memory_grow(void *self, uint64_t size, struct weir_text *why)
                    m->size);
         return -EINVAL;
     }
-    void *table = mremap(m->pages, m->table_size, table_bytes(size), MREMAP_MAYMOVE);
+    void *table = mremap(m->leaves, m->table_size, table_bytes(size), MREMAP_MAYMOVE);
     if (table == MAP_FAILED) {
         weir_print(why, "no memory for a disk of %" PRIu64 " bytes", size);
         return -ENOMEM;
     }
-    m->pages = table;
+    m->leaves = table;
     m->table_size = table_bytes(size);
     m->size = size;
     return 0;
