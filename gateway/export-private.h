@@ -33,6 +33,7 @@ struct export
 
     atomic_int state; /* enum export_state */
     atomic_bool gate_closed;
+    atomic_bool easing;  /* set under the lock, for good: filters hold nothing any more */
     atomic_uint waiting; /* clients at the gate */
     atomic_uint derived; /* derived I/O in flight */
     atomic_uint connections;
@@ -59,7 +60,7 @@ int grow_store(struct export *, uint64_t size, struct weir_text *why);
 
 /* One control operation at a time: blocks until it is this thread's turn. */
 void take_turn(struct export *);
-void give_turn(struct export *);
+void give_turn(struct export *); /* and lets go first, when the gateway stops */
 
 /* On a client's thread: waits at the gate while it is closed; afterwards `w` is inside.
  * True: it was open. */
@@ -71,6 +72,9 @@ bool pass_gate(struct export *, struct worker *w);
 int stand_still(struct export *, struct weir_text *why);
 int stand_still_for_good(struct export *); /* to close it: no filter is asked */
 void go_on(struct export *);
+/* With the turn: what export_ease() promises. */
+void let_go(struct export *);
+void end_stun(struct export *); /* lifecycle.c; it is stunned */
 
 /* state.c.  `broken`: why not, or NULL. */
 void export_set_stage(struct export *, enum stage, const char *broken);

@@ -99,10 +99,18 @@ void take_turn(struct export *e)
 
 void give_turn(struct export *e)
 {
-    hold_lock(&e->lock);
+    bool eased = false;
 
+    pthread_mutex_lock(&e->lock);
+    while (atomic_load(&e->easing) && !eased) { /* looked at again under the lock */
+        pthread_mutex_unlock(&e->lock);
+        let_go(e);
+        eased = true;
+        pthread_mutex_lock(&e->lock);
+    }
     e->turn_taken = false;
     pthread_cond_broadcast(&e->changed);
+    pthread_mutex_unlock(&e->lock);
 }
 
 /* ---- the data path ----------------------------------------------------------- */

@@ -84,6 +84,12 @@ void export_unstun(struct export *);
 int export_run_verb(struct export *, const char *label, const char *verb, const char *arguments,
                     struct weir_text *answer);
 
+/* The gateway is about to stop: tells the filters to hold nothing from now on, whatever
+ * comes, cuts short what waits for a time and ends a stun, so that all that is in flight or
+ * waits at the gate comes to its own end.  Waits for none of it, nor for a turn: a control
+ * operation that is under way does it at its end.  There is no way back but a close. */
+void export_ease(struct export *);
+
 /* The administrator's lock: every request fails with EIO.  Unlocking also takes back the
  * core's lock for a filter that did not let go, never what a filter locked itself. */
 void export_lock(struct export *, const char *why);

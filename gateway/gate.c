@@ -61,13 +61,24 @@ static void open_gate(struct export *e)
     pthread_cond_broadcast(&e->changed);
 }
 
-/* Requests that wait for a time are due now.  One that parks just now is seen the next
- * time round; a post too many costs its thread one look. */
+static bool has_place(const struct export *e, const struct weir_below *b)
+{
+    for (int i = 0; e->chain && i < e->chain->count; i++)
+        if (e->chain->link[i].place == b)
+            return true;
+    return false;
+}
+
+/* Requests that wait for a time are due now, clients' and derived ones.  One that parks
+ * just now sees for itself that its place is drained; a post too many costs its thread one
+ * look. */
 static void cut_timers(const struct export *e)
 {
-    for (struct worker *w = worker_first(); w; w = atomic_load(&w->next))
-        if (atomic_load(&w->inside) == e && atomic_load(&w->holder))
+    for (struct worker *w = worker_first(); w; w = atomic_load(&w->next)) {
+        const struct weir_below *holder = atomic_load(&w->holder);
+        if (holder && has_place(e, holder))
             sem_post(&w->baton);
+    }
 }
 
 /* Nothing wakes a drain: it is rare, and a wake-up would cost every request. */
@@ -165,7 +176,37 @@ void go_on(struct export *e)
 {
     for (int i = 0; e->chain && i < e->chain->count; i++)
         place_drain(e->chain->link[i].place, false, NULL);
+    if (atomic_load(&e->easing)) /* before a client comes in; filters that are new are told too */
+        begin_drain(e, false, NULL);
     open_gate(e);
+}
+
+/* ---- the gateway stops ------------------------------------------------------- */
+
+void let_go(struct export *e)
+{
+    if (e->stunned)
+        end_stun(e);
+    else
+        begin_drain(e, false, NULL);
+    cut_timers(e);
+}
+
+/* Filters are told by the holder of the turn alone, for their control calls come one at a
+ * time.  Where somebody has it, he does it when he gives it back; until then he either has
+ * told them already, to change the chain while the gate is closed, or is about to end. */
+void export_ease(struct export *e)
+{
+    pthread_mutex_lock(&e->lock);
+    atomic_store(&e->easing, true);
+    bool mine = !e->turn_taken;
+    if (mine) {
+        e->turn_taken = true;
+        e->controller = pthread_self();
+    }
+    pthread_mutex_unlock(&e->lock);
+    if (mine)
+        give_turn(e);
 }
 
 /* The drain waits for the requests that are inside and for what was submitted, so what

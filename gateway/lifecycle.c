@@ -346,6 +346,10 @@ static int judge_event(const struct export *e, const struct weir_event *event,
         weir_print(why, "export %s is stunned: unstun it first", export_name(e));
         return -EBUSY;
     }
+    if (event->type == WEIR_EVENT_STUN && atomic_load(&e->easing)) {
+        weir_print(why, "export %s cannot be stunned: the gateway stops", export_name(e));
+        return -ESHUTDOWN;
+    }
     if (event->type == WEIR_EVENT_GROW && event->size <= e->geometry.size) {
         weir_print(why, "export %s has %" PRIu64 " bytes: it can grow, not shrink to %" PRIu64,
                    export_name(e), e->geometry.size, event->size);
@@ -449,16 +453,19 @@ int export_stun(struct export *e, struct weir_text *why)
     return r;
 }
 
+void end_stun(struct export *e)
+{
+    struct weir_event event = { .type = WEIR_EVENT_STUN, .name = "", .size = e->geometry.size };
+
+    commit(e, &event);
+    e->stunned = false;
+    go_on(e);
+}
+
 void export_unstun(struct export *e)
 {
-    struct weir_event event = { .type = WEIR_EVENT_STUN, .name = "" };
-
     take_turn(e);
-    if (e->stunned) {
-        event.size = e->geometry.size;
-        commit(e, &event);
-        e->stunned = false;
-        go_on(e);
-    }
+    if (e->stunned)
+        end_stun(e);
     give_turn(e);
 }

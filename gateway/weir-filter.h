@@ -427,7 +427,9 @@ struct weir_filter {
     /* true: let go of every held request, stop derived I/O of your own and hold nothing
      * until false.  A last flush may still pass.  It may refuse, where what is under way
      * must not be cut short: then nothing changes and the sentence says why; it is told
-     * false all the same.  What false returns is not looked at, nor a refusal to close. */
+     * false all the same.  What false returns is not looked at, nor a refusal to close or
+     * to stop.  When the gateway stops clients are not kept out meanwhile and false never
+     * comes: pass what they ask for. */
     int (*drain)(void *self, bool begin, struct weir_text *why);
     int (*event)(void *self, const struct weir_event *, struct weir_text *why);
     void (*detach)(void *self);

@@ -14,6 +14,7 @@
 #include "notify.h"
 #include "request.h"
 #include "scope.h"
+#include "stop.h"
 #include "text.h"
 
 #include <errno.h>
@@ -108,11 +109,25 @@ static int weir_plugin_get_ready(void)
     return -1;
 }
 
+static void ease_all(void)
+{
+    struct export **all = gateway_list();
+
+    for (size_t i = 0; all && all[i]; i++)
+        export_ease(all[i]);
+    gateway_put_list(all);
+}
+
 /* After the fork, which threads would not survive. */
 static int weir_plugin_after_fork(void)
 {
     config_open_all();
-    int r = control_start();
+    int r = stop_watch(ease_all);
+    if (r) {
+        nbdkit_error("weir: no thread to watch for signals: %s", strerror(-r));
+        return -1;
+    }
+    r = control_start();
     if (r) {
         nbdkit_error("weir: the control socket under %s: %s", places()->run, strerror(-r));
         return -1;
@@ -123,6 +138,7 @@ static int weir_plugin_after_fork(void)
 
 static void weir_plugin_cleanup(void)
 {
+    stop_unwatch();
     control_stop();
     events_wake();
     config_stop();
