@@ -26,7 +26,7 @@ static int run_from(const struct chain *c, int first, struct weir_request *io)
     r->pub.offset = io->offset;
     r->pub.length = io->length;
     r->pub.data = io->data;
-    int error = request_run(r);
+    int error = request_run(&r);
     request_end(r);
     return error;
 }

@@ -141,7 +141,7 @@ int serve_blocks(struct export *e, const struct weir_request *io, uint64_t now)
     r->pub.offset = io->offset;
     r->pub.length = io->length;
     r->pub.data = io->data;
-    int error = nbd_errno(request_run(r));
+    int error = nbd_errno(request_run(&r));
     struct tally *t = counting_shard(e->total, r->cpu, io->op);
     ladder_record(&t->here, clock_between(now, r->now));
     if (io->length)

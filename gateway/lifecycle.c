@@ -259,7 +259,7 @@ static int last_flush(struct export *e)
         return -ENOMEM;
     r->pub.op = WEIR_FLUSH;
     r->pub.offset = r->pub.length = 0;
-    int error = request_run(r);
+    int error = request_run(&r);
     request_end(r);
     return -error;
 }

@@ -79,7 +79,8 @@ struct request *request_begin(const struct chain *chain, int first, uint64_t now
 }
 
 /* Takes `r` out of its ring for good: whoever was given up on may resume it at any time,
- * and must not meet another filter's hold there.  A few KiB for a misbehaving filter. */
+ * and must not meet another filter's hold there.  Its scratch stays as well, in which that
+ * filter may have it on a list.  A few KiB for a misbehaving filter. */
 static void leak(struct request *r)
 {
     /* of the process, like the requests on it: a leak checker finds them here */
@@ -96,9 +97,44 @@ static void leak(struct request *r)
         ;
 }
 
+/* Where the walk goes on when a filter did not let go of `r`: the filters that come next
+ * may hold the new one, which nobody else can resume.  Without memory for it the walk goes
+ * on with the old one: the late resume is then taken for one of theirs. */
+static struct request *replace(struct request *r)
+{
+    struct request *new = calloc(1, sizeof *new);
+
+    if (!new)
+        return r;
+    new->pub = r->pub;
+    new->chain = r->chain;
+    new->home = r->home;
+    new->first = r->first;
+    new->at = r->at;
+    new->going_down = r->going_down;
+    new->busy = new->borrowed = true;
+    new->cpu = r->cpu;
+    new->now = r->now;
+    atomic_init(&new->answer, ANSWER_CLOSED);
+    atomic_init(&new->last_holder, NULL);
+    new->scratch = r->scratch; /* where filters above remember its address */
+    new->scratch_capacity = r->scratch_capacity;
+    for (int i = r->first; i < r->chain->count; i++)
+        memcpy(&new->frame[i], &r->frame[i], offsetof(struct frame, range));
+    new->next = r->next;
+    r->next = new;
+    leak(r);
+    return new;
+}
+
 void request_end(struct request *r)
 {
     r->busy = false;
+    if (r->borrowed) {
+        r->scratch = NULL;
+        r->scratch_capacity = 0;
+        r->borrowed = false;
+    }
     if (r->lost)
         leak(r);
 }
@@ -139,7 +175,8 @@ static void remember(struct request *r, const struct link *l, struct frame *f)
     f->flags = r->pub.flags;
     f->data = r->pub.data;
     f->spent = 0;
-    f->ordered = f->has_bounce = false;
+    f->ordered = NULL;
+    f->has_bounce = false;
 }
 
 static void put_back(struct request *r, const struct frame *f)
@@ -156,7 +193,7 @@ static void leave(struct request *r, const struct link *l, struct frame *f, enum
                   uint64_t below)
 {
     if (f->ordered)
-        order_leave(l->order, &f->range);
+        order_leave(l->order, f->ordered);
     if (f->has_bounce)
         free(f->bounce);
     struct tally *t = counting_shard(l->place->counting, r->cpu, r->pub.op);
@@ -188,7 +225,7 @@ static void go_down(struct request *r)
     /* what is lowered comes back to this link as writes, which take their turn there */
     if (l->order && (op & WEIR_CHANGES & l->ops)) {
         order_enter(l->order, &f->range, r->pub.offset, r->pub.length, r->home);
-        f->ordered = true;
+        f->ordered = &f->range;
     }
     if (!(l->ops & op)) {
         r->pub.error = lower(r->chain, r->at, &r->pub);
@@ -260,15 +297,20 @@ static void go_up(struct request *r)
     r->at--;
 }
 
-int request_run(struct request *r)
+int request_run(struct request **where)
 {
-    while (r->at >= r->first)
+    struct request *r = *where;
+
+    while (r->at >= r->first) {
         if (!r->going_down)
             go_up(r);
         else if (r->at == r->chain->count)
             reach_store(r);
         else
             go_down(r);
+        if (r->lost)
+            *where = r = replace(r);
+    }
     return nbd_errno(r->pub.error);
 }
 

@@ -16,12 +16,14 @@ struct frame {
     uint64_t offset, length; /* as its down() found them */
     void *data;
     uint32_t flags;
-    bool ordered, has_bounce;
+    bool has_bounce;
     uint64_t spent; /* ticks in its down() */
     uint64_t left;  /* ticks: when down() was done */
     void *bounce;
     const struct settings *settings; /* the options as they were at down() */
-    struct order_range range;
+    struct order_range *ordered;     /* the one below, or that of the request which this one
+                                        replaced; NULL: it took no turn */
+    struct order_range range;        /* last: it cannot move while it is in the order's list */
 };
 
 enum { ANSWER_CLOSED = -2, ANSWER_OPEN = -1 }; /* else a verdict | errno << 8 */
@@ -34,6 +36,7 @@ struct request {
     bool going_down;
     bool busy;            /* between request_begin() and request_end() */
     bool lost;            /* a filter that was given up on may still resume it */
+    bool borrowed;        /* its scratch belongs to the lost one that it replaced */
     unsigned cpu;         /* which shard of the statistics it counts in */
     uint64_t now;         /* ticks, when the last callback returned */
     atomic_int answer;    /* open only while a filter may resume */
@@ -50,8 +53,9 @@ struct request {
  * ticks.  NULL: no memory.  The caller fills pub, calls request_run(), reads what it
  * wants and calls request_end(). */
 struct request *request_begin(const struct chain *, int first, uint64_t now);
-/* 0 or a positive errno, one that NBD carries. */
-int request_run(struct request *);
+/* 0 or a positive errno, one that NBD carries.  *r is another one afterwards where a filter
+ * did not let go of the first. */
+int request_run(struct request **r);
 void request_end(struct request *);
 
 /* hold.c: asks a filter, and waits where it defers. */

@@ -54,7 +54,8 @@ enum {
 };
 
 /* A filter may change flags, offset, length and data in down() for those below it;
- * its up() and those above see them again as they were when down() was called.
+ * its up() and those above see them again as they were when down() was called.  The
+ * request may be at another address in up(); its weir_scratch() is not.
  * Bytes at `data` of a WRITE belong to the client and are never modified: take
  * weir_bounce() first. */
 struct weir_request {
