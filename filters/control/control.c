@@ -1,0 +1,390 @@
+/* control.c - may this request go to the datastore now?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "control.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    DISCARD_UNITS = 32,       /* a trim or zero counts as no more, … */
+    DISCARD_BYTES = 1u << 20, /* … nor as more bytes: it is mostly a note in a table */
+};
+
+static uint64_t monotonic(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static unsigned this_cpu(const struct datastore *d)
+{
+    int cpu = sched_getcpu();
+
+    return (cpu < 0 ? 0 : (unsigned)cpu) & (d->cpus - 1);
+}
+
+/* ---- what a request counts --------------------------------------------------- */
+
+static uint32_t units_of(const struct weir_request *req, uint64_t size)
+{
+    bool discard = req->op == WEIR_TRIM || req->op == WEIR_ZERO;
+
+    if (req->length <= size)
+        return 1;
+    uint64_t units = (req->length + size - 1) / size;
+    return discard && units > DISCARD_UNITS ? DISCARD_UNITS : (uint32_t)units;
+}
+
+static void fill(struct held *h, struct control *c, struct weir_request *req)
+{
+    const struct control_config *config = weir_config(req);
+    bool discard = req->op == WEIR_TRIM || req->op == WEIR_ZERO;
+
+    h->req = req;
+    h->counted = true;
+    h->item.when = weir_now(req);
+    h->urgent = req->op == WEIR_WRITE && (req->flags & WEIR_FUA);
+    h->item.disk = &c->disk;
+    h->item.units = units_of(req, config->size_iops);
+    h->item.load = h->item.units * LOAD_ONE;
+    h->item.bytes = discard && req->length > DISCARD_BYTES ? DISCARD_BYTES : req->length;
+}
+
+/* ---- down -------------------------------------------------------------------- */
+
+/* Adds first and asks then, so that two CPUs cannot both take the last place. */
+static bool pass_freely(struct datastore *d, struct held *h, bool always)
+{
+    struct shard *s = &d->shard[this_cpu(d)];
+    int64_t load = h->item.load;
+
+    if (atomic_load_explicit(&d->crowded, memory_order_relaxed))
+        return false;
+    int64_t mine = atomic_fetch_add(&s->in_flight, load) + load;
+    if (always || mine <= atomic_load_explicit(&d->slice, memory_order_relaxed) ||
+        datastore_outside(d) <= atomic_load_explicit(&d->room, memory_order_relaxed)) {
+        h->shard = s;
+        return true;
+    }
+    atomic_fetch_sub(&s->in_flight, load);
+    return false;
+}
+
+static enum weir_verdict ask_scheduler(struct control *c, struct held *h)
+{
+    const struct control_config *config = weir_config(h->req);
+    struct control_stats *stats = weir_stats(h->req);
+    struct datastore *d = c->datastore;
+    struct item *go = NULL;
+    uint64_t clock = monotonic(), now = h->item.when;
+
+    pthread_mutex_lock(&d->lock);
+    uint64_t hits = c->disk.limit_hits, waits = c->disk.waits;
+    bool goes = scheduler_submit(&d->scheduler, &h->item, now);
+    if (!goes) {
+        uint64_t wait = config->max_delay, soon = atomic_load(&d->threshold);
+        h->queued_at = now;
+        h->patience = now + wait;
+        weir_resume_at(h->req, clock + (h->urgent && soon < wait ? soon : wait), WEIR_PASS);
+        go = datastore_gather(d, now); /* may give this one, too */
+    }
+    hits = c->disk.limit_hits - hits;
+    waits = c->disk.waits - waits;
+    pthread_mutex_unlock(&d->lock);
+    /* in observation mode it would have waited */
+    if (hits)
+        weir_add(&stats->limit_hits, hits);
+    if (waits)
+        weir_add(&stats->delayed_requests, waits);
+    datastore_resume(go);
+    return goes ? WEIR_PASS : WEIR_DEFER;
+}
+
+/* It goes, whatever the rules say, and is charged. */
+static enum weir_verdict go_at_once(struct control *c, struct held *h)
+{
+    struct datastore *d = c->datastore;
+
+    if (!atomic_load_explicit(&c->limited, memory_order_relaxed) && pass_freely(d, h, true))
+        return WEIR_PASS;
+    pthread_mutex_lock(&d->lock);
+    scheduler_force(&d->scheduler, &h->item, h->item.when);
+    pthread_mutex_unlock(&d->lock);
+    return WEIR_PASS;
+}
+
+static enum weir_verdict control_down(void *self, struct weir_request *req)
+{
+    struct control *c = self;
+    struct held *h = weir_scratch(req);
+
+    if (req->op == WEIR_EXTENTS)
+        return WEIR_PASS;
+    fill(h, c, req);
+    if (atomic_load_explicit(&c->datastore->asleep, memory_order_relaxed))
+        datastore_rouse(c->datastore);
+    if (req->op == WEIR_FLUSH || atomic_load_explicit(&c->draining, memory_order_relaxed))
+        return go_at_once(c, h);
+    if (!atomic_load_explicit(&c->limited, memory_order_relaxed) &&
+        pass_freely(c->datastore, h, false))
+        return WEIR_PASS;
+    return ask_scheduler(c, h);
+}
+
+/* ---- up ---------------------------------------------------------------------- */
+
+static void bump(_Atomic uint64_t *n, uint64_t by)
+{
+    atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + by,
+                          memory_order_relaxed);
+}
+
+static void measure(struct control *c, const struct held *h, uint64_t now)
+{
+    unsigned cpu = this_cpu(c->datastore);
+    struct shard *s = &c->datastore->shard[cpu];
+    uint64_t latency = now > h->item.when ? now - h->item.when : 0;
+
+    bump(&s->ios, 1);
+    bump(&s->units, h->item.units);
+    bump(&s->load, h->item.load);
+    bump(&s->latency, h->item.load > LOAD_ONE ? latency * LOAD_ONE / h->item.load : latency);
+    weir_add(&c->done[cpu].units, h->item.units);
+}
+
+static void end_in_scheduler(struct control *c, struct held *h, uint64_t now)
+{
+    struct datastore *d = c->datastore;
+
+    pthread_mutex_lock(&d->lock);
+    if (!h->shard)
+        scheduler_complete(&d->scheduler, &h->item, now);
+    c->promoted -= h->promoted;
+    struct item *go = datastore_gather(d, now);
+    pthread_mutex_unlock(&d->lock);
+    datastore_resume(go);
+}
+
+static enum weir_verdict control_up(void *self, struct weir_request *req)
+{
+    struct control *c = self;
+    struct held *h = weir_scratch(req);
+    uint64_t now = weir_now(req);
+
+    if (!h->counted)
+        return WEIR_PASS;
+    measure(c, h, now);
+    if (h->queued_at) {
+        struct control_stats *stats = weir_stats(req);
+        weir_record(&stats->delay_us, (h->item.when - h->queued_at) / 1000);
+    }
+    if (h->shard)
+        atomic_fetch_sub(&h->shard->in_flight, h->item.load);
+    /* whoever waits has set `crowded` before it looked at what is in flight: it has seen
+     * that this one ended, or this one sees that somebody waits */
+    if (!h->shard || atomic_load(&c->datastore->crowded))
+        end_in_scheduler(c, h, now);
+    return WEIR_PASS;
+}
+
+/* ---- the end of patience ----------------------------------------------------- */
+
+static enum weir_verdict control_due(void *self, struct weir_request *req)
+{
+    struct control *c = self;
+    struct held *h = weir_scratch(req);
+    struct datastore *d = c->datastore;
+    uint64_t now = weir_now(NULL);
+    enum weir_verdict verdict = WEIR_DEFER;
+
+    pthread_mutex_lock(&d->lock);
+    bool draining = atomic_load(&c->draining), late = now >= h->patience;
+    /* one at a time: a disk whose writes are all urgent has its share, too */
+    bool promote = h->urgent && !c->promoted && !c->disk.moment.at;
+    if (!h->item.queued) {
+        ; /* just taken out, to be resumed */
+    } else if (draining || late || promote) {
+        h->promoted = !draining && !late;
+        c->promoted += h->promoted;
+        scheduler_force(&d->scheduler, &h->item, now);
+        verdict = WEIR_PASS;
+    } else {
+        uint64_t soon = atomic_load(&d->threshold), left = h->patience - now;
+        weir_resume_at(req, monotonic() + (h->urgent && soon < left ? soon : left), WEIR_PASS);
+    }
+    pthread_mutex_unlock(&d->lock);
+    if (verdict == WEIR_PASS && late && !draining)
+        weir_add(&((struct control_stats *)weir_stats(req))->impatient_requests, 1);
+    return verdict;
+}
+
+static void control_abort(void *self, struct weir_request *req)
+{
+    struct control *c = self;
+    struct held *h = weir_scratch(req);
+    struct datastore *d = c->datastore;
+
+    pthread_mutex_lock(&d->lock);
+    bool queued = h->item.queued;
+    if (queued)
+        scheduler_force(&d->scheduler, &h->item, weir_now(NULL));
+    pthread_mutex_unlock(&d->lock);
+    if (queued)
+        weir_resume(req, WEIR_PASS);
+}
+
+/* ---- control path ------------------------------------------------------------ */
+
+static int control_check(const void *settings, struct weir_text *why)
+{
+    const struct control_config *config = settings;
+    const struct {
+        const char *rate, *max;
+        uint64_t is, greatest;
+    } rows[] = {
+        { "iops", "iops_max", config->iops, config->iops_max },
+        { "bytes_per_sec", "bytes_per_sec_max", config->bytes_per_sec, config->bytes_per_sec_max },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (!rows[i].greatest || (rows[i].is && rows[i].greatest >= rows[i].is))
+            continue;
+        if (rows[i].is)
+            weir_print(why, "%s is below %s: a burst is faster than the lasting rate", rows[i].max,
+                       rows[i].rate);
+        else
+            weir_print(why, "%s needs %s: a burst goes beyond a lasting rate", rows[i].max,
+                       rows[i].rate);
+        return -EINVAL;
+    }
+    if (config->iops && (uint64_t)config->reservation > config->iops) {
+        weir_print(why, "reservation is above iops: the disk cannot be promised more than it may");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static void control_apply(void *self, const void *settings)
+{
+    const struct control_config *config = settings;
+    struct control *c = self;
+    struct datastore *d = c->datastore;
+    const struct disk_settings to = {
+        .shares = (uint64_t)config->shares,
+        .reservation = (uint64_t)config->reservation,
+        .ios = config->iops,
+        .ios_max = config->iops_max,
+        .ios_length = config->iops_max_length,
+        .bytes = config->bytes_per_sec,
+        .bytes_max = config->bytes_per_sec_max,
+        .bytes_length = config->bytes_per_sec_max_length,
+        .observed = config->mode == MODE_OBSERVE,
+    };
+
+    pthread_mutex_lock(&d->lock);
+    uint64_t now = weir_now(NULL);
+    atomic_store(&c->limited, to.ios || to.bytes);
+    scheduler_set(&d->scheduler, &c->disk, &to, now);
+    struct item *go = datastore_gather(d, now);
+    pthread_mutex_unlock(&d->lock);
+    datastore_resume(go);
+}
+
+static int control_attach(void *self, struct weir_below *below, const void *settings,
+                          struct weir_text *why)
+{
+    struct control *c = self;
+    struct datastore *d = NULL;
+
+    c->below = below;
+    int r = datastore_get(below, &d);
+    if (r) {
+        weir_print(why, "no memory or no thread for the datastore's scheduler");
+        return r;
+    }
+    c->done = aligned_alloc(64, d->cpus * sizeof *c->done);
+    pthread_mutex_lock(&d->lock);
+    bool added = c->done && scheduler_add(&d->scheduler, &c->disk);
+    if (added) {
+        for (unsigned i = 0; i < d->cpus; i++)
+            c->done[i] = (struct done){ 0 };
+        c->datastore = d;
+        c->next = d->disks;
+        d->disks = c;
+    }
+    pthread_mutex_unlock(&d->lock);
+    if (!added) {
+        free(c->done);
+        datastore_put(d);
+        return -ENOMEM;
+    }
+    control_apply(c, settings);
+    return 0;
+}
+
+static void control_detach(void *self)
+{
+    struct control *c = self;
+    struct datastore *d = c->datastore;
+
+    pthread_mutex_lock(&d->lock);
+    scheduler_remove(&d->scheduler, &c->disk);
+    for (struct control **where = &d->disks; *where; where = &(*where)->next)
+        if (*where == c) {
+            *where = c->next;
+            break;
+        }
+    pthread_mutex_unlock(&d->lock);
+    datastore_put(d);
+    free(c->done);
+}
+
+/* All at once: the disk is to be taken away, and its limits with it. */
+static int control_drain(void *self, bool begin, struct weir_text *why)
+{
+    struct control *c = self;
+    struct datastore *d = c->datastore;
+    struct item *all = NULL, **last = &all;
+
+    (void)why;
+    pthread_mutex_lock(&d->lock);
+    atomic_store(&c->draining, begin);
+    uint64_t now = weir_now(NULL);
+    for (struct item *i; begin && (i = c->disk.first);) {
+        scheduler_force(&d->scheduler, i, now);
+        i->next = NULL;
+        *last = i;
+        last = &i->next;
+    }
+    pthread_mutex_unlock(&d->lock);
+    datastore_resume(all);
+    return 0;
+}
+
+const struct weir_filter weir_filter = {
+    WEIR_FILTER_HEADER,
+    .name = "control",
+    .version = "1",
+    .summary = "Shares, reservations and limits among the disks of a datastore.",
+    .klass = WEIR_CLASS_CONTROL,
+    .ops = WEIR_ALL_OPS,
+    .self_size = sizeof(struct control),
+    .request_size = sizeof(struct held),
+    .config_size = sizeof(struct control_config),
+    .stats_size = sizeof(struct control_stats),
+    .options = control_options,
+    .stats = control_stats,
+    .check = control_check,
+    .attach = control_attach,
+    .apply = control_apply,
+    .drain = control_drain,
+    .detach = control_detach,
+    .down = control_down,
+    .up = control_up,
+    .abort = control_abort,
+    .due = control_due,
+};
