@@ -1,10 +1,11 @@
-/* align.c - what becomes of a request that is not on the disk's blocks?
+/* align.c - what becomes of a request that is not on the disk's blocks, or too long?
  * SPDX-License-Identifier: BSD-3-Clause
  *
  * NBD's block sizes are hints, and the kernel's client ignores them.  So the core
  * reads, modifies and writes whole blocks, holding the blocks against every other
  * write meanwhile; nothing below ever sees a request off its blocks.  Costs nothing
- * where the block is a byte. */
+ * where the block is a byte.  Nor does anything below see one that is longer than the
+ * longest: it comes in pieces, one after the other. */
 #include "clock.h"
 #include "export-private.h"
 
@@ -139,7 +140,7 @@ static int serve_off_blocks(struct export *e, const struct weir_request *io, uin
     return serve_blocks(e, io, clock_ticks());
 }
 
-int serve_on_blocks(struct export *e, const struct weir_request *io, uint64_t now)
+static int serve_on_blocks(struct export *e, const struct weir_request *io, uint64_t now)
 {
     const uint64_t block = e->geometry.block_min;
     const bool aligned = !((io->offset | io->length) & (block - 1));
@@ -152,4 +153,34 @@ int serve_on_blocks(struct export *e, const struct weir_request *io, uint64_t no
     if (changes)
         order_leave(&e->blocks, &range);
     return error;
+}
+
+static int serve_piece(struct export *e, const struct weir_request *io, uint64_t now)
+{
+    return e->geometry.block_min <= 1 ? serve_blocks(e, io, now) : serve_on_blocks(e, io, now);
+}
+
+int serve_in_pieces(struct export *e, const struct weir_request *io, uint64_t now)
+{
+    const struct weir_geometry *g = &e->geometry;
+    const uint64_t block = g->block_min ? g->block_min : 1;
+    /* pieces end on blocks, so that one which is widened is none too long either */
+    const uint64_t most = g->block_max < block ? block : g->block_max & ~(block - 1);
+    const uint64_t end = io->offset + io->length;
+    uint64_t next = (io->offset & ~(block - 1)) + most;
+
+    if (!g->block_max || end <= next)
+        return serve_piece(e, io, now);
+    struct weir_request piece = *io;
+    for (;; next += most) {
+        piece.length = (next < end ? next : end) - piece.offset;
+        int error = serve_piece(e, &piece, now);
+        /* an answer about the first extents is one: who wants more asks from there */
+        if (error || next >= end || io->op == WEIR_EXTENTS)
+            return error;
+        piece.offset = next;
+        if (piece.data)
+            piece.data = (char *)piece.data + piece.length;
+        now = clock_ticks();
+    }
 }

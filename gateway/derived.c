@@ -34,9 +34,13 @@ static int run_from(const struct chain *c, int first, struct weir_request *io)
 /* Below `b`, in pieces of the largest block. */
 static int run_below(struct weir_below *b, struct weir_request *io)
 {
-    const bool moves = io->op == WEIR_READ || io->op == WEIR_WRITE;
-    const uint64_t most = moves && b->below.block_max ? b->below.block_max : UINT64_MAX;
+    const struct weir_geometry *g = &b->below;
+    const uint64_t block = g->block_min ? g->block_min : 1;
+    uint64_t most = g->block_max < block ? block : g->block_max & ~(block - 1);
     uint64_t left = io->length;
+
+    if (io->op == WEIR_EXTENTS || !g->block_max)
+        most = UINT64_MAX;
 
     do {
         io->length = left < most ? left : most;

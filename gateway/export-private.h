@@ -50,8 +50,8 @@ struct export
 
 /* One walk through the chain, on whole blocks.  0 or a positive errno. */
 int serve_blocks(struct export *, const struct weir_request *, uint64_t now);
-/* The same for any range, where the block is larger than a byte (align.c). */
-int serve_on_blocks(struct export *, const struct weir_request *, uint64_t now);
+/* The same for any range, in as many walks as it takes (align.c). */
+int serve_in_pieces(struct export *, const struct weir_request *, uint64_t now);
 
 /* export-store.c, by the holder of the turn. */
 int open_store(struct export *, struct weir_text *why);

@@ -163,7 +163,7 @@ int export_serve(struct export *e, struct weir_request *io)
         now = clock_ticks();
     int error = refuse(e, io);
     if (!error)
-        error = e->geometry.block_min <= 1 ? serve_blocks(e, io, now) : serve_on_blocks(e, io, now);
+        error = serve_in_pieces(e, io, now);
     atomic_store_explicit(&w->inside, NULL, memory_order_release);
     return error;
 }

@@ -148,7 +148,7 @@ struct weir_geometry {
     uint64_t size;      /* bytes */
     uint32_t block_min; /* bytes, powers of two: requests are multiples of it … */
     uint32_t block_preferred;
-    uint32_t block_max; /* … and no longer than this */
+    uint32_t block_max; /* … and no longer than this, but for an EXTENTS of a filter's own */
     uint32_t ops;       /* WEIR_OP() mask of what exists */
     bool fast_zero;
     bool rotational;
