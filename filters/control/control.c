@@ -79,19 +79,19 @@ static enum weir_verdict ask_scheduler(struct control *c, struct held *h)
     const struct control_config *config = weir_config(h->req);
     struct control_stats *stats = weir_stats(h->req);
     struct datastore *d = c->datastore;
-    struct item *go = NULL;
     uint64_t clock = monotonic(), now = h->item.when;
 
     pthread_mutex_lock(&d->lock);
     uint64_t hits = c->disk.limit_hits, waits = c->disk.waits;
+    datastore_look_outside(d);
     bool goes = scheduler_submit(&d->scheduler, &h->item, now);
     if (!goes) {
         uint64_t wait = config->max_delay, soon = atomic_load(&d->threshold);
         h->queued_at = now;
         h->patience = now + wait;
         weir_resume_at(h->req, clock + (h->urgent && soon < wait ? soon : wait), WEIR_PASS);
-        go = datastore_gather(d, now); /* may give this one, too */
     }
+    struct item *go = datastore_gather(d, now); /* may give this one, too */
     hits = c->disk.limit_hits - hits;
     waits = c->disk.waits - waits;
     pthread_mutex_unlock(&d->lock);
@@ -113,7 +113,9 @@ static enum weir_verdict go_at_once(struct control *c, struct held *h)
         return WEIR_PASS;
     pthread_mutex_lock(&d->lock);
     scheduler_force(&d->scheduler, &h->item, h->item.when);
+    struct item *go = datastore_gather(d, h->item.when);
     pthread_mutex_unlock(&d->lock);
+    datastore_resume(go);
     return WEIR_PASS;
 }
 

@@ -129,6 +129,12 @@ int64_t datastore_outside(const struct datastore *d)
     return load;
 }
 
+void datastore_look_outside(struct datastore *d)
+{
+    if (!d->all_inside)
+        d->scheduler.outside = (uint64_t)datastore_outside(d);
+}
+
 struct item *datastore_gather(struct datastore *d, uint64_t now)
 {
     struct scheduler *s = &d->scheduler;
@@ -136,10 +142,7 @@ struct item *datastore_gather(struct datastore *d, uint64_t now)
 
     if (s->turns.count && !atomic_load_explicit(&d->crowded, memory_order_relaxed))
         atomic_store(&d->crowded, true); /* from here on everybody takes the lock */
-    if (!d->all_inside) {
-        int64_t load = datastore_outside(d);
-        s->outside = load > 0 ? (uint64_t)load : 0;
-    }
+    datastore_look_outside(d);
     for (struct item *i; (i = scheduler_next(s, now));) {
         *last = i;
         last = &i->next;

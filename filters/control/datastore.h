@@ -60,6 +60,8 @@ void datastore_put(struct datastore *); /* NULL is fine */
 /* Load in flight that went without the scheduler. */
 int64_t datastore_outside(const struct datastore *);
 
+/* Under the lock: the scheduler learns of what went without it. */
+void datastore_look_outside(struct datastore *);
 /* Under the lock, after any change of what waits or is in flight: takes out all that may go
  * now, in a list for datastore_resume(), and tells those without the lock and the thread. */
 struct item *datastore_gather(struct datastore *, uint64_t now);
