@@ -82,6 +82,7 @@ int config_check(const char *file, struct mistakes *mistakes)
         check_export(s, &report);
         break;
     case SOURCE_OVERRIDE:
+    case SOURCE_DATASTORE: /* kind_of() does not tell: it has no key of its own */
         report_file(&report, -EINVAL, file,
                     "this is an export's own file: only the main file can tell whether it is "
                     "right");

@@ -143,11 +143,9 @@ static bool file_is_same(const struct source *s, const struct export_entry *entr
         weir_print(reason, "%s cannot be read any more: %s", s->name, strerror(-err));
         return false;
     }
-    text = now;
-    if (s->kind == SOURCE_OVERRIDE && !strncmp(text, OVERRIDE_HEADER, strlen(OVERRIDE_HEADER))) {
-        text += strlen(OVERRIDE_HEADER);
-        size -= strlen(OVERRIDE_HEADER);
-    }
+    size_t header = source_header_length(s->kind, now);
+    text = now + header;
+    size -= header;
     if (size == s->size && !memcmp(text, s->text, size))
         return true;
     if (entry && entry_is_same(s, text, size, entry))

@@ -78,10 +78,15 @@ const char *compliance_name(enum compliance); /* "compliant", "out-of-date" … 
 struct datastore_view {
     char *name, *type, *path;
     struct store_space space;
-    char **exports; /* that live there; ends with NULL */
+    char **exports;        /* that live there; ends with NULL */
+    struct settings *keys; /* that all datastores have: datastore_rows */
 };
 char **config_datastores(void);
 int config_datastore(const char *name, struct datastore_view *ret);
 void datastore_view_finish(struct datastore_view *);
+/* One LIVE key of a datastore, durable, at once; others are refused with -EPERM (edit the
+ * file instead).  `check_only`: would it do? */
+int config_set_datastore(const char *name, const char *key, const char *value, bool check_only,
+                         struct weir_text *why);
 
 #endif

@@ -134,9 +134,12 @@ static void read_sources(struct configuration *c, struct report *report)
             policy_file_read(c, &r);
             break;
         case SOURCE_OVERRIDE:
+        case SOURCE_DATASTORE:
             break;
         }
     }
+    for (size_t i = 0; i < c->datastore_count; i++)
+        datastore_override(&c->datastores[i], c, report);
     for (size_t i = 0; i < c->export_count; i++)
         find_override(c, &c->exports[i], report);
     plans_make(c, report);

@@ -16,8 +16,10 @@ enum strictness {
 struct datastore_entry {
     const char *name; /* in the source, as all strings of these structs that are const */
     const struct store_type *type;
-    struct settings *options, *keys; /* of its store type; that all datastores have */
-    struct source *source;
+    struct settings *options;     /* of its store type */
+    struct settings *said, *keys; /* that all datastores have: as the main file says it, and with
+                                     what was set while it ran on top */
+    struct source *source, *override; /* override may be NULL */
     const struct config_setting_t *group;
     struct datastore *object; /* a reference, once the configuration runs (change.c) */
 };
@@ -99,6 +101,9 @@ void source_list_finish(struct source_list *);
 int layout_copy(const struct layout *, struct layout *ret);
 void layout_finish(struct layout *);
 char *path_join(const char *folder, const char *name); /* malloc'ed */
+/* The file, in the layout's folder by path or name, of what was set for a datastore. */
+#define DATASTORE_FOLDER "overrides.d/datastores"
+char *datastore_file(const char *folder, const char *datastore); /* malloc'ed */
 /* The file of an export's own edits, and its name for messages; malloc'ed. */
 char *override_path(const struct layout *, const char *export);
 char *override_name(const struct layout *, const char *export);
@@ -112,6 +117,8 @@ void exports_read(struct configuration *, const struct reader *,
 void export_read(struct configuration *, const struct reader *,
                  const struct config_setting_t *group);
 
+/* Puts what was set while it ran on top. */
+void datastore_override(struct datastore_entry *, const struct configuration *, struct report *);
 void datastore_entry_finish(struct datastore_entry *);
 void export_entry_finish(struct export_entry *);
 /* `base` gives the values that an edited text shows as "(secret)"; may be NULL. */

@@ -139,9 +139,9 @@ static bool read_key(const struct reader *r, const struct config_setting_t *sett
     const struct weir_option *row = option_find(datastore_rows, key);
 
     if (row)
-        return read_word(r, setting, row, d->keys);
+        return read_word(r, setting, row, d->said);
     if (is_group(key))
-        return read_group(r, setting, d->keys);
+        return read_group(r, setting, d->said);
     row = option_find(d->type->options, key);
     return row ? read_word(r, setting, row, d->options) : unknown_key(r, setting, d->type);
 }
@@ -159,8 +159,6 @@ static bool read_keys(const struct reader *r, const struct datastore_entry *d)
     return good;
 }
 
-/* ---- the whole of one ---------------------------------------------------------- */
-
 static bool judge(const struct reader *r, const struct datastore_entry *d)
 {
     const struct weir_option *missing = settings_missing(d->options);
@@ -173,7 +171,7 @@ static bool judge(const struct reader *r, const struct datastore_entry *d)
                      missing->name, d->type->name);
         return false;
     }
-    if (datastore_keys_check(d->keys, &why)) {
+    if (datastore_keys_check(d->said, &why)) {
         report_value(r->report, r->source, key_find(d->group, "emulate"), "%s", text_string(&why));
         return false;
     }
@@ -183,6 +181,43 @@ static bool judge(const struct reader *r, const struct datastore_entry *d)
                  text_string(&why));
     return false;
 }
+
+/* ---- what was set while it ran ------------------------------------------------ */
+
+static void read_override(const struct reader *r, struct settings *keys)
+{
+    const struct config_setting_t *root = source_root(r->source);
+    const char *known[DATASTORE_ROWS + 1];
+    size_t n = 0;
+
+    for (const struct weir_option *row = datastore_rows; row->name; row++) {
+        const struct config_setting_t *setting = key_find(root, row->name);
+        if (!(row->flags & WEIR_LIVE))
+            continue;
+        known[n++] = row->name;
+        if (setting)
+            read_word(r, setting, row, keys);
+    }
+    known[n] = NULL;
+    keys_check(r, root, known, "a datastore's own file");
+}
+
+void datastore_override(struct datastore_entry *d, const struct configuration *c,
+                        struct report *report)
+{
+    if (settings_copy(d->said, &d->keys)) {
+        report_memory(report);
+        return;
+    }
+    for (size_t i = 0; i < c->source_count; i++) {
+        if (c->sources[i]->kind == SOURCE_DATASTORE && !strcmp(c->sources[i]->stem, d->name))
+            d->override = c->sources[i];
+    }
+    if (d->override)
+        read_override(&(struct reader){ d->override, report }, d->keys);
+}
+
+/* ---- one of them --------------------------------------------------------------- */
 
 static bool is_new(const struct configuration *c, const struct reader *r, const char *name,
                    const struct config_setting_t *group)
@@ -200,6 +235,7 @@ static bool is_new(const struct configuration *c, const struct reader *r, const 
 void datastore_entry_finish(struct datastore_entry *d)
 {
     settings_destroy(d->options);
+    settings_destroy(d->said);
     settings_destroy(d->keys);
     datastore_unref(d->object);
 }
@@ -211,7 +247,7 @@ static bool make_settings(const struct reader *r, struct datastore_entry *d)
     int err = settings_create(d->type->options, d->type->config_size, &d->options, &why);
 
     if (!err)
-        err = settings_create(datastore_rows, sizeof(struct datastore_keys), &d->keys, &why);
+        err = settings_create(datastore_rows, sizeof(struct datastore_keys), &d->said, &why);
     if (err)
         report_value(r->report, r->source, key_find(d->group, "type"), "%s",
                      why.length ? text_string(&why) : strerror(-err));

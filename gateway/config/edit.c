@@ -81,7 +81,7 @@ int edit_apply(struct edit *e, const char *const *names)
         files[i] = (struct file_edit){
             .path = any->path,
             .name = names[i],
-            .header = any->kind == SOURCE_OVERRIDE ? OVERRIDE_HEADER : NULL,
+            .header = source_header(any->kind),
             .text = is ? is->text : NULL,
             .before = was ? was->text : NULL,
         };

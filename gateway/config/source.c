@@ -149,6 +149,25 @@ static int parse_from(enum source_kind kind, const char *name, const char *path,
     return 0;
 }
 
+const char *source_header(enum source_kind kind)
+{
+    if (kind == SOURCE_OVERRIDE)
+        return "# Kept by weir: what was set for this export while it ran.  Edit it through the "
+               "mount.\n";
+    if (kind == SOURCE_DATASTORE)
+        return "# Kept by weir: what was set for this datastore while it ran.  Set it through the "
+               "mount.\n";
+    return NULL;
+}
+
+size_t source_header_length(enum source_kind kind, const char *text)
+{
+    const char *header = source_header(kind);
+    size_t length = header ? strlen(header) : 0;
+
+    return length && !strncmp(text, header, length) ? length : 0;
+}
+
 int source_parse(enum source_kind kind, const char *name, const char *path, const char *text,
                  size_t size, struct source **ret, struct report *report)
 {
@@ -166,10 +185,8 @@ int source_load(enum source_kind kind, const char *name, const char *path, struc
         report_unreadable(report, name, err);
         return report->err;
     }
-    if (kind == SOURCE_OVERRIDE && !strncmp(text, OVERRIDE_HEADER, strlen(OVERRIDE_HEADER)))
-        return parse_from(kind, name, path, text + strlen(OVERRIDE_HEADER),
-                          size - strlen(OVERRIDE_HEADER), 2, ret, report);
-    return parse_from(kind, name, path, text, size, 1, ret, report);
+    size_t header = source_header_length(kind, text);
+    return parse_from(kind, name, path, text + header, size - header, header ? 2 : 1, ret, report);
 }
 
 struct source *source_ref(struct source *s)

@@ -10,11 +10,13 @@
 
 #include <libconfig.h>
 
-/* What a file under overrides.d begins with; it is not a part of the text. */
-#define OVERRIDE_HEADER                                                                            \
-    "# Kept by weir: what was set for this export while it ran.  Edit it through the mount.\n"
-
-enum source_kind { SOURCE_MAIN, SOURCE_EXPORTS, SOURCE_POLICY, SOURCE_OVERRIDE };
+enum source_kind {
+    SOURCE_MAIN,
+    SOURCE_EXPORTS,
+    SOURCE_POLICY,
+    SOURCE_OVERRIDE, /* of an export: overrides.d/NAME.conf */
+    SOURCE_DATASTORE /* of a datastore: overrides.d/datastores/NAME.conf */
+};
 
 struct source {
     enum source_kind kind;
@@ -28,6 +30,10 @@ struct source {
     struct outline outline;
     _Atomic unsigned references;
 };
+
+/* What a file that weir keeps begins with; it is not a part of the text.  NULL: nothing. */
+const char *source_header(enum source_kind);
+size_t source_header_length(enum source_kind, const char *text); /* 0: it does not begin so */
 
 /* Parses a copy of `text`.  0, or the report says what is wrong. */
 int source_parse(enum source_kind, const char *name, const char *path, const char *text,

@@ -56,6 +56,17 @@ void layout_finish(struct layout *l)
     *l = (struct layout){ 0 };
 }
 
+char *datastore_file(const char *folder, const char *datastore)
+{
+    cleanup_free char *name = NULL;
+
+    if (asprintf(&name, DATASTORE_FOLDER "/%s.conf", datastore) < 0) {
+        name = NULL;
+        return NULL;
+    }
+    return path_join(folder, name);
+}
+
 static char *override_in(const char *folder, const char *export)
 {
     cleanup_free char *escaped = export_file_name(export);
@@ -173,17 +184,18 @@ static void include(struct source_list *l, const struct layout *layout, enum sou
                      strerror(-err));
 }
 
-static void load_overrides(struct source_list *l, const struct layout *layout,
-                           struct report *report)
+/* A folder of ours: until something is kept in it, it is not there. */
+static void load_own(struct source_list *l, const struct layout *layout, enum source_kind kind,
+                     const char *folder, struct report *report)
 {
-    cleanup_free char *name = path_join(layout->name, "overrides.d");
-    cleanup_free char *path = path_join(layout->path, "overrides.d");
+    cleanup_free char *name = path_join(layout->name, folder);
+    cleanup_free char *path = path_join(layout->path, folder);
 
     if (!name || !path) {
         report_memory(report);
         return;
     }
-    int err = load_folder(l, SOURCE_OVERRIDE, name, path, report);
+    int err = load_folder(l, kind, name, path, report);
     if (err && err != -ENOENT)
         report_file(report, -EINVAL, name, "the folder cannot be read: %s", strerror(-err));
 }
@@ -199,7 +211,8 @@ static int load_rest(struct layout *layout, struct source_list *l, struct report
     include(l, layout, SOURCE_EXPORTS, &r, "include_exports", &layout->exports, &exports_name);
     include(l, layout, SOURCE_POLICY, &r, "include_policies", &layout->policies,
             &layout->policies_name);
-    load_overrides(l, layout, report);
+    load_own(l, layout, SOURCE_OVERRIDE, "overrides.d", report);
+    load_own(l, layout, SOURCE_DATASTORE, DATASTORE_FOLDER, report);
     return report->err;
 }
 

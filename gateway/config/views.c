@@ -123,6 +123,7 @@ void datastore_view_finish(struct datastore_view *v)
     free(v->type);
     free(v->path);
     free(v->exports);
+    settings_destroy(v->keys);
     *v = (struct datastore_view){ 0 };
 }
 
@@ -138,7 +139,7 @@ static int view_datastore(const struct configuration *c, const struct datastore_
         .path = text_take(&path),
         .exports = users(c, d->name, false),
     };
-    if (!v.name || !v.type || !v.path || !v.exports) {
+    if (!v.name || !v.type || !v.path || !v.exports || settings_copy(d->keys, &v.keys)) {
         datastore_view_finish(&v);
         return -ENOMEM;
     }

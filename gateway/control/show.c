@@ -247,21 +247,50 @@ static void show_policy(struct json_out *out, const char *name)
     policy_view_finish(&view);
 }
 
+static void show_value(struct json_out *out, const char *key, struct place *place,
+                       int (*read)(struct place *, struct weir_text *))
+{
+    cleanup_text struct weir_text text = { 0 };
+
+    read(place, &text);
+    out_text(out, key, text_string(&text));
+}
+
+/* Which keys can be set. */
+static void show_live_keys(struct json_out *out)
+{
+    out_open(out, "live", '[');
+    for (const struct weir_option *row = datastore_rows; row->name; row++) {
+        if (row->flags & WEIR_LIVE)
+            out_text(out, NULL, row->name);
+    }
+    out_close(out, ']');
+}
+
 static void show_datastore(struct json_out *out, const char *name)
 {
-    struct datastore_view view = { 0 };
+    struct place place = { 0 };
+    struct datastore_view *view = &place.datastore;
+    uint64_t latency_ns, in_flight;
 
-    if (config_datastore(name, &view) != 0)
+    if (config_datastore(name, view) != 0)
         return;
     out_open(out, NULL, '{');
-    out_text(out, "name", view.name);
-    out_text(out, "type", view.type);
-    out_text(out, "path", view.path);
-    out_number(out, "size_bytes", view.space.size);
-    out_number(out, "free_bytes", view.space.free);
-    out_list(out, "exports", view.exports);
+    out_text(out, "name", view->name);
+    out_text(out, "type", view->type);
+    out_text(out, "path", view->path);
+    show_value(out, "latency_threshold", &place, datastore_threshold);
+    show_value(out, "exchange", &place, datastore_exchange);
+    show_value(out, "emulate", &place, datastore_emulate);
+    show_live_keys(out);
+    out_number(out, "size_bytes", view->space.size);
+    out_number(out, "free_bytes", view->space.free);
+    datastore_load(view->name, &latency_ns, &in_flight);
+    out_number(out, "latency_ns", latency_ns);
+    out_number(out, "in_flight", in_flight);
+    out_list(out, "exports", view->exports);
     out_close(out, '}');
-    datastore_view_finish(&view);
+    datastore_view_finish(view);
 }
 
 static void show_all(struct json_out *out, const char *key, char **names,

@@ -109,6 +109,49 @@ int datastore_exports(struct place *place, struct weir_text *text)
     return 0;
 }
 
+int datastore_threshold(struct place *place, struct weir_text *text)
+{
+    settings_print(place->datastore.keys, "latency_threshold", text);
+    return 0;
+}
+
+/* A datastore has no sentence of its own to keep: its exports show the last error. */
+int datastore_set_threshold(struct place *place, const struct change *change,
+                            struct weir_text *answer, struct refusal *refusal)
+{
+    const char *name = place->datastore.name;
+    cleanup_text struct weir_text reason = { 0 };
+    cleanup_free char *value = NULL;
+
+    (void)answer;
+    int error = change_line(change, &value, refusal);
+    if (!error)
+        error = config_set_datastore(name, "latency_threshold", value, change->check_only,
+                                     &refusal->why);
+    if (change->check_only)
+        return error;
+    if (error)
+        refusal_print(refusal, error, &reason);
+    for (size_t i = 0; place->datastore.exports[i]; i++)
+        kept_set(KEPT_ERROR, place->datastore.exports[i], "", error ? text_string(&reason) : NULL);
+    return change_done(place, error, refusal, "latency_threshold of datastore %s set to %s", name,
+                       value ? value : "(no single value)");
+}
+
+int datastore_exchange(struct place *place, struct weir_text *text)
+{
+    const struct datastore_keys *keys = settings_config(place->datastore.keys);
+
+    weir_print(text, "%s", *keys->exchange ? keys->exchange : "default");
+    return 0;
+}
+
+int datastore_emulate(struct place *place, struct weir_text *text)
+{
+    datastore_print_emulate(place->datastore.keys, text);
+    return 0;
+}
+
 /* What the stores of its exports have counted together. */
 struct load {
     uint64_t requests, ns, in_flight;
@@ -132,28 +175,33 @@ static void add_export(struct load *load, struct export *e)
     }
 }
 
-static struct load load_of(const struct place *place)
+void datastore_load(const char *name, uint64_t *latency_ns, uint64_t *in_flight)
 {
     struct export **list = gateway_list();
     struct load load = { 0 };
 
     for (size_t i = 0; list && list[i]; i++)
-        if (strcmp(export_config(list[i])->datastore->name, place->datastore.name) == 0)
+        if (strcmp(export_config(list[i])->datastore->name, name) == 0)
             add_export(&load, list[i]);
     gateway_put_list(list);
-    return load;
+    *latency_ns = load.requests ? load.ns / load.requests : 0;
+    *in_flight = load.in_flight;
 }
 
 int datastore_latency(struct place *place, struct weir_text *text)
 {
-    struct load load = load_of(place);
+    uint64_t latency_ns, in_flight;
 
-    weir_print(text, "%.1f", load.requests ? (double)load.ns / (double)load.requests / 1000 : 0.0);
+    datastore_load(place->datastore.name, &latency_ns, &in_flight);
+    weir_print(text, "%.1f", (double)latency_ns / 1000);
     return 0;
 }
 
 int datastore_in_flight(struct place *place, struct weir_text *text)
 {
-    weir_print(text, "%" PRIu64, load_of(place).in_flight);
+    uint64_t latency_ns, in_flight;
+
+    datastore_load(place->datastore.name, &latency_ns, &in_flight);
+    weir_print(text, "%" PRIu64, in_flight);
     return 0;
 }

@@ -47,6 +47,9 @@ static const struct row rows[] = {
     VALUE("datastores/*/size_bytes", datastore_size),
     VALUE("datastores/*/free_bytes", datastore_free),
     VALUE("datastores/*/exports", datastore_exports),
+    EDITABLE("datastores/*/latency_threshold", datastore_threshold, datastore_set_threshold),
+    VALUE("datastores/*/exchange", datastore_exchange),
+    VALUE("datastores/*/emulate", datastore_emulate),
     VALUE("datastores/*/latency_us", datastore_latency), /* the mean read or write since start */
     VALUE("datastores/*/in_flight", datastore_in_flight),
 

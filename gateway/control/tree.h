@@ -89,6 +89,9 @@ int change_line(const struct change *, char **line, struct refusal *);
 int change_done(const struct place *, int error, const struct refusal *, const char *format, ...)
     WEIR_PRINTF(4, 5);
 
+/* What the stores of a datastore's exports took for a read or write on average since the
+ * start, and what they work on now. */
+void datastore_load(const char *name, uint64_t *latency_ns, uint64_t *in_flight);
 const struct filter_view *place_filter(struct place *); /* after its enter() */
 
 /* ---- the functions that the table names -------------------------------------- */
@@ -108,6 +111,8 @@ READ(gateway_pid); READ(gateway_version); READ(gateway_uptime);
 ENTER(datastore_enter); NAMES(datastore_names);
 READ(datastore_type); READ(datastore_path); READ(datastore_size); READ(datastore_free);
 READ(datastore_exports); READ(datastore_latency); READ(datastore_in_flight);
+READ(datastore_threshold); WRITE(datastore_set_threshold);
+READ(datastore_exchange); READ(datastore_emulate);
 /* tree-policies.c */
 ENTER(policy_enter); NAMES(policy_names); READ(policy_read); WRITE(policy_write);
 REMOVE(policy_remove);

@@ -190,3 +190,11 @@ enum exit_code gateways_find_policy(const struct invocation *invocation, struct 
     return may_be_new ? gateways_only(invocation, all, ret)
                       : say_missing(invocation, all, "policies", "policy", name);
 }
+
+enum exit_code gateways_find_datastore(const struct invocation *invocation, struct gateways *all,
+                                       const char *name, struct gateway **ret)
+{
+    enum exit_code code = find(invocation, all, "datastores", "datastore", name, ret);
+
+    return code || *ret ? code : say_missing(invocation, all, "datastores", "datastore", name);
+}

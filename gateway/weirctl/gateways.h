@@ -36,6 +36,10 @@ enum exit_code gateways_find_export(const struct invocation *, struct gateways *
 enum exit_code gateways_find_policy(const struct invocation *, struct gateways *, const char *name,
                                     bool may_be_new, struct gateway **ret);
 
+/* The same for a datastore: its entry is in gateway->show. */
+enum exit_code gateways_find_datastore(const struct invocation *, struct gateways *,
+                                       const char *name, struct gateway **ret);
+
 /* Asks for "show" and keeps the answer in gateway->show; export NULL: all.  Says
  * nothing: gateway->error tells. */
 int gateway_show(const struct invocation *, struct gateway *, const char *export);

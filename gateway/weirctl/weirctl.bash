@@ -23,6 +23,8 @@ _weirctl_argument() {
     case $kind in
     EXPORT) _weirctl_ask export list | grep -o '"exports":.*' | _weirctl_values name ;;
     POLICY) _weirctl_ask policy list | _weirctl_values name ;;
+    DATASTORE) _weirctl_ask datastore list | grep -o '"datastores":.*' | _weirctl_values name ;;
+    KEY) _weirctl_ask datastore show "$3" | grep -o '"live":\[[^]]*\]' | cut -d: -f2 | grep -o '[a-z_.]*' ;;
     NAME) _weirctl_ask gateway list | _weirctl_values name ;;
     COMMAND)
         if [[ $# -eq 1 ]]; then

@@ -1,10 +1,10 @@
 /* config.c - can the text of configuration files break what reads them?
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * An input is up to four files, parted by lines "----": the main file, one of policies,
- * one of exports, and the overrides of export "vm".  What is refused must be refused
- * with sentences that have a place; what is accepted must survive being printed as an
- * export's own policy and read again. */
+ * An input is up to five files, parted by lines "----": the main file, one of policies,
+ * one of exports, and the overrides of export "vm" and of datastore "ram".  What is
+ * refused must be refused with sentences that have a place; what is accepted must survive
+ * being printed as an export's own policy and read again. */
 #include "configuration.h"
 #include "running.h"
 #include "site.h"
@@ -25,6 +25,7 @@ static const struct file {
     { SOURCE_POLICY, "policies.d/p.conf" },
     { SOURCE_EXPORTS, "exports.d/e.conf" },
     { SOURCE_OVERRIDE, "overrides.d/vm.conf" },
+    { SOURCE_DATASTORE, "overrides.d/datastores/ram.conf" },
 };
 enum { FILES = sizeof files / sizeof *files };
 static const struct layout layout = { .file = (char *)"weir.conf",

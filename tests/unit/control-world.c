@@ -16,6 +16,7 @@
 
 char world_run[128];
 char world_asked[4096];
+static char world_threshold[64] = "auto";
 bool world_at_end = true;
 int world_answers;
 
@@ -264,10 +265,30 @@ int config_datastore(const char *name, struct datastore_view *view)
 {
     if (strcmp(name, "local") != 0)
         return -ENOENT;
-    *view = (struct datastore_view){
-        strdup("local"), strdup("disk"), strdup("/disks"), { 1000, 400 }, list_of("vm1")
-    };
+    *view = (struct datastore_view){ .name = strdup("local"),
+                                     .type = strdup("disk"),
+                                     .path = strdup("/disks"),
+                                     .space = { 1000, 400 },
+                                     .exports = list_of("vm1") };
+    must(settings_create(datastore_rows, sizeof(struct datastore_keys), &view->keys, NULL) == 0 &&
+             settings_set(view->keys, "latency_threshold", world_threshold, NULL) == 0,
+         "keys");
     return 0;
+}
+
+int config_set_datastore(const char *name, const char *key, const char *value, bool check_only,
+                         struct weir_text *why)
+{
+    struct datastore_view view;
+    int error = config_datastore(name, &view);
+
+    if (error)
+        return error;
+    error = settings_set(view.keys, key, value, why);
+    if (!error && !check_only)
+        snprintf(world_threshold, sizeof(world_threshold), "%s", value);
+    datastore_view_finish(&view);
+    return error;
 }
 
 void datastore_view_finish(struct datastore_view *view)
@@ -276,6 +297,7 @@ void datastore_view_finish(struct datastore_view *view)
     free(view->type);
     free(view->path);
     free(view->exports);
+    settings_destroy(view->keys);
     *view = (struct datastore_view){ 0 };
 }
 

@@ -127,7 +127,8 @@ static void show_has_the_promised_fields(void **state)
             "name class version abi path description exports");
     has_all(json_object_array_get_idx(in(show, "policies"), 0), "name description file exports");
     has_all(json_object_array_get_idx(in(show, "datastores"), 0),
-            "name type path size_bytes free_bytes exports");
+            "name type path latency_threshold exchange emulate live size_bytes free_bytes "
+            "latency_ns in_flight exports");
     json_object_put(show);
 
     show = ask_text("{\"op\":\"show\",\"export\":\"vm1\"}");

@@ -53,6 +53,33 @@ static void every_live_option_can_be_written_and_read_back(void **state)
               "user\"");
 }
 
+#define THRESHOLD "datastores/local/latency_threshold"
+
+static void the_threshold_of_a_datastore_can_be_written(void **state)
+{
+    (void)state;
+    granted(ask("check", THRESHOLD, "9ms\n"));
+    holds(THRESHOLD, "auto\n");
+    granted(ask("set", THRESHOLD, "5ms\n"));
+    holds(THRESHOLD, "5ms\n");
+    has_event("severity=info text=\"latency_threshold of datastore local set to 5ms by an unknown "
+              "user\"");
+    refused(ask("set", THRESHOLD, "1s\n"), "ERANGE",
+            "\"1s\" is too large: option \"latency_threshold\" takes 200us to 100ms, or auto");
+    holds("exports/vm1/last_error",
+          "\"1s\" is too large: option \"latency_threshold\" takes 200us to 100ms, or auto\n");
+    refused(ask("check", THRESHOLD, "soon"), "EINVAL",
+            "\"soon\" is not a time: option \"latency_threshold\" takes a number with a unit, such "
+            "as 500us, 5ms, 30s or 1h, or auto");
+    refused(ask("set", THRESHOLD, "1ms\n2ms\n"), "EINVAL", "one value on one line was expected");
+    holds(THRESHOLD, "5ms\n");
+    refused(ask("set", "datastores/local/emulate", "none"), "EACCES",
+            "\"datastores/local/emulate\" can only be read");
+    granted(ask("set", THRESHOLD, "auto"));
+    holds(THRESHOLD, "auto\n");
+    holds("exports/vm1/last_error", "");
+}
+
 static void a_bad_value_changes_nothing_and_is_kept(void **state)
 {
     (void)state;
@@ -273,6 +300,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(every_live_option_can_be_written_and_read_back),
+        TEST(the_threshold_of_a_datastore_can_be_written),
         TEST(a_bad_value_changes_nothing_and_is_kept),
         TEST(what_can_only_be_read_is_EACCES),
         TEST(policies_are_set_checked_and_removed),

@@ -133,6 +133,9 @@ static void values_are_what_they_say(void **state)
     holds("policies/gold", "# gold\nname = 1;\n");
     holds("datastores/local/free_bytes", "400\n");
     holds("datastores/local/exports", "vm1\n");
+    holds("datastores/local/latency_threshold", "auto\n");
+    holds("datastores/local/exchange", "default\n");
+    holds("datastores/local/emulate", "none\n");
     holds("datastores/local/in_flight", "0\n");
     holds("gateways/unit/version", WEIR_VERSION "\n");
     holds("filters/sample/class", "inspection\n");

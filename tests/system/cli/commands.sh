@@ -49,6 +49,24 @@ assert_eq "$out" ""
 expect 0 --json export option vm1 10-fault delay
 json 'd == {"export": "vm1", "filter": "10-fault", "option": "delay", "value": "5ms"}'
 
+# ---- datastores
+expect 0 datastore list
+says "DATASTORE"
+says "4 servers, 4ms each, fixed"
+says "vm1, vm2, vm3"
+expect 0 --json datastore list
+json '[(e["gateway"], e["name"], e["latency_ns"]) for e in d["datastores"]] == [("main", "local", 4200000)]'
+expect 0 datastore show local
+says "latency_threshold  auto"
+says "emulate            4 servers, 4ms each, fixed"
+says "free               1 TiB"
+expect 0 datastore set local latency_threshold 5ms
+assert_eq "$out" ""
+expect 0 --json datastore show local
+json 'd["latency_threshold"] == "5ms" and d["exports"] == ["vm1", "vm2", "vm3"]'
+expect 0 --json datastore set local latency_threshold auto
+json 'd == {"gateway": "main", "datastore": "local", "key": "latency_threshold", "value": "auto"}'
+
 # ---- what is done to an export
 expect 0 export lock vm2 "the key is missing"
 says "vm2: lock done"

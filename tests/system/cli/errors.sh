@@ -29,6 +29,7 @@ refused 2 EINVAL 'unknown command "stauts", did you mean "status"?' stauts
 refused 2 EINVAL 'unknown command "export shwo", did you mean "show"?' export shwo vm1
 refused 2 EINVAL '"policy" needs one of: list, show, check, edit, set, remove, assign' policy
 refused 2 EINVAL 'usage: weirctl export show EXPORT' export show
+refused 2 EINVAL 'usage: weirctl datastore set DATASTORE KEY VALUE' datastore set local latency_threshold
 refused 2 EINVAL 'usage: weirctl export show EXPORT' export show vm1 vm2
 refused 2 EINVAL 'unknown option "--gatway", did you mean "gateway"?' --gatway status
 refused 2 EINVAL '"status" does not take --follow' status --follow
@@ -54,6 +55,9 @@ refused 3 ENOENT 'export "vm1" has no filter "falut", did you mean "fault"?; its
     export option vm1 falut delay
 refused 3 ENOENT 'filter "fault" has no option "dely", did you mean "delay"?' \
     export option vm1 fault dely
+refused 3 ENOENT 'no datastore "locla", did you mean "local"?; weirctl datastore list' datastore show locla
+refused 3 ENOENT 'can be set is called "latency_treshold", did you mean "latency_threshold"?; latency_threshold' \
+    datastore set local latency_treshold 5ms
 refused 3 ENOENT 'did you mean "inspection"?' filter info inspectoin
 refused 3 ENOENT 'did you mean "fault"?' filter describe falt
 refused 3 ENOENT 'cannot read "/none/such.conf": No such file or directory' policy set gold /none/such.conf
@@ -62,6 +66,9 @@ refused 3 ENOENT 'no gateway "mian"' --gateway=mian status
 # ---- rejected
 refused 4 EINVAL '"bad" is no time; "5ms" would be one' export option vm1 fault delay bad
 refused 4 ERANGE '"1000d" is more than 1h' export option vm1 fault delay 1000d
+refused 4 EINVAL '"bad" is no time; "5ms" would be one' datastore set local latency_threshold bad
+refused 4 EPERM '"emulate" of datastore "local" cannot be set while it is used: edit the configuration and reload' \
+    datastore set local emulate none
 refused 4 EBUSY 'exports name the policy "gold": vm1, vm2, vm3' policy remove gold
 refused 4 EOPNOTSUPP 'a file store takes no snapshots' export snapshot vm1 before
 refused 4 EINVAL '"1M" is smaller than "vm1" is now (1 GiB): a disk can only grow' export grow vm1 1M

@@ -125,6 +125,7 @@ class Gateway:
         self.policies = {"gold": 'name = "gold";\ndescription = "production databases";\n'
                                  'filters = ( { filter = "fault"; }, { filter = "pass"; } );\n',
                          "plain": 'name = "plain";\nfilters = ();\n'}
+        self.threshold = "auto"  # of the datastore "local"
         self.events = [f'time=2026-01-01T00:00:0{i}Z severity=info text="event {i}"'
                        for i in range(1, 4)]
 
@@ -144,7 +145,12 @@ class Gateway:
                              "exports": list(self.disks)}],
                 "policies": [{"name": n, "description": "", "file": f"/etc/weir/{n}.conf",
                               "exports": users(n)} for n in self.policies],
-                "datastores": []}
+                "datastores": [{"name": "local", "type": "file", "path": "/disks",
+                                "latency_threshold": self.threshold, "exchange": "default",
+                                "emulate": "4 servers, 4ms each, fixed",
+                                "live": ["latency_threshold"], "size_bytes": 3 << 40,
+                                "free_bytes": 1 << 40, "latency_ns": 4200000, "in_flight": 7,
+                                "exports": list(self.disks)}]}
 
     def option(self, path):
         parts = path.split("/")
@@ -171,7 +177,8 @@ class Gateway:
             if wrong:
                 raise Refused("EINVAL", sentence, mistakes=wrong)
             return {}
-        self.option(path)
+        if path != "datastores/local/latency_threshold":
+            self.option(path)
         if text == "bad":
             raise Refused("EINVAL", '"bad" is no time; "5ms" would be one')
         if text == "1000d":
@@ -183,6 +190,8 @@ class Gateway:
         path = request["path"]
         if path.startswith("policies/"):
             self.policies[path[9:]] = request["text"]
+        elif path.startswith("datastores/"):
+            self.threshold = request["text"]
         else:
             options, name = self.option(path)
             options[name] = request["text"]
