@@ -2,7 +2,7 @@
 # fake-gateway.py - what does weirctl do with answers that a real gateway gives rarely?
 # SPDX-License-Identifier: BSD-3-Clause
 #
-#     fake-gateway.py RUN NAME [--exports=vm1,vm2] [--silent|--hang-up|--garbage] [--slow=S]
+#     fake-gateway.py RUN NAME [--exports=vm1,vm2] [--silent|--hang-up|--garbage] [--slow=FILE]
 #
 # Speaks gateway/control/control.h.  Its disks do I/O that follows a sine, so that a screen
 # has something to show.  A policy text with the word "wrong" in it is refused where it is.
@@ -211,7 +211,6 @@ class Gateway:
 
     def op_do(self, request):
         verb = request["verb"]
-        time.sleep(self.args.slow)
         if verb == "reload":
             if self.args.bad_reload:
                 raise Refused("EINVAL", "sizes are quoted", file="/etc/weir/weir.conf", line=7,
@@ -238,6 +237,8 @@ class Gateway:
     def answer(self, line):
         try:
             request = json.loads(line)
+            while request["op"] == "do" and self.args.slow and os.path.exists(self.args.slow):
+                time.sleep(0.05)
             with self.lock:
                 return {"ok": True, **getattr(self, "op_" + request["op"])(request)}
         except Refused as refused:
@@ -273,7 +274,7 @@ def main():
     parser.add_argument("run")
     parser.add_argument("name")
     parser.add_argument("--exports", default="vm1,vm2,vm3")
-    parser.add_argument("--slow", type=float, default=0)
+    parser.add_argument("--slow", help="nothing is done as long as this exists")
     parser.add_argument("--silent-file", help="silent as soon as this exists")
     for flag in ("silent", "hang-up", "garbage", "idle", "no-uri", "bad-reload"):
         parser.add_argument("--" + flag, action="store_true")

@@ -13,7 +13,8 @@ cleanup_fn "$tmux kill-server 2>/dev/null"
 $tmux new-session -d -x 100 -y 30 -s watch \
     "env LC_ALL=C.UTF-8 $weirctl top --interval=0.2; echo ended with \$?; cat"
 screen() { $tmux capture-pane -p -t watch; }
-sees() { wait_until 20 bash -c "$tmux capture-pane -p -t watch | tee '$work/screen.log' | grep -qE -- '$1'"; }
+sees() { wait_until 60 bash -c "$tmux capture-pane -p -t watch | tee '$work/screen.log' | grep -qE -- '$1'"; }
+order() { [ "$(screen | sed -n '4,7s/^ \([^ ]*\).*/\1/p' | tr '\n' ' ')" = "$1 " ]; }
 keys() { $tmux send-keys -t watch "$@"; }
 
 # ---- the list: all disks, the reason of the locked one, bars, totals
@@ -23,12 +24,12 @@ sees '^ beta +locked .* the key is missing'
 sees '^ größe +active'
 sees '[▁▂▃▄▅▆▇█]{3}'
 sees '^ IOPS [0-9.]+k? '
-assert_eq "$(screen | sed -n '4,7s/^ \([^ ]*\).*/\1/p' | tr '\n' ' ')" "alpha beta gamma größe "
+wait_until 60 order "alpha beta gamma größe"
 
 # ---- order
 keys r
 sees 'EXPORT▲'
-assert_eq "$(screen | sed -n '4,7s/^ \([^ ]*\).*/\1/p' | tr '\n' ' ')" "größe gamma beta alpha "
+wait_until 60 order "größe gamma beta alpha" # the heading may be there sooner
 keys r
 keys '>'
 sees ' IOPS▼'
@@ -41,7 +42,8 @@ keys a l p
 sees 'find: alp'
 keys Enter
 sees 'only names with "alp"'
-screen | grep -q '^ gamma' && fail "gamma is still there"
+gone() { ! screen | grep -q '^ gamma'; }
+wait_until 60 gone
 keys Escape
 sees '^ gamma'
 
@@ -98,12 +100,12 @@ sees 'q quit'
 # ---- a terminal that nobody knows
 $tmux new-session -d -x 80 -y 24 -s none \
     "env TERM=no-such-terminal $weirctl top; echo ended with \$?; cat"
-wait_until 20 bash -c "$tmux capture-pane -p -t none | grep -q 'no terminal of type \"no-such-terminal\"'"
-wait_until 20 bash -c "$tmux capture-pane -p -t none | grep -q 'ended with 1'"
+wait_until 60 bash -c "$tmux capture-pane -p -t none | grep -q 'no terminal of type \"no-such-terminal\"'"
+wait_until 60 bash -c "$tmux capture-pane -p -t none | grep -q 'ended with 1'"
 
 # ---- one export that was asked for is opened at once
 $tmux new-session -d -x 80 -y 24 -s only "env LC_ALL=C $weirctl top gamma --interval=0.2"
-wait_until 20 bash -c "$tmux capture-pane -p -t only | grep -q 'gamma of gateway main'"
+wait_until 60 bash -c "$tmux capture-pane -p -t only | grep -q 'gamma of gateway main'"
 $tmux send-keys -t only q
 
 # ---- a gateway that dies is told; its disks go
