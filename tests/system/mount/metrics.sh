@@ -15,11 +15,13 @@ grep -qx 'weir_gateway_up{gateway="a"} 1' "$mnt/metrics" || fail "gateway a is n
 # scraped out of the mount, from a folder with a link to it
 mkdir "$work/textfiles"
 ln -s "$mnt/metrics" "$work/textfiles/weir.prom"
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-spawn exporter prometheus-node-exporter --web.listen-address="127.0.0.1:$port" \
+spawn exporter prometheus-node-exporter --web.listen-address=127.0.0.1:0 \
     --collector.disable-defaults --collector.textfile --collector.textfile.directory="$work/textfiles"
+# a port that it chose itself is nobody else's
+port_of() { port=$(sed -n 's/.*[ "=]127\.0\.0\.1:\([1-9][0-9]*\).*/\1/p' "$work/exporter.log" | head -1); [ -n "$port" ]; }
+wait_until 60 port_of
 scrape() { curl -sf "http://127.0.0.1:$port/metrics" >"$work/scraped"; }
-wait_until 20 scrape
+wait_until 60 scrape
 grep -q '^node_textfile_scrape_error 0' "$work/scraped" || fail "a scrape error"
 for line in 'weir_disk_bytes{export="vm1",gateway="a"} 7' 'weir_disk_bytes{export="vm2",gateway="b"} 7' \
     'weir_gateway_up{gateway="b"} 1'; do
