@@ -30,16 +30,17 @@ _finish() {
 trap _finish EXIT
 trap 'exit 130' INT TERM
 
-# stop_pid PID: TERM, then KILL after 10 s; only for what this test started.
+# stop_pid PID: TERM, then KILL after a minute; only for what this test started.
 stop_pid() {
     kill "$1" 2>/dev/null || return 0
-    for _ in $(seq 100); do kill -0 "$1" 2>/dev/null || break; sleep 0.1; done
+    for _ in $(seq 600); do kill -0 "$1" 2>/dev/null || break; sleep 0.1; done
     kill -9 "$1" 2>/dev/null || true
     wait "$1" 2>/dev/null || true
 }
 # spawn NAME COMMAND…: in the background, output to $work/NAME.log; sets $pid.
 spawn() {
     local name=$1; shift
+    : >"$work/$name.log" # here: who waits for a word in it must not find that of the last one
     "$@" >"$work/$name.log" 2>&1 </dev/null &
     pid=$!
     _pids+=("$pid")
@@ -50,7 +51,8 @@ skip() {
     echo "SKIP: $*"; exit 77
 }
 requires() { for _c; do command -v "$_c" >/dev/null || skip "needs $_c"; done; }
-# wait_until SECONDS COMMAND…: polls; fails when it never becomes true.
+# wait_until SECONDS COMMAND…: polls; fails when it never becomes true.  SECONDS only end
+# what is broken: 60 is a good number, also on a busy machine.
 wait_until() {
     local end=$((SECONDS + $1)); shift
     until "$@" >/dev/null 2>&1; do
@@ -71,6 +73,8 @@ gateway_process() {
     local pre; pre=$(_preload)
     exec env ${pre:+LD_PRELOAD="$pre"} ASAN_OPTIONS=detect_leaks=0:"${ASAN_OPTIONS:-}" nbdkit -f "$@"
 }
+# listens PATH: somebody accepts connections there; a socket file is there a bit sooner.
+listens() { grep -q " 00010000 .* $1\$" /proc/net/unix; }
 # answers URI: a server is there, though perhaps not every export of it can be opened.
 answers() { nbdinfo --list "$1" 2>/dev/null | grep -q ^protocol; }
 
@@ -82,12 +86,10 @@ start_gateway() {
     rm -f "$sock"
     spawn gateway gateway_process -t "${threads:-64}" -U "$sock" "$plugin" conf="$conf" "$@"
     gateway_pid=$pid
-    for _ in $(seq 200); do
-        [ -S "$sock" ] && break
-        kill -0 "$gateway_pid" 2>/dev/null || fail "the gateway did not start"
-        sleep 0.05
-    done
+    listens_or_ended() { listens "$sock" || ! kill -0 "$gateway_pid"; }
+    wait_until 60 listens_or_ended
+    kill -0 "$gateway_pid" 2>/dev/null || fail "the gateway did not start"
     uri() { printf 'nbd+unix:///%s?socket=%s' "${1:-}" "$sock"; }
-    wait_until 20 "${gateway_answers:-answers}" "$(uri)"
+    wait_until 60 "${gateway_answers:-answers}" "$(uri)"
 }
 stop_gateway() { stop_pid "$gateway_pid"; }

@@ -38,12 +38,12 @@ command=$(sed -n 's/^ExecStart=//p' "$units/weir@.service" |
     sed "s|%i|one|g; s|/etc/weir|$work/etc|; s|/run/weir|$WEIR_RUN|; s|/var/lib/weir|$WEIR_STATE|; s|[^ ]*/nbdkit-weir-plugin.so|$plugin|")
 sock=$work/one.sock
 spawn notify socat -u UNIX-RECV:"$work/notify" -
-wait_until 10 test -S "$work/notify"
+wait_until 60 test -S "$work/notify"
 # shellcheck disable=SC2086  # the words of a command
 spawn gateway systemd-socket-activate -l "$sock" -E WEIR_FILTERS -E LD_PRELOAD="$(_preload)" \
     -E NOTIFY_SOCKET="$work/notify" $command
-wait_until 10 test -S "$sock"
-wait_until 20 nbdinfo --size "nbd+unix:///disk?socket=$sock"
+wait_until 60 listens "$sock"
+wait_until 60 nbdinfo --size "nbd+unix:///disk?socket=$sock"
 assert_eq "$(nbdinfo --size "nbd+unix:///disk?socket=$sock")" $((16 << 20)) "the size of the disk"
 [ -S "$WEIR_RUN/ctl/one.sock" ] || fail "the gateway has no control socket named by the instance"
-wait_until 10 grep -q 'READY=1' "$work/notify.log"
+wait_until 60 grep -q 'READY=1' "$work/notify.log"

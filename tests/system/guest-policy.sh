@@ -14,10 +14,10 @@ serve
 
 fs=$work/fs
 mkdir "$fs"
-spawn weirfs "$weirfs" -f "$fs"
+spawn weirfs "$weirfs" -f -o timeout=60000 "$fs"
 weirfs_pid=$pid
 cleanup_fn 'fusermount3 -u -z "$fs" 2>/dev/null'
-wait_until 10 test -d "$fs/exports/vm"
+wait_until 60 test -d "$fs/exports/vm"
 export_folder=$fs/exports/vm
 assert_eq active "$(cat "$export_folder/state")" state
 assert_eq compliant "$(cat "$export_folder/compliance")" compliance
@@ -29,7 +29,7 @@ goes_on() { [ "$(rounds)" -gt $(($1 + 2)) ]; }
 guest_goes_on() {
     local before
     before=$(rounds)
-    wait_until 30 goes_on "$before"
+    wait_until 60 goes_on "$before"
 }
 writes() { cat "$export_folder/stats/write/requests"; }
 chain() { (cd "$export_folder/filters" && echo [0-9]*) | sed 's/[0-9]*-//g'; }
@@ -66,9 +66,9 @@ type_to_guest stop
 finish_guest
 check_filesystem ext4 "$disks/vm"
 stop_gateway
-wait_until 10 test ! -d "$export_folder"
+wait_until 60 test ! -d "$export_folder"
 serve
-wait_until 10 test -d "$export_folder"
+wait_until 60 test -d "$export_folder"
 assert_eq pass "$(chain)" "the chain after a restart"
 grep -q 'filter = "pass"' "$work/policies.d/gold.conf" || fail "the file on disk is not the edited one"
 kill -0 "$weirfs_pid" || fail "weirfs ended"

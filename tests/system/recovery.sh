@@ -20,7 +20,7 @@ for round in $(seq "${WEIR_REPEAT:-5}"); do
     spawn load fio --name=load --ioengine=nbd --uri="$(uri two)" --rw=randwrite --offset=10m --size=6m --bs=4k \
         --iodepth=16 --time_based --runtime=60
     load=$pid
-    wait_until 20 test "$disks/two" -nt "$work/before"
+    wait_until 60 test "$disks/two" -nt "$work/before"
     sleep "0.$((RANDOM % 5))"
     kill_server
     wait "$load" && fail "fio did not notice that its server was killed"
@@ -45,7 +45,7 @@ sock=$work/second.sock
 rm -f "$sock"
 spawn second gateway_process -U "$sock" "$plugin" conf="$work/second.conf" name=second
 second_pid=$pid
-wait_until 20 test -S "$sock"
+wait_until 60 listens "$sock"
 /usr/bin/python3 - "$sock" <<'END' || fail "two gateways serve one image, or do not say why not"
 import sys
 import nbd

@@ -43,7 +43,7 @@ serve_plain() {
     rm -f "$sock"
     spawn gateway nbdkit -f -t 64 -U "$sock" "$@" file dir="$disks"
     gateway_pid=$pid
-    wait_until 10 test -S "$sock"
+    wait_until 60 listens "$sock"
     uri() { printf 'nbd+unix:///%s?socket=%s' "${1:-}" "$sock"; }
 }
 needs_weir() { [ "$WEIR_SERVER" = weir ] || skip "is about weir, not nbdkit file"; }

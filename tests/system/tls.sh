@@ -71,7 +71,7 @@ stop_gateway
 sock=$work/activated.sock
 spawn activated systemd-socket-activate -l "$sock" -E PATH -E WEIR_RUN -E WEIR_STATE -E WEIR_FILTERS \
     -E LD_PRELOAD="$(_preload)" nbdkit -f "$plugin" conf="$work/weir.conf"
-wait_until 10 test -S "$sock"
+wait_until 60 listens "$sock"
 assert_eq 1048576 "$(size "$(uri open)")" "open through socket activation"
 assert_eq 3145728 "$(size "$(uri mine)")" "my own through socket activation"
 assert_eq 'both mine open' "$(names "$(uri)")" "the list through socket activation"

@@ -22,16 +22,18 @@ mounted() { mountpoint -q "$mnt"; }
 unmount() {
     fusermount3 -u "$mnt" 2>/dev/null || { ! mounted || fusermount3 -u -z "$mnt"; }
 }
-# start_weirfs [OPTIONS…]: shows $WEIR_RUN at $mnt; sets $weirfs_pid.
+# start_weirfs [OPTIONS…]: shows $WEIR_RUN at $mnt; sets $weirfs_pid.  A gateway has a minute
+# for an answer, unless OPTIONS say another timeout: the two seconds that a mount has by
+# itself may be too short for a machine that tests much at once.
 start_weirfs() {
     [ -w /dev/fuse ] || skip "needs /dev/fuse"
     requires fusermount3
     mkdir -p "$mnt" 2>/dev/null || true # a dead mount is there already
-    spawn weirfs "$weirfs" --run="$WEIR_RUN" -f "$@" "$mnt"
+    spawn weirfs "$weirfs" --run="$WEIR_RUN" -f -o timeout=60000 "$@" "$mnt"
     weirfs_pid=$pid
     cleanup_fn "unmount; stop_pid $weirfs_pid"
-    wait_until 20 mounted
-    wait_until 20 test -e "$mnt/metrics"
+    wait_until 60 mounted
+    wait_until 60 test -e "$mnt/metrics"
 }
 
 # start_fake NAME EXPORT…: a gateway that takes orders; sets $fake_pid.
@@ -39,7 +41,7 @@ start_fake() {
     requires python3
     spawn "fake-$1" python3 "$here/fake-gateway" "$WEIR_RUN" "$@"
     fake_pid=$pid
-    wait_until 20 grep -q ready "$work/fake-$1.log"
+    wait_until 60 grep -q ready "$work/fake-$1.log"
 }
 # start_real: nbdkit with vm1 under the policy gold; its files are in $work/etc.
 start_real() { # NBDKIT ARGUMENTS…

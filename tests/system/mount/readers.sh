@@ -4,7 +4,7 @@
 . "${WEIR_SOURCE:?run by meson}/tests/system/mount/mount.sh"
 start_fake a vm1
 start_fake b vm2
-start_weirfs -o timeout=20000
+start_weirfs
 assert_eq "$(python3 - "$mnt" <<'PYTHON'
 import sys, threading
 mnt, bad, lock = sys.argv[1], [], threading.Lock()

@@ -23,7 +23,7 @@ chown -R 65534:65534 "$WEIR_RUN" "$mnt"
 "${nobody[@]}" test -r "$here/fake-gateway" || skip "the source folder is not open to others"
 
 spawn fake "${nobody[@]}" /usr/bin/python3 "$here/fake-gateway" "$WEIR_RUN" a vm1
-wait_until 20 test -S "$WEIR_RUN/ctl/a.sock"
+wait_until 60 listens "$WEIR_RUN/ctl/a.sock"
 "${nobody[@]}" "$weirfs" --run="$WEIR_RUN" "$mnt"
 cleanup_fn "unmount"
 assert_eq "$("${nobody[@]}" cat "$mnt/exports/vm1/size_bytes")" 1048576
@@ -37,7 +37,7 @@ refused "Permission denied" cat "$mnt/exports/vm1/size_bytes"
 # a dead one is replaced without root, too
 spawn weirfs "${nobody[@]}" "$weirfs" --run="$WEIR_RUN" -f "$mnt"
 up() { "${nobody[@]}" test -e "$mnt/metrics"; }
-wait_until 20 up
+wait_until 60 up
 kill -9 "$pid"
 wait "$pid" 2>/dev/null || true
 "${nobody[@]}" "$weirfs" --run="$WEIR_RUN" "$mnt"
@@ -47,7 +47,7 @@ assert_eq "$("${nobody[@]}" cat "$mnt/exports/vm1/size_bytes")" 1048576
 # one that may mount lets root in, and whom the modes name: weirfs.service runs so
 spawn weirfs setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=+sys_admin \
     --ambient-caps=+sys_admin "$weirfs" --run="$WEIR_RUN" -f "$mnt"
-wait_until 20 test -e "$mnt/metrics"
+wait_until 60 test -e "$mnt/metrics"
 is "$mnt/exports/vm1/size_bytes" 1048576
 refused "Permission denied" setpriv --reuid=65533 --regid=65533 --clear-groups cat "$mnt/exports/vm1/size_bytes"
 assert_eq "$(setpriv --reuid=65533 --regid=65534 --clear-groups cat "$mnt/exports/vm1/size_bytes")" 1048576
