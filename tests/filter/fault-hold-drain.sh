@@ -6,6 +6,6 @@ serve '{ filter = "fault"; ops = "write"; hold = true; after = true; }'
 spawn writer nbdsh -u "$url" -c "h.pwrite(b\"1\" * 512, 0)"
 writer=$pid
 held_is() { [ "$(statistic fault held)" = "$1" ]; }
-wait_until 20 held_is 1
+wait_until 60 held_is 1
 ctl set policies/p 'name = "p"; filters = ( { filter = "pass"; } );'
 wait $writer || fail "the write failed when its filter went"

@@ -83,7 +83,7 @@ promtool check metrics <"$work/metrics" || fail "promtool does not accept the me
 spawn second gateway_process -U "$work/second.sock" "$plugin" conf="$work/weir.conf"
 if wait "$pid"; then fail "two gateways have one name"; fi
 grep -q 'another gateway named' "$work/second.log" || fail "$(cat "$work/second.log")"
-ask() { printf '%s\n' "$1" | socat -t5 - "UNIX-CONNECT:$socket"; }
+ask() { printf '%s\n' "$1" | socat -t60 - "UNIX-CONNECT:$socket"; }
 ask '{"op":"get","path":"exports/vm1/state"}' | grep -q active || fail "the first gateway is gone"
 
 # killed, its socket is nobody's: the next gateway takes it, and knows what was set live

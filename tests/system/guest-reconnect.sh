@@ -47,7 +47,7 @@ echo "$(grep -ac '^VERIFIED' "$work/guest.log") rounds of fio --verify, $(durabl
 
 type_to_guest again
 guest_says 120 AGAIN
-wait_until 30 went_beyond last 50
+wait_until 60 went_beyond last 50
 kill_server
 { kill -9 "$guest_pid"; wait "$guest_pid" || true; } 2>/dev/null # no "Killed" in the log
 count=$(durable last)

@@ -40,7 +40,7 @@ def writes():
 PASS = 'filter = "pass"'
 IDLE = 'filter = "fault"; rate = 0.0;'
 apply(PASS)
-before, limit = writes(), time.monotonic() + 30
+before, limit = writes(), time.monotonic() + 120
 while writes() == before:  # fio begins a round
     assert time.monotonic() < limit, "there is no load"
     time.sleep(0.01)

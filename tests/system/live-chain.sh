@@ -21,7 +21,7 @@ verify() {
 verify "$(uri busy)" >"$work/verify.log" &
 load=$!
 _pids+=("$load")
-wait_until 20 grep -q 'ROUND 1' "$work/verify.log"
+wait_until 60 grep -q 'ROUND 1' "$work/verify.log"
 /usr/bin/python3 "$here/live-chain.py" "$WEIR_RUN" busy live "${WEIR_REPEAT:-1000}" || fail "a change was refused"
 touch "$work/stop"
 wait "$load" || fail "fio saw an error while the chain changed"

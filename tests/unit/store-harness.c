@@ -196,7 +196,7 @@ void skip_unless(bool able, const char *what)
 
 void wait_until(bool (*is_true)(void *), void *arg, const char *what)
 {
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < 6000; i++) {
         if (is_true(arg))
             return;
         nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);

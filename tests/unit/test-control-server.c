@@ -288,7 +288,7 @@ static void a_line_without_end_is_refused(void **state)
 
     (void)state;
     memset(bytes, 'x', CONTROL_LINE);
-    assert_int_equal(wire_send(fd, bytes, CONTROL_LINE, wire_now_ms() + 20000), 0);
+    assert_int_equal(wire_send(fd, bytes, CONTROL_LINE, wire_now_ms() + 60000), 0);
     free(bytes);
     heard(fd, "{\"ok\":false,\"errno\":\"EMSGSIZE\",\"message\":\"the line is longer than 4194304 "
               "bytes\"}\n");
@@ -373,7 +373,7 @@ static void the_end_does_not_wait_for_those_who_wait(void **state)
     assert_int_equal(send(half, "{", 1, 0), 1);
     uint64_t before = wire_now_ms();
     control_stop();
-    assert_true(wire_now_ms() - before < 20000); /* and not the 60 s of the request */
+    assert_true(wire_now_ms() - before < 50000); /* and not the 60 s of the request */
     pthread_join(thread, &error);
     assert_true((intptr_t)error == 0 || (intptr_t)error == -ESHUTDOWN);
     control_close(control);
@@ -390,7 +390,7 @@ static void who_waits_and_hangs_up_frees_the_place(void **state)
         send(fd, line, sizeof(line) - 1, 0);
         close(fd);
     }
-    uint64_t end = wire_now_ms() + 20000;
+    uint64_t end = wire_now_ms() + 60000;
     while (!works() && wire_now_ms() < end)
         usleep(10000);
     assert_true(works());

@@ -7,7 +7,7 @@ requires python3
 fake() {
     local name=$1; shift
     spawn "fake-$name" python3 "$WEIR_SOURCE/tests/system/cli/fake-gateway.py" "$WEIR_RUN" "$name" "$@"
-    wait_until 20 connects "$name"
+    wait_until 60 connects "$name"
 }
 connects() {
     python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' \

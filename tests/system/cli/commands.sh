@@ -155,4 +155,4 @@ json 'any(c["noun"] == "policy" and c["verb"] == "edit" for c in d["commands"])'
 
 # ---- a follower sees what comes: here all three, before it is stopped
 spawn follow "$weirctl" events --follow
-wait_until 20 grep -q 'event 3' "$work/follow.log"
+wait_until 60 grep -q 'event 3' "$work/follow.log"

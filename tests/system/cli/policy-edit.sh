@@ -65,17 +65,17 @@ tmux="tmux -S $work/tmux -f /dev/null"
 cleanup_fn "$tmux kill-server 2>/dev/null"
 $tmux new-session -d -x 100 -y 20 -s edit \
     "env EDITOR=$work/editor $weirctl policy edit gold; echo ended with \$?; cat"
-wait_until 20 bash -c "$tmux capture-pane -p -t edit | grep -q 'Edit again'"
+wait_until 60 bash -c "$tmux capture-pane -p -t edit | grep -q 'Edit again'"
 $tmux send-keys -t edit y Enter
-wait_until 20 bash -c "$tmux capture-pane -p -t edit | grep -q 'ended with 0'"
+wait_until 60 bash -c "$tmux capture-pane -p -t edit | grep -q 'ended with 0'"
 expect 0 policy show gold
 says "# right"
 
 # ---- and given up
 $tmux new-session -d -x 100 -y 20 -s give-up \
     "env EDITOR='sed -i s/right/wrong/' $weirctl policy edit gold; echo ended with \$?; cat"
-wait_until 20 bash -c "$tmux capture-pane -p -t give-up | grep -q 'Edit again'"
+wait_until 60 bash -c "$tmux capture-pane -p -t give-up | grep -q 'Edit again'"
 $tmux send-keys -t give-up n Enter
-wait_until 20 bash -c "$tmux capture-pane -p -t give-up | grep -q 'ended with 4'"
+wait_until 60 bash -c "$tmux capture-pane -p -t give-up | grep -q 'ended with 4'"
 expect 0 policy show gold
 says "# right"

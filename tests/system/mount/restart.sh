@@ -32,7 +32,7 @@ mkdir "$work/cwd"
 is "$mnt/exports/vm1/size_bytes" 1048576
 fusermount3 -u "$mnt"
 gone() { ! pgrep -f "$weirfs --run=../run ../mnt"; }
-wait_until 20 gone
+wait_until 60 gone
 
 # a mount point that is missing is made
 rmdir "$mnt"

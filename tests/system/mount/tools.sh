@@ -15,7 +15,7 @@ typed() {
         "$screen_command; echo \$? >$work/ended.new; mv $work/ended.new $work/ended"
     "$@"
     local failed=$?
-    wait_until 30 test -e "$work/ended"
+    wait_until 60 test -e "$work/ended"
     return $failed
 }
 in_tmux() { tmux -S "$work/tmux-$screens.sock" "$@"; }
@@ -92,12 +92,12 @@ vim-tmux)
         typed keys_vim "$1"
     }
     keys_vim() {
-        wait_until 20 screen_shows "1,1"
+        wait_until 60 screen_shows "1,1"
         type_text "0C$1"
         type_keys Escape
         type_text ":w"
         type_keys Enter
-        wait_until 20 screen_shows "written\|E[0-9]*:"
+        wait_until 60 screen_shows "written\|E[0-9]*:"
         local failed=0
         if screen_shows "E[0-9]*:"; then
             failed=1
@@ -115,20 +115,20 @@ nano-tmux)
         typed keys_nano "$1"
     }
     keys_nano() {
-        wait_until 20 screen_shows "GNU nano"
+        wait_until 60 screen_shows "GNU nano"
         type_keys C-k # the one line there is
         type_text "$1"
         type_keys Enter C-o
-        wait_until 20 screen_shows "File Name to Write"
+        wait_until 60 screen_shows "File Name to Write"
         type_keys Enter
-        wait_until 20 screen_shows "Wrote\|Error"
+        wait_until 60 screen_shows "Wrote\|Error"
         local failed=0
         if screen_shows "Error"; then
             failed=1
             screen >>"$work/tool.log"
         fi
         type_keys C-x
-        wait_until 20 nano_asks_or_ended
+        wait_until 60 nano_asks_or_ended
         [ -e "$work/ended" ] || type_keys n
         return $failed
     }
