@@ -23,7 +23,7 @@ struct weir_below {
     struct counting *counting;
     struct order *order; /* NULL unless WEIR_NEEDS_ORDER */
     struct weir_geometry below, above;
-    int folder;                    /* state; -1 until asked for */
+    atomic_int folder;             /* state; -1 until asked for */
     atomic_uint held;              /* requests that the filter holds now */
     _Atomic uint64_t longest_hold; /* ns */
     atomic_bool bypassed;          /* it sat on a request and policy says go on without it */

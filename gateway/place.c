@@ -50,7 +50,7 @@ int place_create(struct export *e, struct plan_filter *f, struct weir_below **re
         return r;
     b->export = e;
     b->library = f->library;
-    b->folder = -1;
+    atomic_init(&b->folder, -1);
     atomic_init(&b->settings, NULL);
     b->self = t->self_size ? calloc(1, t->self_size) : NULL;
     b->label = strdup(f->label);
@@ -284,9 +284,10 @@ void weir_order_unlock(struct weir_order *o)
 int weir_state_folder(struct weir_below *b)
 {
     cleanup_free char *path = NULL, *name = NULL;
+    int known = atomic_load(&b->folder), none = -1;
 
-    if (b->folder >= 0)
-        return b->folder;
+    if (known >= 0)
+        return known;
     name = export_file_name(export_name(b->export));
     if (!name || asprintf(&path, "%s/exports/%s/%s", places()->state, name, b->label) < 0) {
         path = NULL;
@@ -295,8 +296,11 @@ int weir_state_folder(struct weir_below *b)
     int r = make_folders(path, 0700);
     if (r)
         return r;
-    b->folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return b->folder >= 0 ? b->folder : -errno;
+    cleanup_fd int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    /* another thread of the filter's may have been quicker, and be using its own */
+    return atomic_compare_exchange_strong(&b->folder, &none, fd) ? steal_fd(fd) : none;
 }
 
 static bool plain_name(const char *name)

@@ -7,6 +7,41 @@
 
 static uint8_t buffer[4096];
 
+/* ---- one folder -------------------------------------------------------------- */
+
+enum { ASKERS = 8 };
+
+static pthread_barrier_t together;
+
+static void *ask_for_folder(void *unused)
+{
+    (void)unused;
+    pthread_barrier_wait(&together);
+    return (void *)(intptr_t)weir_state_folder(probes[0].below);
+}
+
+/* Each of a filter's threads may be the first to ask. */
+static void test_all_threads_get_the_same_folder(void **state)
+{
+    pthread_t asker[ASKERS];
+    void *folder[ASKERS];
+
+    (void)state;
+    pthread_barrier_init(&together, NULL, ASKERS);
+    for (int round = 0; round < 50; round++) {
+        assert_int_equal(stage_open(1), 0);
+        for (int i = 0; i < ASKERS; i++)
+            assert_int_equal(pthread_create(&asker[i], NULL, ask_for_folder, NULL), 0);
+        for (int i = 0; i < ASKERS; i++)
+            pthread_join(asker[i], &folder[i]);
+        for (int i = 0; i < ASKERS; i++)
+            assert_ptr_equal(folder[i], folder[0]);
+        assert_true((intptr_t)folder[0] >= 0);
+        stage_close();
+    }
+    pthread_barrier_destroy(&together);
+}
+
 /* ---- figures ----------------------------------------------------------------- */
 
 static const struct figures *figures_of(int place, enum weir_op op)
@@ -256,6 +291,7 @@ static void test_a_closed_export_says_so(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        STAGE_TEST(test_all_threads_get_the_same_folder),
         STAGE_TEST(test_a_filter_knows_its_datastore),
         STAGE_TEST(test_each_verdict_is_counted_where_it_was_given),
         STAGE_TEST(test_who_holds_how_many_can_be_read),
