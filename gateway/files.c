@@ -86,6 +86,19 @@ int remove_file_at(int folder, const char *name)
     return sync_folder(folder);
 }
 
+/* Makes the entry of `path` in its folder durable. */
+static int sync_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    cleanup_free char *parent =
+        slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+
+    if (!parent)
+        return -ENOMEM;
+    cleanup_fd int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 || fsync(fd) ? -errno : 0;
+}
+
 int make_folders(const char *path, unsigned mode)
 {
     cleanup_free char *copy = strdup(path);
@@ -96,8 +109,9 @@ int make_folders(const char *path, unsigned mode)
         end = strchrnul(end, '/');
         bool last = *end == '\0';
         *end = '\0';
-        if (mkdir(copy, mode) && errno != EEXIST)
-            return -errno;
+        int r = mkdir(copy, mode) ? -errno : sync_parent(copy);
+        if (r && r != -EEXIST)
+            return r;
         if (last)
             return 0;
     }

@@ -46,6 +46,7 @@ int remove_file_at(int folder, const char *name); /* and makes that durable */
 /* An export's name as the name of a file or folder: "/" is %2F, "%" is %25 and a
  * leading "." is %2E.  The caller frees; NULL: no memory. */
 char *export_file_name(const char *export);
-int make_folders(const char *path, unsigned mode); /* mkdir -p; existing is fine */
+/* mkdir -p, and what it makes is there after a crash; existing is fine.  0 or -errno. */
+int make_folders(const char *path, unsigned mode);
 
 #endif
