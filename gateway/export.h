@@ -81,6 +81,7 @@ int export_ask(struct export *, enum weir_event_type, const char *name, uint64_t
 /* STUN in two halves, for those who do something meanwhile. */
 int export_stun(struct export *, struct weir_text *why);
 void export_unstun(struct export *);
+/* -EBUSY while it is stunned. */
 int export_run_verb(struct export *, const char *label, const char *verb, const char *arguments,
                     struct weir_text *answer);
 

@@ -128,6 +128,11 @@ int export_run_verb(struct export *e, const char *label, const char *verb, const
     int r = -ENOENT;
 
     take_turn(e);
+    if (e->stunned) { /* a verb may write to the disk, which stands still */
+        weir_print(answer, "export %s is stunned: unstun it first", export_name(e));
+        give_turn(e);
+        return -EBUSY;
+    }
     struct weir_below *b = begin_reading(e, label, 0);
     if (!b) {
         weir_print(answer, "export %s has no filter \"%s\" at work", export_name(e), label);

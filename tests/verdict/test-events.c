@@ -238,6 +238,33 @@ static void test_stun_holds_clients_until_unstun(void **state)
     assert_string_equal(asked.text, "0? 1? 0! 1!");
 }
 
+static int count_runs(void *self, const char *arguments, struct weir_text *answer)
+{
+    (void)answer;
+    must(strcmp(arguments, "twice") == 0);
+    (*(struct probe **)self)->error++;
+    return 0;
+}
+
+static void test_verbs_are_refused_during_a_stun(void **state)
+{
+    static const struct weir_verb verbs[] = {
+        { .name = "count", .help = "Counts.", .run = count_runs }, { 0 }
+    };
+    cleanup_text struct weir_text answer = { 0 };
+
+    (void)state;
+    probes[0].library.filter.verbs = verbs;
+    assert_int_equal(stage_open(2), 0);
+    assert_int_equal(export_stun(stage, NULL), 0);
+    assert_int_equal(export_run_verb(stage, "probe0", "count", "twice", &answer), -EBUSY);
+    assert_string_equal(text_string(&answer), "export stage is stunned: unstun it first");
+    assert_int_equal(probes[0].error, 0);
+    export_unstun(stage);
+    assert_int_equal(export_run_verb(stage, "probe0", "count", "twice", NULL), 0);
+    assert_int_equal(probes[0].error, 1);
+}
+
 static void test_a_refused_stun_leaves_the_disk_running(void **state)
 {
     static uint8_t data[512];
@@ -322,6 +349,7 @@ int main(void)
         STAGE_TEST(test_each_filter_is_told_its_own_size),
         STAGE_TEST(test_the_disk_stands_still_for_events),
         STAGE_TEST(test_stun_holds_clients_until_unstun),
+        STAGE_TEST(test_verbs_are_refused_during_a_stun),
         STAGE_TEST(test_a_refused_stun_leaves_the_disk_running),
         STAGE_TEST(test_open_and_close_are_events),
         STAGE_TEST(test_a_refused_open_locks_the_export),
