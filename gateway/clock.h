@@ -25,6 +25,12 @@ static inline uint64_t clock_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* `ns` after `from`; never, UINT64_MAX, where that is beyond all time. */
+static inline uint64_t clock_after(uint64_t from, uint64_t ns)
+{
+    return from + ns < from ? UINT64_MAX : from + ns;
+}
+
 static inline uint64_t clock_ticks(void)
 {
 #if defined(__x86_64__)

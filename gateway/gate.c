@@ -84,7 +84,7 @@ static void cut_timers(const struct export *e)
 /* Nothing wakes a drain: it is rare, and a wake-up would cost every request. */
 static bool wait_until_empty(struct export *e, uint64_t limit)
 {
-    uint64_t deadline = clock_ns() + limit;
+    uint64_t deadline = clock_after(clock_ns(), limit);
     struct timespec pause = { .tv_nsec = 20000 };
 
     while (count_inside(e) || atomic_load(&e->derived)) {
@@ -137,12 +137,18 @@ static int begin_drain(struct export *e, bool may_refuse, struct weir_text *why)
     return 0;
 }
 
+/* Longer than it takes to give up on a filter that does not let go. */
+static uint64_t drain_limit(const struct export *e)
+{
+    uint64_t least = (uint64_t)export_drain_ms * 1000000;
+    uint64_t hold = e->chain ? e->chain->hold_limit : 0;
+    uint64_t given_up = clock_after(clock_after(hold, hold), 1000000000u);
+
+    return given_up > least ? given_up : least;
+}
+
 static int come_to_rest(struct export *e, bool may_refuse, struct weir_text *why)
 {
-    uint64_t limit = (uint64_t)export_drain_ms * 1000000;
-
-    if (e->chain && 2 * e->chain->hold_limit + 1000000000u > limit)
-        limit = 2 * e->chain->hold_limit + 1000000000u;
     e->gate_closed_at = clock_ns();
     atomic_store(&e->gate_closed, true);
     int r = begin_drain(e, may_refuse, why);
@@ -150,7 +156,7 @@ static int come_to_rest(struct export *e, bool may_refuse, struct weir_text *why
         go_on(e);
         return r;
     }
-    if (!wait_until_empty(e, limit)) {
+    if (!wait_until_empty(e, drain_limit(e))) {
         say_who_holds(e, why);
         go_on(e);
         return -ETIMEDOUT;

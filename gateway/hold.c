@@ -134,7 +134,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static void wait_for_answer(struct request *r, struct weir_below *place, uint64_t since)
 {
     const uint64_t limit = r->chain->hold_limit;
-    uint64_t deadline = limit ? since + limit : UINT64_MAX;
+    uint64_t deadline = limit ? clock_after(since, limit) : UINT64_MAX;
     bool told = false;
 
     for (;;) {
@@ -149,7 +149,7 @@ static void wait_for_answer(struct request *r, struct weir_below *place, uint64_
                 return;
         } else if (now >= deadline && !told) {
             told = true;
-            deadline = now + limit;
+            deadline = clock_after(now, limit);
             event_post(WEIR_WARNING, export_name(r->chain->export), place->label,
                        "has held a %s for %" PRIu64 " ms and is told to let go", op_name(r->pub.op),
                        (now - since) / 1000000);

@@ -281,6 +281,54 @@ static void test_resume_after_the_core_gave_up(void **state)
     }
 }
 
+static enum weir_verdict hold_for_a_moment(struct probe *p, struct weir_request *req)
+{
+    (void)p;
+    weir_resume_at(req, stage_now() + second / 100, WEIR_PASS);
+    return WEIR_DEFER;
+}
+
+static void test_a_hold_limit_beyond_all_time(void **state)
+{
+    (void)state;
+    stage_hold_limit = UINT64_MAX;
+    probes[1].down = hold_for_a_moment;
+    probes[1].abort = ignore;
+    assert_int_equal(stage_open(2), 0);
+    assert_int_equal(ask(WEIR_WRITE, 0, 512, 0, buffer), 0);
+    assert_int_equal(probes[1].error, 0);
+    assert_int_equal(stage_state(), EXPORT_ACTIVE);
+}
+
+static void *take_probe_0_away(void *unused)
+{
+    (void)unused;
+    return (void *)(intptr_t)stage_apply((const int[]){ 1, -1 });
+}
+
+static void test_a_drain_waits_as_long_as_the_hold_limit(void **state)
+{
+    struct client c;
+    pthread_t changer;
+    void *result;
+
+    (void)state;
+    unsigned before = export_drain_ms;
+    export_drain_ms = 1;
+    stage_hold_limit = UINT64_MAX;
+    probes[1].down = hold;
+    assert_int_equal(stage_open(2), 0);
+    client_start(&c, WEIR_WRITE, 0, 512, buffer);
+    take(&probes[1].sem);
+    assert_int_equal(pthread_create(&changer, NULL, take_probe_0_away, NULL), 0);
+    usleep(1500000); /* no drain gives up before a second has passed */
+    weir_resume(probes[1].held, WEIR_PASS);
+    pthread_join(changer, &result);
+    export_drain_ms = before;
+    assert_null(result);
+    assert_int_equal(client_wait(&c), 0);
+}
+
 /* ---- weir_resume_at ---------------------------------------------------------- */
 
 static uint64_t due;
@@ -399,6 +447,8 @@ int main(void)
         STAGE_TEST(test_lost_resume_bypasses_the_filter),
         STAGE_TEST(test_a_transforming_filter_is_never_bypassed),
         STAGE_TEST(test_resume_after_the_core_gave_up),
+        STAGE_TEST(test_a_hold_limit_beyond_all_time),
+        STAGE_TEST(test_a_drain_waits_as_long_as_the_hold_limit),
         STAGE_TEST(test_resume_at_waits_until_then),
         STAGE_TEST(test_resume_at_a_time_that_has_passed),
         STAGE_TEST(test_resume_at_with_an_error),
