@@ -211,7 +211,8 @@ static struct {
     pthread_mutex_t lock; /* the queue and the counts; taken after nothing */
     pthread_cond_t work, gone;
     struct job *first, **last;
-    unsigned parked; /* threads whose request a filter holds: what releases it may be queued */
+    unsigned parked; /* threads that wait for a filter or for the write order: what releases
+                        them may be queued */
     unsigned threads, idle, queued;
     bool stopping;
 } pool = { .lock = PTHREAD_MUTEX_INITIALIZER,

@@ -5,6 +5,7 @@
  * not indexed. */
 #include "order.h"
 
+#include "request.h"
 #include "scope.h"
 
 #include <errno.h>
@@ -48,11 +49,15 @@ void order_enter(struct order *o, struct order_range *range, uint64_t offset, ui
     range->waiter = self;
     if (append(o, range) == 0)
         return;
+    if (self->of_pool)
+        derived_parked(true);
     /* exactly one post comes when the last blocker leaves; another's may come before */
     do {
         while (sem_wait(&self->baton) && errno == EINTR)
             ;
     } while (atomic_load_explicit(&range->blockers, memory_order_acquire));
+    if (self->of_pool)
+        derived_parked(false);
 }
 
 void order_leave(struct order *o, struct order_range *range)

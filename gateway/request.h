@@ -66,7 +66,8 @@ enum weir_verdict request_ask(struct request *, const struct link *,
 int lower(const struct chain *, int at, struct weir_request *);
 void derived_stop(void); /* ends the pool of weir_submit(); nothing is in flight */
 
-/* A thread of the pool waits for a filter, or goes on: others take its place meanwhile. */
+/* A thread of the pool waits for a filter, or for its turn among writes, or goes on: others
+ * take its place meanwhile. */
 void derived_parked(bool begin);
 
 /* The errno that NBD carries for `error` (either sign): EPERM EIO ENOMEM ENOSPC

@@ -229,6 +229,56 @@ static void test_close_waits_for_submitted_ones(void **state)
     assert_int_equal(atomic_load(&relay.done), 201);
 }
 
+/* ---- a pool whose threads all wait ------------------------------------------- */
+
+enum { QUEUED = 100 }; /* more than the pool has threads at work */
+
+static enum weir_verdict hold_the_first(struct probe *p, struct weir_request *req)
+{
+    if (req->op != WEIR_WRITE || p->held)
+        return WEIR_PASS;
+    p->held = req;
+    sem_post(&p->sem);
+    return WEIR_DEFER;
+}
+
+static void post(void *sem, int error)
+{
+    must(error == 0);
+    sem_post(sem);
+}
+
+static void resume_the_first(void *unused, int error)
+{
+    (void)unused;
+    must(error == 0);
+    weir_resume(probes[2].held, WEIR_PASS);
+}
+
+/* Writes of one place queue behind the first, and what lets that one go is submitted last. */
+static void test_submitted_ones_that_wait_for_their_turn_leave_room(void **state)
+{
+    const struct weir_request write = { .op = WEIR_WRITE, .length = 512, .data = buffer };
+    const struct weir_request read = { .op = WEIR_READ, .length = 512, .data = buffer };
+    sem_t written;
+
+    (void)state;
+    sem_init(&written, 0, 0);
+    probes[1].library.filter.flags = WEIR_NEEDS_ORDER;
+    probes[2].down = hold_the_first;
+    assert_int_equal(stage_open(3), 0);
+    for (int i = 0; i < QUEUED; i++) {
+        assert_int_equal(weir_submit(probes[0].below, &write, post, &written), 0);
+        if (i == 0)
+            take(&probes[2].sem);
+    }
+    assert_int_equal(weir_submit(probes[0].below, &read, resume_the_first, NULL), 0);
+    for (int i = 0; i < QUEUED; i++)
+        take(&written);
+    stage_close(); /* after which nobody posts any more */
+    sem_destroy(&written);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +293,7 @@ int main(void)
         STAGE_TEST(test_submitted_ones_get_errors),
         STAGE_TEST(test_submitted_ones_stay_on_the_disk),
         STAGE_TEST(test_close_waits_for_submitted_ones),
+        STAGE_TEST(test_submitted_ones_that_wait_for_their_turn_leave_room),
     };
     return cmocka_run_group_tests_name("derived", tests, NULL, NULL);
 }
