@@ -22,7 +22,7 @@ static int read_all(struct file_store *f, char *data, uint64_t length, uint64_t 
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return store_error(errno);
+            return -nbd_errno(errno);
         /* inside the size: somebody has cut the image, and zeroes would be a lie */
         if (n == 0)
             return -EIO;
@@ -58,10 +58,10 @@ static int write_through(struct file_store *f, const char *data, uint64_t length
     if (durable && !atomic_load_explicit(&f->no_dsync, memory_order_relaxed)) {
         int r = write_all(f, data, length, offset, RWF_DSYNC);
         if (r != -EOPNOTSUPP && r != -ENOSYS)
-            return store_error(r);
+            return -nbd_errno(r);
         atomic_store_explicit(&f->no_dsync, true, memory_order_relaxed);
     }
-    int r = store_error(write_all(f, data, length, offset, 0));
+    int r = -nbd_errno(write_all(f, data, length, offset, 0));
     return r == 0 && durable ? file_flush(f) : r;
 }
 
@@ -159,7 +159,7 @@ int file_flush(struct file_store *f)
                    "image %s: fdatasync: %s: acknowledged writes may be lost; no flush will "
                    "succeed until the image has been checked and opened again",
                    f->image, strerror(error));
-    return error ? store_error(error) : lost ? -EIO : 0;
+    return error ? -nbd_errno(error) : lost ? -EIO : 0;
 }
 
 /* ---- requests ------------------------------------------------------------------------ */

@@ -25,7 +25,7 @@ static int change_blocks(struct file_store *f, int mode, uint64_t length, uint64
     if (r == 0)
         return 0;
     if (errno != EOPNOTSUPP && errno != ENOSYS && errno != ENODEV)
-        return store_error(errno);
+        return -nbd_errno(errno);
     atomic_store_explicit(unable, true, memory_order_relaxed);
     return -ENOTSUP;
 }
@@ -48,7 +48,7 @@ int file_trim(struct file_store *f, uint64_t length, uint64_t offset)
     int r = f->is_device ? device_discard(f->fd, offset, length)
                          : change_blocks(f, FALLOC_FL_PUNCH_HOLE, length, offset, &f->no_punch);
     /* a trim is advice: where nothing can be given back, nothing is */
-    return r == -EOPNOTSUPP || r == -ENOTSUP ? 0 : store_error(r);
+    return r == -EOPNOTSUPP || r == -ENOTSUP ? 0 : -nbd_errno(r);
 }
 
 static int write_zeroes(struct file_store *f, uint64_t length, uint64_t offset)
@@ -117,11 +117,11 @@ int file_extents(struct file_store *f, const struct weir_request *req)
         if (data == -EINVAL || data == -EOPNOTSUPP) /* cannot tell: all is data */
             return weir_add_extent(req->data, at, end - at, 0);
         if (data < 0)
-            return store_error((int)data);
+            return -nbd_errno((int)data);
         bool hole = (uint64_t)data > at;
         int64_t next = hole ? data : seek(f, at, SEEK_HOLE, end);
         if (next < 0)
-            return store_error((int)next);
+            return -nbd_errno((int)next);
         if ((uint64_t)next == at) /* punched between the two questions: ask again */
             continue;
         int r = weir_add_extent(req->data, at, (uint64_t)next - at,

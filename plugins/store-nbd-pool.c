@@ -220,7 +220,7 @@ static int settle(struct nbd_store *s, struct job *job, uint64_t newest)
     if (job->op == WEIR_FLUSH && job->error && job->error != ESHUTDOWN)
         s->lost = true;
     if (job->error)
-        return store_error(job->error);
+        return -nbd_errno(job->error);
     if (job->op == WEIR_FLUSH)
         kept_forget(s, newest);
     return kept_add(s, job);
