@@ -46,7 +46,8 @@ refused "Invalid argument" bash -c "echo 'filter = \"bogus\"' >$mnt/policies/new
 # what has no text is none
 : >"$mnt/policies/empty"
 both empty ENOENT
-rm "$mnt/policies/empty"
+emptied() { : >"$mnt/policies/empty" && rm "$mnt/policies/empty"; } # within the seconds that it is there
+wait_until 60 emptied
 
 # mv over an unused policy with a text that is wrong: the old one is there again
 echo 'filter = "bogus"' >"$work/text"
