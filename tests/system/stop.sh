@@ -64,13 +64,13 @@ for signal in TERM HUP; do
     "$weirctl" export stun vm3
     spawn writers writers vm1 vm2 vm3
     writers_pid=$pid
-    wait_until 30 held_is vm1 120
-    wait_until 30 held_is vm2 120
-    wait_until 30 waiting_is vm3 120
+    wait_until 60 held_is vm1 120
+    wait_until 60 held_is vm2 120
+    wait_until 60 waiting_is vm3 120
     kill -$signal "$gateway_pid"
-    wait_until 30 ended "$writers_pid" # in less than the delay
+    wait_until 50 ended "$writers_pid" # in less than the delay
     wait "$writers_pid" || fail "SIG$signal: a request in flight was not answered with success"
-    wait_until 30 ended "$gateway_pid"
+    wait_until 60 ended "$gateway_pid"
     wait "$gateway_pid" || fail "SIG$signal: the gateway ended with $?"
     for d in vm1 vm2 vm3; do wrote $d; done
 done
@@ -81,17 +81,17 @@ rm -f "$sock"
 pre=$(_preload)
 env ${pre:+LD_PRELOAD="$pre"} ASAN_OPTIONS=detect_leaks=0:"${ASAN_OPTIONS:-}" \
     nbdkit -P "$work/pid" -t 64 -U "$sock" "$plugin" conf="$work/weir.conf"
-wait_until 20 test -s "$work/pid"
+wait_until 60 test -s "$work/pid"
 gateway_pid=$(cat "$work/pid")
 _pids+=("$gateway_pid")
-wait_until 20 answers "$(uri)"
+wait_until 60 answers "$(uri)"
 spawn writers writers vm1
 writers_pid=$pid
-wait_until 30 held_is vm1 120
+wait_until 60 held_is vm1 120
 kill "$gateway_pid"
-wait_until 30 ended "$writers_pid"
+wait_until 50 ended "$writers_pid"
 wait "$writers_pid" || fail "in the background: a request in flight was not answered with success"
-wait_until 30 ended "$gateway_pid"
+wait_until 60 ended "$gateway_pid"
 wrote vm1
 
 # beside a command, at whose end nbdkit stops itself
@@ -100,12 +100,12 @@ sock=$work/run.sock
 spawn gateway gateway_process -t 64 -U "$sock" "$plugin" conf="$work/weir.conf" \
     --run "until [ -e '$work/end' ]; do sleep 0.05; done"
 gateway_pid=$pid
-wait_until 20 answers "$(uri)"
+wait_until 60 answers "$(uri)"
 spawn writers writers vm1
 writers_pid=$pid
-wait_until 30 held_is vm1 120
+wait_until 60 held_is vm1 120
 touch "$work/end"
-wait_until 30 ended "$writers_pid"
+wait_until 50 ended "$writers_pid"
 wait "$writers_pid" || fail "beside a command: a request in flight was not answered with success"
 wait "$gateway_pid" || fail "the gateway beside a command ended with $?"
 wrote vm1
