@@ -10,6 +10,6 @@ serve
 
 mapfile -t qemu < <(for fs in ext4 xfs btrfs; do qemu_disk $fs; done)
 jobs=$here/guest/jobs
-start_guest -t 280 -e "$jobs/filesystem.sh" "$guest_folder" "$jobs/virtio.sh" \
+start_guest -t 1200 -e "$jobs/filesystem.sh" "$guest_folder" "$jobs/virtio.sh" \
     ext4=vda xfs=vdb btrfs=vdc -- "${qemu[@]}"
 follow_filesystems ext4 xfs btrfs

@@ -9,6 +9,6 @@ for fs in ext4 xfs btrfs; do disk $fs 512M watched; done
 serve
 
 jobs=$here/guest/jobs
-start_guest -t 280 -r "$relay" -s "$sock" -e "$jobs/filesystem.sh" \
+start_guest -t 1200 -r "$relay" -s "$sock" -e "$jobs/filesystem.sh" \
     "$guest_folder" "$jobs/kernel-client.sh" 4 ext4=ext4 xfs=xfs btrfs=btrfs
 follow_filesystems ext4 xfs btrfs

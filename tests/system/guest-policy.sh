@@ -23,7 +23,7 @@ assert_eq active "$(cat "$export_folder/state")" state
 assert_eq compliant "$(cat "$export_folder/compliance")" compliance
 
 mapfile -t qemu < <(qemu_disk vm)
-start_guest -t 280 "$guest_folder" "$here/guest/jobs/busy.sh" vda -- "${qemu[@]}"
+start_guest -t 1200 "$guest_folder" "$here/guest/jobs/busy.sh" vda -- "${qemu[@]}"
 rounds() { grep -ac '^ROUND' "$work/guest.log"; }
 goes_on() { [ "$(rounds)" -gt $(($1 + 2)) ]; }
 guest_goes_on() {
@@ -33,7 +33,7 @@ guest_goes_on() {
 }
 writes() { cat "$export_folder/stats/write/requests"; }
 chain() { (cd "$export_folder/filters" && echo [0-9]*) | sed 's/[0-9]*-//g'; }
-guest_says 120 'ROUND 1'
+guest_says 600 'ROUND 1'
 
 # Statistics are live.
 before=$(writes)

@@ -13,8 +13,8 @@ policy watched '{ filter = "pass"; }, { filter = "inspection"; }'
 disk vm 256M watched
 serve
 
-mapfile -t qemu < <(reconnect_delay=120 qemu_disk vm)
-start_guest -t $((150 + 15 * repeat)) -f "$guest_folder" "$here/guest/jobs/endure.sh" vda -- "${qemu[@]}"
+mapfile -t qemu < <(reconnect_delay=600 qemu_disk vm)
+start_guest -t $((600 + 60 * repeat)) -f "$guest_folder" "$here/guest/jobs/endure.sh" vda -- "${qemu[@]}"
 
 # durable FILE: its last record that the guest called so; half a line has a lower number
 durable() {
@@ -23,7 +23,7 @@ durable() {
 }
 went_beyond() { [ "$(durable "$1")" -gt "$2" ]; } # FILE RECORD
 
-guest_says 120 "VERIFIED 1"
+guest_says 600 "VERIFIED 1"
 echo "under load after $SECONDS s, $(durable journal) records"
 for round in $(seq "$repeat"); do
     # anywhere within a round of fio
@@ -33,12 +33,12 @@ for round in $(seq "$repeat"); do
     sleep "$((RANDOM % 2)).$((RANDOM % 10))"
     serve
     back=$SECONDS
-    wait_until 110 went_beyond journal $((before + 20))
+    wait_until 600 went_beyond journal $((before + 20))
     echo "round $round: killed at record $before, went on within $((SECONDS - back + 1)) s"
 done
 
 type_to_guest stop
-guest_says 120 UNMOUNTED
+guest_says 600 UNMOUNTED
 check_filesystem ext4 "$disks/vm"
 dump_file "$disks/vm" /journal "$work/journal"
 "$journal" check "$work/journal" "$(durable journal)" || fail "a durable record is gone"
@@ -46,7 +46,7 @@ sed -n 's/^JOURNAL //p' "$work/guest.log"
 echo "$(grep -ac '^VERIFIED' "$work/guest.log") rounds of fio --verify, $(durable journal) durable records"
 
 type_to_guest again
-guest_says 120 AGAIN
+guest_says 600 AGAIN
 wait_until 60 went_beyond last 50
 kill_server
 { kill -9 "$guest_pid"; wait "$guest_pid" || true; } 2>/dev/null # no "Killed" in the log

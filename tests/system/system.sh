@@ -126,10 +126,10 @@ allocated() { stat -c %b "$disks/$1"; } # in blocks of 512 bytes
 follow_filesystems() {
     local fs before
     for fs; do
-        guest_says 120 "TRIM $fs"
+        guest_says 600 "TRIM $fs"
         before=$(allocated "$fs")
         type_to_guest go
-        guest_says 120 "SUMS $fs"
+        guest_says 600 "SUMS $fs"
         # 8 MiB were deleted; what file systems write meanwhile is far less than half of that
         [ "$(allocated "$fs")" -lt $((before - 8192)) ] || fail "$fs: fstrim freed nothing of the image"
     done

@@ -8,7 +8,7 @@ modprobe nbd nbds_max=4
 number=0
 for pair; do
     device=/dev/nbd$number
-    nbd-client 10.0.2.100 10809 $device -N "${pair#*=}" -C "$connections" -timeout 60 || exit
+    nbd-client 10.0.2.100 10809 $device -N "${pair#*=}" -C "$connections" -timeout 600 || exit
     exercise "${pair%=*}" $device || exit
     nbd-client -d $device || exit
     number=$((number + 1))
