@@ -86,10 +86,16 @@ start_gateway() {
     rm -f "$sock"
     spawn gateway gateway_process -t "${threads:-64}" -U "$sock" "$plugin" conf="$conf" "$@"
     gateway_pid=$pid
-    listens_or_ended() { listens "$sock" || ! kill -0 "$gateway_pid"; }
-    wait_until 60 listens_or_ended
-    kill -0 "$gateway_pid" 2>/dev/null || fail "the gateway did not start"
     uri() { printf 'nbd+unix:///%s?socket=%s' "${1:-}" "$sock"; }
-    wait_until 60 "${gateway_answers:-answers}" "$(uri)"
+    serves_or_ended() {
+        ! kill -0 "$gateway_pid" || { listens "$sock" && "${gateway_answers:-answers}" "$(uri)"; }
+    }
+    wait_until 60 serves_or_ended
+    kill -0 "$gateway_pid" 2>/dev/null || fail "the gateway did not start"
+}
+# kill_server: as a crash would.  It is gone when this returns: the next one can begin.
+kill_server() {
+    { kill -9 "$gateway_pid"; wait "$gateway_pid" || true; } 2>/dev/null # no "Killed" in the log
+    _pids=("${_pids[@]/#%$gateway_pid/}") # a number that may be another's soon
 }
 stop_gateway() { stop_pid "$gateway_pid"; }

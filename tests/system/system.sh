@@ -47,10 +47,6 @@ serve_plain() {
     uri() { printf 'nbd+unix:///%s?socket=%s' "${1:-}" "$sock"; }
 }
 needs_weir() { [ "$WEIR_SERVER" = weir ] || skip "is about weir, not nbdkit file"; }
-kill_server() {
-    { kill -9 "$gateway_pid"; wait "$gateway_pid" || true; } 2>/dev/null # no "Killed" in the log
-    _pids=("${_pids[@]/#%$gateway_pid/}") # a number that may be another's soon
-}
 
 # ---- guests ------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ own=$work/etc/overrides.d/datastores/memory.conf
 # a client that must not notice any of it
 spawn client /usr/bin/python3 -u -m nbd -u "$(uri vm1)" -c 'print("ready")' -c 'while True: h.pread(512, 0)'
 client=$pid
-wait_until 20 grep -q ready "$work/client.log"
+wait_until 60 grep -q ready "$work/client.log"
 
 is "$threshold" auto
 is "$store/exchange" default
@@ -51,13 +51,13 @@ grep -q "disconnect first" "$work/out" || fail "it says $(cat "$work/out")"
 is "$store/emulate" none
 stop_pid "$client"
 unused() { file_is "$mnt/exports/vm1/connections" 0; }
-wait_until 20 unused
+wait_until 60 unused
 "$weirctl" reload
 is "$store/emulate" "2 servers, 1ms each, fixed"
 
 # a restart, the hard way
 echo 6ms >"$threshold"
-kill -9 "$gateway_pid"
+kill_server
 start_gateway "$work/etc/weir.conf"
-wait_until 20 file_is "$threshold" 6ms
+wait_until 60 file_is "$threshold" 6ms
 grep -q '"8ms"' "$work/etc/weir.conf" || fail "the user's file was changed"
