@@ -13,10 +13,12 @@ plugin=$WEIR_BUILD/plugins/nbdkit-weir-plugin.so
 weirctl=$WEIR_BUILD/gateway/weirctl/weirctl
 weirfs=$WEIR_BUILD/gateway/weirfs/weirfs
 _cleanups=() _pids=()
+declare -A _since=() # of a process that spawn started: when
 
 cleanup_fn() { _cleanups+=("$*"); }
 _finish() {
     local status=$? i
+    [ $BASHPID = $$ ] || exit $status # a child that was stopped before it was a program
     set +e
     trap '' INT TERM
     for ((i = ${#_cleanups[@]} - 1; i >= 0; i--)); do eval "${_cleanups[i]}"; done
@@ -30,11 +32,20 @@ _finish() {
 trap _finish EXIT
 trap 'exit 130' INT TERM
 
+# started_at PID: sets $since to when the process started; fails when there is none.
+started_at() {
+    local stat
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1 # said, for in a trap it would be 0
+    read -r _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ since _ <<<"${stat##*) }"
+}
+# alive PID: is it there, and still what spawn started?  The numbers of 32768 processes and
+# threads are used up in seconds when much is tested at once.
+alive() { local since; started_at "$1" && [ "${_since[$1]:-$since}" = "$since" ]; }
 # stop_pid PID: TERM, then KILL after a minute; only for what this test started.
 stop_pid() {
-    kill "$1" 2>/dev/null || return 0
-    for _ in $(seq 600); do kill -0 "$1" 2>/dev/null || break; sleep 0.1; done
-    kill -9 "$1" 2>/dev/null || true
+    alive "$1" && kill "$1" 2>/dev/null || return 0
+    for _ in $(seq 600); do alive "$1" || break; sleep 0.1; done
+    ! alive "$1" || kill -9 "$1" 2>/dev/null || true
     wait "$1" 2>/dev/null || true
 }
 # spawn NAME COMMAND…: in the background, output to $work/NAME.log; sets $pid.
@@ -44,6 +55,9 @@ spawn() {
     "$@" >"$work/$name.log" 2>&1 </dev/null &
     pid=$!
     _pids+=("$pid")
+    local since=ended
+    started_at "$pid" || true
+    _since[$pid]=$since
 }
 fail() { echo "FAIL: $*" >&2; exit 1; }
 skip() {
