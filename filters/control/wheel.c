@@ -81,6 +81,11 @@ static unsigned next_used(const struct wheel *w, unsigned at)
     return word * 64 + (unsigned)__builtin_ctzll(w->used[word]);
 }
 
+static void move_on(struct wheel *w, uint64_t slots)
+{
+    w->first = (w->first + slots) & (UINT64_MAX >> w->shift);
+}
+
 /* Some in this slot wait for the wheel to come nearer: all are put where they belong now.
  * When there is nobody else the wheel moves on to the nearest of them, however far. */
 static void spread(struct wheel *w, unsigned at)
@@ -115,7 +120,7 @@ struct wheel_node *wheel_first(struct wheel *w)
         unsigned from = (unsigned)(w->first % WHEEL_SLOTS), at = next_used(w, from);
         struct wheel_node *n = w->slot[at];
 
-        w->first += (at - from) % WHEEL_SLOTS;
+        move_on(w, (at - from) % WHEEL_SLOTS);
         if (slot_of(w, n->tag) == w->first)
             return n;
         spread(w, at);

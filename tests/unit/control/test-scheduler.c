@@ -125,6 +125,24 @@ static void test_very_unequal_shares(void **state)
     assert_near(sim->client[1].done, 10000000 - 100, 10);
 }
 
+/* Virtual time goes round at 2^64, for one disk of one share after 2^32 I/Os. */
+static void test_virtual_time_wraps(void **state)
+{
+    static const unsigned shares[] = { 3, 5, 6 }; /* nobody's tag meets another's at 0 */
+
+    (void)state;
+    sim = sim_create(8, 8 * MS, 9);
+    sim->scheduler.now = -(1ull << 40); /* some 3600 I/Os of these before it */
+    for (unsigned c = 0; c < 3; c++)
+        add(shares[c], 32);
+    sim_run(sim, S);
+    sim_forget(sim);
+    sim_run(sim, 7 * S);
+    for (unsigned c = 0; c < 3; c++)
+        assert_near(sim->client[c].done, 500 * shares[c], 100);
+    assert_true(sim->scheduler.now < 1ull << 63);
+}
+
 /* A request of 256 KiB counts as eight. */
 static void test_large_requests_count_more(void **state)
 {
@@ -410,6 +428,7 @@ int main(void)
         cmocka_unit_test_teardown(test_shares_at_any_speed, forget),
         cmocka_unit_test_teardown(test_a_thousand_disks, forget),
         cmocka_unit_test_teardown(test_very_unequal_shares, forget),
+        cmocka_unit_test_teardown(test_virtual_time_wraps, forget),
         cmocka_unit_test_teardown(test_large_requests_count_more, forget),
         cmocka_unit_test_teardown(test_who_sleeps_earns_no_credit, forget),
         cmocka_unit_test_teardown(test_new_shares_count_at_once, forget),
