@@ -87,7 +87,8 @@ static void move_on(struct wheel *w, uint64_t slots)
 }
 
 /* Some in this slot wait for the wheel to come nearer: all are put where they belong now.
- * When there is nobody else the wheel moves on to the nearest of them, however far. */
+ * The wheel moves on to the nearest of them, or to the next slot that somebody is in, as
+ * nobody is before: not turn by turn where few disks lie far apart. */
 static void spread(struct wheel *w, unsigned at)
 {
     struct wheel_node *all = w->slot[at], *n = all;
@@ -99,13 +100,16 @@ static void spread(struct wheel *w, unsigned at)
         if (tag_before(n->tag, nearest))
             nearest = n->tag;
     }
-    if (here == w->count && !tag_before(nearest, w->first << w->shift))
-        w->first = nearest >> w->shift;
     all->previous->next = NULL;
     w->slot[at] = NULL;
     w->used[at / 64] &= ~(1ull << (at % 64));
     if (!w->used[at / 64])
         w->summary &= ~(1ull << (at / 64));
+    if (!tag_before(nearest, w->first << w->shift)) {
+        uint64_t far = distance(w, w->first, nearest >> w->shift);
+        uint64_t gap = here < w->count ? (next_used(w, at) - at) % WHEEL_SLOTS : far;
+        move_on(w, far < gap ? far : gap);
+    }
     while (all) {
         n = all;
         all = n->next;
