@@ -19,8 +19,10 @@ static const double memory = 1000;     /* requests: … and within, their mean *
 static const double surprise = 0.1;    /* of a rate, and what noise there is */
 static const double cost_less = 0.005; /* of throughput: of trying less … */
 static const double least_lost = 0.16; /* … which costs so much while it lasts, or a request */
-static const double rest_more = 8;     /* before more is tried, over how long that takes */
-static const double settled = 3000;    /* requests: a point is known */
+/* Before more is tried, over how long that takes: it costs only latency, but less than a
+ * hundredth of the requests of a disk that asks for little shall see that. */
+static const double least_rest = 8, most_rest = 120;
+static const double settled = 3000; /* requests: a point is known */
 
 /* As the curve keeps it. */
 static struct curve_point at_full_speed(const struct window *w, const struct curve_point *p)
@@ -33,6 +35,11 @@ static struct curve_point at_full_speed(const struct window *w, const struct cur
 }
 
 /* ---- the speed --------------------------------------------------------------- */
+
+static void tell_external_load(struct window *w, double slower)
+{
+    w->external_load = slower > 1.05 ? (uint32_t)(100 * slower - 99.5) : 0;
+}
 
 /* What is seen at once is the speed; what lasts for a minute is how the datastore is.
  * Faster than was learnt it cannot be: then too little was learnt. */
@@ -54,18 +61,22 @@ static void learn_speed(struct window *w, double ratio, double ios, double span)
     double by = 1 + (w->speed - 1) * (part < 1 ? part : 1);
     curve_scale(&w->curve, by);
     w->speed /= by;
-    double slower = 100 / w->speed - 100;
-    w->external_load = slower > 5 ? (uint32_t)(slower + 0.5) : 0;
+    tell_external_load(w, 1 / w->speed);
 }
 
 /* ---- tries ------------------------------------------------------------------- */
 
 static void schedule(struct window *w, const struct measure *m, bool surprised)
 {
-    if (w->mode == WINDOW_TRY && !surprised)
+    if (w->mode == WINDOW_TRY && !surprised) {
         w->next = (w->next + 1) % TRIES;
+        w->rest = w->rest * 2 < most_rest ? w->rest * 2 : most_rest;
+    }
+    /* while it is slower than it was, somebody else may be there, and may go */
+    if (w->mode != WINDOW_TRY || surprised || w->external_load)
+        w->rest = least_rest;
     double lost = m->each / w->hold > least_lost ? m->each / w->hold : least_lost;
-    double pause = w->next == TRY_LESS ? lost / cost_less : rest_more;
+    double pause = w->next == TRY_LESS ? lost / cost_less : w->rest;
     w->next_try = surprised ? w->now : w->now + m->span * pause;
 }
 
@@ -122,10 +133,13 @@ static double seek(struct window *w, const struct curve_knee *k, double each)
     return next < most ? next : most;
 }
 
-static void know(struct window *w, const struct curve_knee *k)
+static void know(struct window *w, const struct curve_knee *k, double span)
 {
     struct curve_point there;
+    double able = k->peak * w->speed, memory_of = able > w->usual ? 1e9 : 60e9;
 
+    w->usual += (able - w->usual) * (w->usual > 0 && span < memory_of ? span / memory_of : 1);
+    tell_external_load(w, w->usual / able);
     w->hold = k->in_flight / knee * (1 + slack);
     w->peak = (uint64_t)(k->peak * w->speed * w->unit * 1e9 + 0.5);
     if (curve_at(&w->curve, w->hold, &there))
@@ -161,7 +175,7 @@ static void choose(struct window *w, const struct measure *m)
         set_in_flight(w, next, m->each);
         return;
     }
-    know(w, &k);
+    know(w, &k, m->span);
     if (w->mode == WINDOW_SEEK)
         schedule(w, m, false);
     w->precise = w->now >= w->next_try;

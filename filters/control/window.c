@@ -143,6 +143,9 @@ static bool is_enough(const struct window *w)
         if (off * off * (double)s->ios < sure * sure)
             return false;
     }
+    /* what is far above the threshold need not be known well */
+    if (!w->learns && (double)s->latency > 3.0 * (double)s->ios * (double)w->threshold)
+        return true;
     return (double)s->span >= 2 * latency;
 }
 

@@ -47,12 +47,14 @@ struct window {
     enum window_mode mode;
     struct curve curve;
     double speed;    /* now, of that of the curve */
+    double usual;    /* small reads per ns: the peak, over a minute */
     double hold;     /* small reads in flight: where the window is held; 0: not known */
     double greatest; /* small reads in flight, lately */
     double demand;   /* in flight while nobody waited; as much as there is, at most */
     double unit;     /* units per small read of load */
     double now;      /* ns of traffic */
     double next_try; /* … when less or more is tried */
+    double rest;     /* before more is, over how long that takes */
     int next;        /* which of them */
     bool precise;    /* the next sample is a long one … */
     double compare;  /* … and tells whether this rate is reached; 0: none */
