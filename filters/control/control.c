@@ -9,6 +9,7 @@
 
 enum {
     DISCARD_UNITS = 32,       /* a trim or zero counts as no more, … */
+    LARGE = 128 << 10,        /* one that is larger must not fill the window by itself */
     DISCARD_BYTES = 1u << 20, /* … nor as more bytes: it is mostly a note in a table */
 };
 
@@ -39,6 +40,21 @@ static uint32_t units_of(const struct weir_request *req, uint64_t size)
     return discard && units > DISCARD_UNITS ? DISCARD_UNITS : (uint32_t)units;
 }
 
+static enum cost_op cost_op(enum weir_op op)
+{
+    switch (op) {
+    case WEIR_WRITE:
+        return COST_WRITE;
+    case WEIR_TRIM:
+    case WEIR_ZERO:
+        return COST_ZERO;
+    case WEIR_FLUSH:
+        return COST_FLUSH;
+    default:
+        return COST_READ;
+    }
+}
+
 static void fill(struct held *h, struct control *c, struct weir_request *req)
 {
     const struct control_config *config = weir_config(req);
@@ -50,7 +66,8 @@ static void fill(struct held *h, struct control *c, struct weir_request *req)
     h->urgent = req->op == WEIR_WRITE && (req->flags & WEIR_FUA);
     h->item.disk = &c->disk;
     h->item.units = units_of(req, config->size_iops);
-    h->item.load = h->item.units * LOAD_ONE;
+    h->item.load =
+        cost_of(&c->datastore->cost, cost_op(req->op), req->length < LARGE ? req->length : LARGE);
     h->item.bytes = discard && req->length > DISCARD_BYTES ? DISCARD_BYTES : req->length;
 }
 
@@ -147,11 +164,13 @@ static void bump(_Atomic uint64_t *n, uint64_t by)
 
 static void measure(struct control *c, const struct held *h, uint64_t now)
 {
+    enum cost_op op = cost_op(h->req->op);
     unsigned cpu = this_cpu(c->datastore);
     struct shard *s = &c->datastore->shard[cpu];
     uint64_t latency = now > h->item.when ? now - h->item.when : 0;
 
-    bump(&s->ios, 1);
+    bump(&s->count[op], 1);
+    bump(&s->bytes[op], h->req->length);
     bump(&s->units, h->item.units);
     bump(&s->load, h->item.load);
     bump(&s->latency, h->item.load > LOAD_ONE ? latency * LOAD_ONE / h->item.load : latency);
@@ -182,7 +201,9 @@ static enum weir_verdict control_up(void *self, struct weir_request *req)
     measure(c, h, now);
     if (h->queued_at) {
         struct control_stats *stats = weir_stats(req);
-        weir_record(&stats->delay_us, (h->item.when - h->queued_at) / 1000);
+        /* the clocks of two CPUs may differ by a little */
+        if (h->item.when > h->queued_at)
+            weir_record(&stats->delay_us, (h->item.when - h->queued_at) / 1000);
     }
     if (h->shard)
         atomic_fetch_sub(&h->shard->in_flight, h->item.load);

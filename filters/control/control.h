@@ -39,8 +39,8 @@ struct control {
     struct done *done;     /* datastore->cpus of them */
 
     /* what the thread worked out last, for statistics */
-    uint64_t done_before; /* the thread's own */
-    uint64_t reserved_before;
+    uint64_t done_before;                      /* the thread's own */
+    bool waited;                               /* the same */
     _Atomic uint64_t granted, entitled, share; /* units per second; twice; percent */
     _Atomic uint64_t misses;
 };

@@ -53,6 +53,7 @@ static int create(const struct weir_below *below, const char *name, struct datas
     }
     memset(d->shard, 0, d->cpus * sizeof *d->shard);
     scheduler_init(&d->scheduler);
+    cost_init(&d->cost);
     pthread_mutex_init(&d->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -116,6 +117,28 @@ void datastore_put(struct datastore *d)
     pthread_cond_destroy(&d->wake);
     pthread_mutex_destroy(&d->lock);
     destroy(d);
+}
+
+/* ---- what the CPUs counted --------------------------------------------------- */
+
+static void add(uint64_t *sum, const _Atomic uint64_t *n)
+{
+    *sum += atomic_load_explicit(n, memory_order_relaxed);
+}
+
+void datastore_tally(const struct datastore *d, struct tally *ret)
+{
+    *ret = (struct tally){ 0 };
+    for (unsigned i = 0; i < d->cpus; i++) {
+        const struct shard *s = &d->shard[i];
+        for (int op = 0; op < COST_OPS; op++) {
+            add(&ret->count[op], &s->count[op]);
+            add(&ret->bytes[op], &s->bytes[op]);
+        }
+        add(&ret->units, &s->units);
+        add(&ret->load, &s->load);
+        add(&ret->latency, &s->latency);
+    }
 }
 
 /* ---- who goes ---------------------------------------------------------------- */

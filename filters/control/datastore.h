@@ -12,6 +12,7 @@
 #define CONTROL_DATASTORE_H
 
 #include "scheduler.h"
+#include "tally.h"
 #include "weir-filter.h"
 
 #include <pthread.h>
@@ -22,7 +23,7 @@
  * addition, and may lose one when a thread is moved to another CPU at the wrong moment. */
 struct shard {
     _Alignas(64) _Atomic int64_t in_flight; /* load that went without the scheduler */
-    _Atomic uint64_t ios, units, load, latency;
+    _Atomic uint64_t count[COST_OPS], bytes[COST_OPS], units, load, latency; /* struct tally */
 };
 
 struct control; /* one disk: control.h */
@@ -37,11 +38,13 @@ struct datastore {
     _Atomic int64_t room;       /* load that may be in flight without the scheduler … */
     _Atomic int64_t slice;      /* … and on one CPU, without looking at the others */
     _Atomic uint64_t threshold; /* ns: so long an urgent write stands behind shares */
+    struct cost cost;           /* learnt by the thread */
     unsigned cpus;              /* shards; a power of two */
     struct shard *shard;
 
     /* Guards what follows and the scheduling of every disk; held for a decision, never
-     * while somebody is resumed or waited for.  Taken under nothing, and nothing under it. */
+     * while somebody is resumed or waited for.  Taken under nothing; the lock of peers.h is taken
+     * under it. */
     pthread_mutex_t lock;
     pthread_cond_t wake; /* of the thread */
     struct scheduler scheduler;
@@ -57,6 +60,8 @@ struct datastore {
 int datastore_get(const struct weir_below *, struct datastore **ret);
 void datastore_put(struct datastore *); /* NULL is fine */
 
+/* What all CPUs have counted. */
+void datastore_tally(const struct datastore *, struct tally *ret);
 /* Load in flight that went without the scheduler. */
 int64_t datastore_outside(const struct datastore *);
 

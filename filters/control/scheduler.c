@@ -217,6 +217,8 @@ bool scheduler_submit(struct scheduler *s, struct item *i, uint64_t now)
 
     if (!d->queued && !d->running && now > d->last_busy + FORGET)
         d->finish = s->now;
+    if (!d->running && s->in_flight + s->outside > s->window / 4 * 3)
+        s->light = now;
     bool limited = limits_when(d, i) > now;
     if (!d->queued && !limited && has_room(s, d)) {
         go(s, i, now);

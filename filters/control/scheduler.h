@@ -59,6 +59,7 @@ struct scheduler {
     uint64_t capacity; /* units per second that the datastore can do; 0: not known … */
     uint64_t promised; /* … and that are promised to disks that are at work */
 
+    uint64_t light; /* ns: when a disk with nothing in flight last came to a window nearly full */
     uint64_t in_flight; /* load */
     size_t running, queued;
     uint64_t now;    /* V: virtual time */

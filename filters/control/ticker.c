@@ -1,7 +1,10 @@
 /* ticker.c - who looks at what was measured, and lets limited requests go in time?
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "ticker.h"
+#include "accounts.h"
 #include "control.h"
+#include "sharing.h"
+#include "window.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,28 +13,61 @@
 
 #define SECOND 1000000000u
 
+enum { IDLE_TICKS = 100 }; /* without any I/O, and the thread sleeps */
+
 struct ticker {
-    uint64_t next_tick, next_second;    /* weir_now() */
-    uint64_t quiet;                     /* ticks in a row without any I/O */
-    uint64_t last;                      /* weir_now() of the last tick */
-    uint64_t ios, units, load, latency; /* all there ever were, at the last tick */
-    struct ticker_view view;
+    uint64_t next_tick, next_second; /* weir_now() */
+    uint64_t last;                   /* weir_now() of the last tick */
+    unsigned quiet;                  /* ticks in a row without any I/O */
+    bool waited;                     /* somebody waited for the window at the last tick */
+    struct tally before;             /* all there ever was, at the last tick */
+    struct window window;
+    struct sharing *sharing; /* NULL: the datastore is not shared */
+    unsigned gateways;
+    uint64_t in_flight; /* load, at the last tick */
 };
 
 int ticker_create(const struct weir_below *below, struct ticker **ret)
 {
     struct ticker *t = calloc(1, sizeof *t);
+    struct weir_datastore about;
 
-    (void)below;
     if (!t)
         return -ENOMEM;
+    weir_datastore(below, &about);
+    window_init(&t->window);
+    window_set(&t->window, about.latency_threshold);
+    int r = sharing_create(&about, &t->sharing);
+    if (r) {
+        free(t);
+        return r;
+    }
     *ret = t;
     return 0;
 }
 
 void ticker_destroy(struct ticker *t)
 {
+    if (t)
+        sharing_destroy(t->sharing);
     free(t);
+}
+
+/* ---- the window -------------------------------------------------------------- */
+
+static void set_window(struct datastore *d, uint64_t now)
+{
+    struct ticker *t = d->ticker;
+    struct scheduler *s = &d->scheduler;
+
+    bool light = s->light && now < s->light + SECOND;
+
+    window_split(&t->window, light, &s->window, &s->spare);
+    if (t->sharing)
+        sharing_limit(t->sharing, &s->window);
+    s->capacity = t->window.capacity;
+    atomic_store(&d->threshold, t->window.threshold ? t->window.threshold : 5000000);
+    atomic_store(&d->slice, s->window / (2 * d->cpus));
 }
 
 void ticker_begin(struct datastore *d)
@@ -41,71 +77,71 @@ void ticker_begin(struct datastore *d)
     d->ticker->last = now;
     d->ticker->next_tick = now + DATASTORE_TICK;
     d->ticker->next_second = now + SECOND;
-    d->scheduler.window = 64 * LOAD_ONE;
-    d->scheduler.spare = LOAD_ONE;
-    atomic_store(&d->threshold, 5000000);
+    set_window(d, now);
     atomic_store(&d->room, d->scheduler.window);
-    atomic_store(&d->slice, d->scheduler.window / (2 * d->cpus));
 }
 
-/* ---- every 10 ms ------------------------------------------------------------- */
+static uint64_t sum_counts(const uint64_t *of)
+{
+    uint64_t sum = 0;
 
-struct sample {
-    uint64_t span, ios, units, load, latency, in_flight;
-};
+    for (int op = 0; op < COST_OPS; op++)
+        sum += of[op];
+    return sum;
+}
 
-static void collect(struct datastore *d, struct sample *ret, uint64_t now)
+static void feed(struct datastore *d, const struct tally *done, uint64_t span, bool waits)
 {
     struct ticker *t = d->ticker;
-    uint64_t ios = 0, units = 0, load = 0, latency = 0;
+    uint64_t ios = sum_counts(done->count);
 
-    for (unsigned i = 0; i < d->cpus; i++) {
-        struct shard *s = &d->shard[i];
-        ios += atomic_load_explicit(&s->ios, memory_order_relaxed);
-        units += atomic_load_explicit(&s->units, memory_order_relaxed);
-        load += atomic_load_explicit(&s->load, memory_order_relaxed);
-        latency += atomic_load_explicit(&s->latency, memory_order_relaxed);
-    }
-    *ret = (struct sample){
-        now - t->last,        ios - t->ios,
-        units - t->units,     load - t->load,
-        latency - t->latency, d->scheduler.in_flight + (uint64_t)datastore_outside(d)
+    t->in_flight = d->scheduler.in_flight + (uint64_t)datastore_outside(d);
+    if (!ios && !t->in_flight)
+        return;
+    const struct window_sample sample = {
+        .span = span,
+        .ios = ios,
+        .units = done->units,
+        .load = done->load,
+        .latency = done->latency,
+        .in_flight = t->in_flight,
+        .waited = waits,
     };
-    t->last = now;
-    t->ios = ios;
-    t->units = units;
-    t->load = load;
-    t->latency = latency;
+    window_feed(&t->window, &sample);
+    if (!waits || !t->waited) /* the backend may have idled */
+        return;
+    struct cost_sample saturated = { .span = span };
+    for (int op = 0; op < COST_OPS; op++) {
+        saturated.op[op].count = done->count[op];
+        saturated.op[op].bytes = done->bytes[op];
+    }
+    cost_learn(&d->cost, &saturated);
 }
 
 static void tick(struct datastore *d, uint64_t now)
 {
     struct ticker *t = d->ticker;
-    struct sample s;
+    struct weir_datastore about;
+    struct tally all, done;
 
-    collect(d, &s, now);
-    t->quiet = s.ios || s.in_flight || d->scheduler.queued ? 0 : t->quiet + 1;
-    struct weir_datastore about = { 0 };
-    if (d->disks)
-        weir_datastore(d->disks->below, &about);
-    if (s.ios) {
-        t->view.latency = s.latency / s.ios;
-        uint64_t threshold = about.latency_threshold ? about.latency_threshold : 5000000;
-        atomic_store(&d->threshold, threshold);
-        if (d->scheduler.turns.count) {
-            double w = d->scheduler.window;
-            w += 0.2 * (w * (double)threshold / (double)(t->view.latency + 1) - w);
-            d->scheduler.window = w < 4 * LOAD_ONE        ? 4 * LOAD_ONE
-                                  : w > 65536. * LOAD_ONE ? 65536u * LOAD_ONE
-                                                          : (uint32_t)w;
-        }
+    if (!d->disks) {
+        t->last = now;
+        return;
     }
-    t->view.in_flight = s.in_flight;
-    t->view.window = d->scheduler.window;
-    t->view.threshold = atomic_load(&d->threshold);
-    atomic_store(&d->slice, d->scheduler.window / (2 * d->cpus));
-    /* nobody has waited at a whole tick's end: back to counting */
-    if (!d->scheduler.turns.count) {
+    weir_datastore(d->disks->below, &about); /* the threshold may have been changed */
+    window_set(&t->window, about.latency_threshold);
+    datastore_tally(d, &all);
+    tally_between(&t->before, &all, &done);
+    t->before = all;
+    bool waits = d->scheduler.turns.count;
+    feed(d, &done, now - t->last, waits);
+    if (t->sharing)
+        sharing_feed(t->sharing, &done, t->in_flight, d->scheduler.window, waits);
+    t->last = now;
+    t->waited = waits;
+    t->quiet = sum_counts(done.count) || t->in_flight || d->scheduler.queued ? 0 : t->quiet + 1;
+    set_window(d, now);
+    if (!waits) { /* back to counting, without the lock */
         atomic_store(&d->crowded, false);
         d->all_inside = false;
     } else if (atomic_load(&d->crowded) && datastore_outside(d) == 0) {
@@ -113,24 +149,16 @@ static void tick(struct datastore *d, uint64_t now)
     }
 }
 
-/* ---- every second ------------------------------------------------------------ */
-
-static uint64_t units_done(const struct datastore *d, const struct control *c)
+static void second(struct datastore *d, uint64_t now)
 {
-    uint64_t units = 0;
+    struct ticker *t = d->ticker;
+    struct account account;
 
-    for (unsigned i = 0; i < d->cpus; i++)
-        units += atomic_load_explicit(&c->done[i].units.n, memory_order_relaxed);
-    return units;
-}
-
-static void second(struct datastore *d)
-{
-    for (struct control *c = d->disks; c; c = c->next) {
-        uint64_t done = units_done(d, c);
-        atomic_store(&c->granted, done - c->done_before);
-        c->done_before = done;
-    }
+    accounts_settle(d, t->window.capacity ? t->window.capacity : t->window.peak, &account);
+    d->scheduler.promised = account.reserved;
+    if (t->sharing)
+        t->gateways = sharing_report(t->sharing, &t->window, account.shares, now);
+    set_window(d, now);
 }
 
 /* ---- the thread -------------------------------------------------------------- */
@@ -140,12 +168,13 @@ static void nap(struct datastore *d, uint64_t now)
     struct ticker *t = d->ticker;
     struct timespec until;
 
-    if (t->quiet > 100) {
+    if (t->quiet > IDLE_TICKS) {
         atomic_store(&d->asleep, true);
         d->next_look = UINT64_MAX;
         pthread_cond_wait(&d->wake, &d->lock);
         atomic_store(&d->asleep, false);
         t->quiet = 0;
+        t->last = weir_now(NULL);
         return;
     }
     uint64_t when = scheduler_when(&d->scheduler);
@@ -164,7 +193,8 @@ void *ticker_run(void *datastore)
     struct datastore *d = datastore;
     struct ticker *t = d->ticker;
 
-    prctl(PR_SET_TIMERSLACK, 1);
+    prctl(PR_SET_NAME, "weir-control");
+    prctl(PR_SET_TIMERSLACK, 1); /* limits of 100,000 per second wait for 10 us */
     pthread_mutex_lock(&d->lock);
     while (!d->stopping) {
         uint64_t now = weir_now(NULL);
@@ -173,7 +203,7 @@ void *ticker_run(void *datastore)
             t->next_tick = now + DATASTORE_TICK;
         }
         if (now >= t->next_second) {
-            second(d);
+            second(d, now);
             t->next_second = now + SECOND;
         }
         struct item *go = datastore_gather(d, now);
@@ -191,7 +221,17 @@ void *ticker_run(void *datastore)
 
 void ticker_view(struct datastore *d, struct ticker_view *ret)
 {
+    struct ticker *t = d->ticker;
+
     pthread_mutex_lock(&d->lock);
-    *ret = d->ticker->view;
+    *ret = (struct ticker_view){
+        .latency = t->window.latency,
+        .threshold = t->window.threshold,
+        .window = d->scheduler.window,
+        .in_flight = t->in_flight,
+        .peak = t->window.peak,
+        .external = t->window.external_load,
+        .gateways = t->gateways ? t->gateways : 1,
+    };
     pthread_mutex_unlock(&d->lock);
 }

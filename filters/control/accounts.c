@@ -1,0 +1,80 @@
+/* accounts.c - what was each disk entitled to in the last second, and what did it get?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "accounts.h"
+#include "control.h"
+#include "entitle.h"
+
+#include <stdlib.h>
+
+static uint64_t units_done(const struct datastore *d, const struct control *c)
+{
+    uint64_t units = 0;
+
+    for (unsigned i = 0; i < d->cpus; i++)
+        units += atomic_load_explicit(&c->done[i].units.n, memory_order_relaxed);
+    return units;
+}
+
+/* It waited at the end of this second and at the end of the last, so it wanted more. */
+static void judge_reservation(struct control *c, uint64_t granted)
+{
+    bool waits = c->disk.queued;
+
+    if (waits && c->waited && c->disk.reservation &&
+        granted < c->disk.reservation - c->disk.reservation / 100)
+        atomic_fetch_add(&c->misses, 1);
+    c->waited = waits;
+}
+
+static uint64_t limit_of(const struct disk *d)
+{
+    /* of bytes: as many of the largest units as they are */
+    uint64_t bytes = d->bytes.rate ? d->bytes.rate / 32768 + 1 : 0;
+
+    if (!d->ios.rate || (bytes && bytes < d->ios.rate))
+        return bytes;
+    return d->ios.rate;
+}
+
+/* The list has one place for each disk; those without I/O come to nothing by demand. */
+static void collect(struct datastore *d, struct entitlement *list, struct account *ret)
+{
+    size_t n = 0;
+
+    for (struct control *c = d->disks; c; c = c->next) {
+        uint64_t done = units_done(d, c), granted = done - c->done_before;
+
+        c->done_before = done;
+        atomic_store(&c->granted, granted);
+        judge_reservation(c, granted);
+        if (granted || c->disk.queued) {
+            ret->shares += c->disk.shares;
+            ret->reserved += c->disk.reservation;
+        }
+        if (list)
+            list[n++] = (struct entitlement){
+                .shares = c->disk.shares,
+                .reservation = c->disk.reservation,
+                .limit = limit_of(&c->disk),
+                .demand = c->disk.queued ? UINT64_MAX : granted,
+            };
+    }
+}
+
+void accounts_settle(struct datastore *d, uint64_t capacity, struct account *ret)
+{
+    struct entitlement *list = calloc(d->scheduler.disks + 1, sizeof *list);
+
+    *ret = (struct account){ 0 };
+    collect(d, list, ret);
+    if (!list)
+        return;
+    entitle(list, d->scheduler.disks, capacity);
+    const struct entitlement *e = list;
+    for (struct control *c = d->disks; c; c = c->next, e++) {
+        uint64_t share = ret->shares && e->demand ? 100 * e->shares / ret->shares : 0;
+        atomic_store(&c->share, share);
+        atomic_store(&c->entitled, (uint64_t)(e->entitled + 0.5));
+    }
+    free(list);
+}

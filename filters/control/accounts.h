@@ -1,0 +1,16 @@
+/* accounts.h - what was each disk entitled to in the last second, and what did it get?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CONTROL_ACCOUNTS_H
+#define CONTROL_ACCOUNTS_H
+
+#include "datastore.h"
+
+struct account {
+    uint64_t shares;   /* of the disks that were at work, added up */
+    uint64_t reserved; /* their reservations, units per second */
+};
+
+/* Once a second, under the datastore's lock. */
+void accounts_settle(struct datastore *, uint64_t capacity, struct account *ret);
+
+#endif

@@ -1,0 +1,130 @@
+/* sharing.c - which part of the window is ours, where other gateways use the datastore too?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "sharing.h"
+#include "peers.h"
+#include "split.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FILE_NAME ".weir-control"
+
+struct sharing {
+    struct peers *peers;
+    struct peers_view *view;
+    uint64_t rounds;                 /* of the last view */
+    struct gateway_report published; /* what the others go by */
+    struct split split;              /* gateways 0: alone */
+
+    struct tally sum;                        /* since the last report */
+    uint64_t in_flight, busy, waited, ticks; /* load x ticks; ticks */
+    uint32_t window;
+    uint64_t since; /* weir_now() of it */
+};
+
+static char *path_of(const struct weir_datastore *about)
+{
+    char *path = NULL;
+
+    if (about->exchange)
+        return strcmp(about->exchange, "none") ? strdup(about->exchange) : NULL;
+    if (asprintf(&path, "%s/" FILE_NAME, about->folder) < 0)
+        return NULL;
+    return path;
+}
+
+int sharing_create(const struct weir_datastore *about, struct sharing **ret)
+{
+    char host[40] = "", name[BLOCK_NAME];
+
+    *ret = NULL;
+    if (about->exchange ? !strcmp(about->exchange, "none") : !about->folder)
+        return 0;
+    struct sharing *s = calloc(1, sizeof *s);
+    char *path = path_of(about);
+    int r = -ENOMEM;
+    if (s && path) {
+        gethostname(host, sizeof host - 1);
+        snprintf(name, sizeof name, "%s:%d", host, (int)getpid());
+        s->view = calloc(1, sizeof *s->view);
+        r = s->view ? peers_start(path, name, PEERS_PERIOD, &s->peers) : -ENOMEM;
+    }
+    free(path);
+    if (r) {
+        sharing_destroy(s);
+        return r;
+    }
+    *ret = s;
+    return 0;
+}
+
+void sharing_destroy(struct sharing *s)
+{
+    if (!s)
+        return;
+    peers_stop(s->peers);
+    free(s->view);
+    free(s);
+}
+
+void sharing_feed(struct sharing *s, const struct tally *done, uint64_t in_flight, uint32_t window,
+                  bool waits)
+{
+    for (int op = 0; op < COST_OPS; op++)
+        s->sum.count[op] += done->count[op];
+    s->sum.latency += done->latency;
+    s->in_flight += in_flight;
+    s->busy += in_flight != 0;
+    s->waited += waits;
+    s->ticks++;
+    s->window = window;
+}
+
+static void fill(const struct sharing *s, const struct window *w, uint64_t shares,
+                 struct gateway_report *ret)
+{
+    *ret = (struct gateway_report){
+        .shares = shares,
+        .window = s->window,
+        .in_flight = s->busy ? s->in_flight / s->busy : 0,
+        .total = s->split.total,
+        .threshold = w->threshold,
+        .latency_sum = s->sum.latency,
+        .capacity = w->capacity,
+        .backlogged = 2 * s->waited > s->ticks,
+    };
+    for (int op = 0; op < COST_OPS; op++)
+        ret->ios += s->sum.count[op];
+}
+
+unsigned sharing_report(struct sharing *s, const struct window *w, uint64_t shares, uint64_t now)
+{
+    struct gateway_report mine;
+    uint64_t rounds = peers_rounds(s->peers);
+
+    (void)now;
+    /* what the others say is about the same time as what we told them */
+    if (rounds != s->rounds) {
+        s->rounds = rounds;
+        s->split = (struct split){ 0 };
+        if (peers_view(s->peers, s->view) && s->view->list.count)
+            split_window(&s->published, &s->view->list, &s->split);
+    } else if (!peers_view(s->peers, s->view)) {
+        s->split = (struct split){ 0 }; /* too old: on our own */
+    }
+    fill(s, w, shares, &mine);
+    s->published = mine;
+    peers_report(s->peers, &mine);
+    s->sum = (struct tally){ 0 };
+    s->in_flight = s->busy = s->waited = s->ticks = 0;
+    return s->split.gateways ? s->split.gateways : 1;
+}
+
+void sharing_limit(const struct sharing *s, uint32_t *window)
+{
+    if (s->split.gateways > 1 && s->split.window)
+        *window = s->split.window > UINT32_MAX ? UINT32_MAX : (uint32_t)s->split.window;
+}

@@ -1,0 +1,26 @@
+/* sharing.h - which part of the window is ours, where other gateways use the datastore too?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Gathers what the others are told once a second, and keeps what was worked out from what
+ * they said (peers.h, split.h).  Under the datastore's lock; waits for nothing. */
+#ifndef CONTROL_SHARING_H
+#define CONTROL_SHARING_H
+
+#include "tally.h"
+#include "weir-filter.h"
+#include "window.h"
+
+struct sharing;
+
+/* *ret is NULL where the datastore is not shared.  0 or -errno. */
+int sharing_create(const struct weir_datastore *, struct sharing **ret);
+void sharing_destroy(struct sharing *); /* NULL is fine */
+/* What happened since the last call. */
+void sharing_feed(struct sharing *, const struct tally *, uint64_t in_flight, uint32_t window,
+                  bool waits);
+/* Once a second: tells and asks.  How many gateways there are, with this one. */
+unsigned sharing_report(struct sharing *, const struct window *, uint64_t shares, uint64_t now);
+/* Replaces the window by our part while there are others. */
+void sharing_limit(const struct sharing *, uint32_t *window);
+
+#endif
