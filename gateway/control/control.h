@@ -36,8 +36,10 @@
  *                  "ops":OPS,"store":OPS,
  *                  "filters":[{"place":"10-pass","label","name","class","version","held",
  *                              "oldest_hold_ns","longest_hold_ns","bypassed","ops":OPS,
- *                              "options":{NAME:TEXT,…},"stats":{NAME:TEXT,…}},…]},…]
- *                 stats leaves out those of kind text: "get" …/stats/NAME
+ *                              "options":{NAME:TEXT,…},"stats":{NAME:TEXT,…},
+ *                              "histograms":{NAME:H,…}},…]},…]
+ *                 stats leaves out those of kind text: "get" …/stats/NAME; histograms has
+ *                 those of that kind once more, in their own unit
  *   "filters":   [{"name","class","version","abi","path","description","exports":[E,…]},…]
  *   "policies":  [{"name","description","file","exports":[E,…]},…]
  *   "datastores":[{"name","type","path","size_bytes","free_bytes","exports":[E,…]},…]

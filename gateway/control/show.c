@@ -95,6 +95,20 @@ static void show_stats(struct json_out *out, struct export *export, const struct
     out_close(out, '}');
 }
 
+/* Their buckets, so that a client can subtract two readings; the text above cannot be. */
+static void show_histograms(struct json_out *out, struct export *export,
+                            const struct filter_view *view)
+{
+    out_open(out, "histograms", '{');
+    for (const struct weir_stat *row = view->filter->stats; row && row->name; row++) {
+        cleanup_free struct weir_histogram *histogram = NULL;
+        if (row->kind == WEIR_HISTOGRAM &&
+            export_stat_histogram(export, view->label, row->name, &histogram) == 0)
+            show_histogram(out, row->name, histogram);
+    }
+    out_close(out, '}');
+}
+
 static void show_filter(struct json_out *out, struct export *export,
                         const struct export_view *exported, size_t index)
 {
@@ -115,6 +129,7 @@ static void show_filter(struct json_out *out, struct export *export,
     show_ops(out, "ops", export, (int)index);
     show_options(out, view);
     show_stats(out, export, view);
+    show_histograms(out, export, view);
     out_close(out, '}');
 }
 

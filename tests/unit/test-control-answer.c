@@ -117,7 +117,8 @@ static void show_has_the_promised_fields(void **state)
     struct json_object *sample = json_object_array_get_idx(in(vm1, "filters"), 0);
     has_all(sample,
             "place label name class held oldest_hold_ns longest_hold_ns bypassed ops options "
-            "stats");
+            "stats histograms");
+    has_all(in(in(sample, "histograms"), "length"), "count sum max buckets p50 p90 p99 p999");
     assert_string_equal(member(sample, "place"), "10-sample");
     assert_string_equal(member(in(sample, "options"), "mode"), "fast");
     has_all(in(in(sample, "ops"), "write"), "here below");
