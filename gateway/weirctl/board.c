@@ -28,6 +28,7 @@ static void disk_destroy(struct disk *disk)
 {
     json_object_put(disk->now);
     json_object_put(disk->before);
+    json_object_put(disk->control);
     free(disk->gateway);
     free(disk->name);
     free(disk);
@@ -48,6 +49,7 @@ void board_finish(struct board *board)
         source_finish(&board->sources[i]);
     free(board->disks);
     free(board->sources);
+    json_object_put(board->datastores);
     pthread_cond_destroy(&board->changed);
     pthread_mutex_destroy(&board->lock);
 }
@@ -179,6 +181,8 @@ static void take_entry(struct board *board, const struct source *source, struct 
     if (!disk->before)
         json_object_put(disk->now);
     disk->now = json_object_get(entry);
+    json_object_put(disk->control);
+    disk->control = control_document(disk->now, disk->before);
     disk->seconds = seconds;
     disk->uptime = source->uptime;
     disk->reading = board->readings + 1;
@@ -226,6 +230,21 @@ static void be_silent(struct pace *pace)
     push_past(pace);
 }
 
+/* What a gateway that hangs said last is not what is. */
+static void take_datastores(struct board *board)
+{
+    cleanup_free struct reading *disks = enough(calloc(board->count + 1, sizeof(*disks)));
+    size_t count = 0;
+
+    for (size_t i = 0; i < board->count; i++) {
+        const struct disk *disk = board->disks[i];
+        if (!disk->silent)
+            disks[count++] = (struct reading){ disk->gateway, disk->now, disk->before };
+    }
+    json_object_put(board->datastores);
+    board->datastores = control_datastores(disks, count);
+}
+
 /* Those that this reading did not have are gone, but for those of a gateway that hangs;
  * the total is of those that stay. */
 static void finish_reading(struct board *board)
@@ -258,6 +277,7 @@ static void finish_reading(struct board *board)
         p99 = disk->pace.p99 > p99 ? disk->pace.p99 : p99;
     }
     board->count = kept;
+    take_datastores(board);
     total->p50 = p50; /* of the slowest disk: percentiles do not add up */
     total->p99 = p99;
     if (board->readings > 1)

@@ -59,6 +59,8 @@ const struct command commands[] = {
     { "datastore", "list", ctl_datastore_list, "", 0, "List the datastores with their latency and its threshold." },
     { "datastore", "show", ctl_datastore_show, "DATASTORE", 0, "Show all about one datastore." },
     { "datastore", "set", ctl_datastore_set, "DATASTORE KEY VALUE", 0, "Set a key of a datastore, such as latency_threshold, while its disks are open." },
+    { "control", "show", ctl_control_show, "[EXPORT]", 0, "Show the exports under I/O control: shares, reservation, limits, and what they got." },
+    { "control", "set", ctl_control_set, "EXPORT OPTION VALUE", 0, "Set an option of I/O control, such as shares; it takes effect at once." },
     { "filter", "list", ctl_filter_list, "", LOADS, "List the filters that can be loaded and those in use." },
     { "filter", "info", ctl_filter_info, "FILTER", LOADS, "Show version, class, file and exports of a filter." },
     { "filter", "exports", ctl_filter_exports, "FILTER", LOADS, "List the exports that use a filter." },

@@ -231,8 +231,8 @@ static int draw_chain(WINDOW *window, int y, int columns, const struct disk *dis
     return y;
 }
 
-int draw_disk(WINDOW *window, const struct disk *disk, struct view *view, int columns,
-              int *chosen_line)
+int draw_disk(WINDOW *window, const struct board *board, const struct disk *disk, struct view *view,
+              int columns, int *chosen_line)
 {
     struct json_object *now = member_of(disk->now, "ops");
     struct json_object *before = member_of(before_of(disk, view), "ops");
@@ -241,6 +241,7 @@ int draw_disk(WINDOW *window, const struct disk *disk, struct view *view, int co
     y = draw_charts(window, y + 1, &disk->pace, columns) + 1;
     y = draw_ops(window, y, columns, now, before, seconds_of(disk, view)) + 1;
     y = draw_chain(window, y, columns, disk, view, chosen_line) + 1;
+    y = draw_control(window, y, board, disk, view->since_start, columns);
     return draw_latencies(window, y, columns, now, before);
 }
 

@@ -37,8 +37,8 @@ static enum exit_code say_no_filter(const struct invocation *invocation,
                items_of(filters) ? text_string(&list) : "none");
 }
 
-static enum exit_code say_no_option(const struct invocation *invocation,
-                                    struct json_object *options)
+static enum exit_code say_no_option(const struct invocation *invocation, const char *filter,
+                                    const char *option, struct json_object *options)
 {
     const char **known =
         enough(calloc((size_t)json_object_object_length(options) + 1, sizeof(*known)));
@@ -50,22 +50,23 @@ static enum exit_code say_no_option(const struct invocation *invocation,
         (void)value;
         known[count++] = name;
     }
-    print_nearest(&near, invocation->words[2], known);
+    print_nearest(&near, option, known);
     free(known);
-    return say(
-        invocation, -ENOENT, "filter \"%s\" has no option \"%s\"%s; weirctl filter describe %s",
-        invocation->words[1], invocation->words[2], text_string(&near), invocation->words[1]);
+    return say(invocation, -ENOENT,
+               "filter \"%s\" has no option \"%s\"%s; weirctl filter describe %s", filter, option,
+               text_string(&near), filter);
 }
 
-static enum exit_code print_value(const struct invocation *invocation, const char *value)
+static enum exit_code print_value(const struct invocation *invocation, const char *filter,
+                                  const char *option, const char *value)
 {
     size_t length = strlen(value);
 
     if (invocation->option[OPTION_JSON]) {
         struct json_object *ret = document();
         add_text(ret, "export", invocation->words[0]);
-        add_text(ret, "filter", invocation->words[1]);
-        add_text(ret, "option", invocation->words[2]);
+        add_text(ret, "filter", filter);
+        add_text(ret, "option", option);
         add_item(ret, "value",
                  enough(json_object_new_string_len(
                      value, (int)(length && value[length - 1] == '\n' ? length - 1 : length))));
@@ -75,12 +76,38 @@ static enum exit_code print_value(const struct invocation *invocation, const cha
     return finish_output(invocation);
 }
 
+enum exit_code option_get_or_set(const struct invocation *invocation, struct gateway *gateway,
+                                 struct json_object *filter, const char *word, const char *option,
+                                 const char *value)
+{
+    struct json_object *options = member_of(filter, "options"), *answer = NULL;
+    cleanup_text struct weir_text path = { 0 };
+    enum exit_code code;
+
+    if (json_object_is_type(options, json_type_object) && !member_of(options, option))
+        return say_no_option(invocation, word, option, options);
+    weir_print(&path, "exports/%s/filters/%s/options/%s", invocation->words[0],
+               text_of(filter, "place"), option);
+    if (!value) {
+        code = gateway_ask(invocation, gateway, request("get", text_string(&path)), &answer);
+        if (!code)
+            code = print_value(invocation, word, option, text_of(answer, "text"));
+        json_object_put(answer);
+        return code;
+    }
+    struct json_object *ask = request("set", text_string(&path));
+    add_text(ask, "text", value);
+    code = gateway_ask(invocation, gateway, ask, NULL);
+    if (!code && invocation->option[OPTION_JSON])
+        code = print_value(invocation, word, option, value);
+    return code;
+}
+
 enum exit_code ctl_export_option(const struct invocation *invocation)
 {
     cleanup_gateways struct gateways all = { 0 };
-    cleanup_text struct weir_text path = { 0 };
     struct gateway *gateway;
-    struct json_object *entry, *answer = NULL;
+    struct json_object *entry;
     char **words = invocation->words;
     enum exit_code code = gateways_open(invocation, &all);
 
@@ -91,22 +118,5 @@ enum exit_code ctl_export_option(const struct invocation *invocation)
     struct json_object *filter = find_filter(member_of(entry, "filters"), words[1]);
     if (!filter)
         return say_no_filter(invocation, member_of(entry, "filters"));
-    struct json_object *options = member_of(filter, "options");
-    if (json_object_is_type(options, json_type_object) && !member_of(options, words[2]))
-        return say_no_option(invocation, options);
-    weir_print(&path, "exports/%s/filters/%s/options/%s", words[0], text_of(filter, "place"),
-               words[2]);
-    if (!words[3]) {
-        code = gateway_ask(invocation, gateway, request("get", text_string(&path)), &answer);
-        if (!code)
-            code = print_value(invocation, text_of(answer, "text"));
-        json_object_put(answer);
-        return code;
-    }
-    struct json_object *ask = request("set", text_string(&path));
-    add_text(ask, "text", words[3]);
-    code = gateway_ask(invocation, gateway, ask, NULL);
-    if (!code && invocation->option[OPTION_JSON])
-        code = print_value(invocation, words[3]);
-    return code;
+    return option_get_or_set(invocation, gateway, filter, words[1], words[2], words[3]);
 }

@@ -65,6 +65,12 @@ enum exit_code say_answer(const struct invocation *, struct json_object *answer)
 enum exit_code say_refusal(const struct invocation *, struct json_object *answer, const char *known,
                            const char *file);
 
+/* export-option.c: an option of a filter (an entry of the chain of the export that the
+ * command names first), which the user calls `word`; value NULL: printed, else set. */
+enum exit_code option_get_or_set(const struct invocation *, struct gateway *,
+                                 struct json_object *filter, const char *word, const char *option,
+                                 const char *value);
+
 /* The entry of an array of objects whose "name" (or other key) is this; NULL. */
 struct json_object *entry_of(struct json_object *array, const char *key, const char *name);
 

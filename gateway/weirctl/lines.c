@@ -29,6 +29,8 @@ static struct json_object *disk_document(const struct disk *disk)
     add_real(ret, "write_bytes_per_s", disk->pace.write);
     add_number(ret, "p50_ns", disk->pace.p50);
     add_number(ret, "p99_ns", disk->pace.p99);
+    if (disk->control)
+        add_item(ret, "control", json_object_get(disk->control));
     return ret;
 }
 
@@ -52,6 +54,7 @@ static void print_document_line(struct board *board, struct disk **disks, size_t
         json_object_array_add(exports, disk_document(disks[i]));
     add_item(ret, "gateways", sources);
     add_item(ret, "exports", exports);
+    add_item(ret, "datastores", json_object_get(board->datastores));
     puts(json_object_to_json_string_ext(ret,
                                         JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
     json_object_put(ret);

@@ -5,24 +5,57 @@
 
 #include "paint.h"
 
-enum column { NAME, STATE, IOPS, READ, WRITE, P50, P99, QUEUE, PAST, COLUMNS };
+enum column {
+    NAME,
+    STATE,
+    IOPS,
+    READ,
+    WRITE,
+    P50,
+    P99,
+    QUEUE,
+    SHARES, /* from here on: only where I/O control is in a chain */
+    PART,
+    ENTITLED,
+    GRANTED,
+    QUEUED,
+    DELAY_P50,
+    DELAY_P99,
+    PAST,
+    COLUMNS
+};
 
-/* A column, how wide it is, and which go first where there is no room: the highest. */
+/* Which columns are shown, and where. */
 struct layout {
     int x[COLUMNS], width[COLUMNS]; /* width 0: not shown */
 };
 
+/* Where there is no room the most dispensable go first: the highest of `plain`, or of
+ * `controlled` where what control gives to disks is shown, too. */
 static const struct {
     const char *title;
-    int width, dispensable;
+    int width, plain, controlled;
     enum sort sort;
+    const char *figure; /* of I/O control; NULL: of the export */
 } columns_of[COLUMNS] = {
-    [NAME] = { "EXPORT", 12, 0, SORT_NAME },    [STATE] = { "STATE", 7, 4, SORT_COUNT },
-    [IOPS] = { "IOPS", 6, 0, SORT_IOPS },       [READ] = { "READ/s", 8, 2, SORT_READ },
-    [WRITE] = { "WRITE/s", 8, 2, SORT_WRITE },  [P50] = { "P50", 7, 5, SORT_P50 },
-    [P99] = { "P99", 7, 1, SORT_P99 },          [QUEUE] = { "QUEUE", 6, 3, SORT_QUEUE },
-    [PAST] = { "IOPS PAST", 9, 6, SORT_COUNT },
+    [NAME] = { "EXPORT", 12, 0, 0, SORT_NAME, NULL },
+    [STATE] = { "STATE", 7, 4, 4, SORT_COUNT, NULL },
+    [IOPS] = { "IOPS", 5, 0, 0, SORT_IOPS, NULL },
+    [READ] = { "READ/s", 8, 2, 7, SORT_READ, NULL },
+    [WRITE] = { "WRITE/s", 8, 2, 7, SORT_WRITE, NULL },
+    [P50] = { "P50", 7, 5, 9, SORT_P50, NULL },
+    [P99] = { "P99", 7, 1, 6, SORT_P99, NULL },
+    [QUEUE] = { "QUEUE", 6, 3, 8, SORT_QUEUE, NULL },
+    [SHARES] = { "SHARES", 6, 0, 1, SORT_COUNT, "shares" },
+    [PART] = { "PART", 4, 0, 5, SORT_COUNT, "share_percent" },
+    [ENTITLED] = { "ENTITLED", 8, 0, 0, SORT_COUNT, "entitled_iops" },
+    [GRANTED] = { "GRANTED", 7, 0, 0, SORT_COUNT, "granted_iops" },
+    [QUEUED] = { "QUEUED", 6, 0, 2, SORT_COUNT, "queued" },
+    [DELAY_P50] = { "DLY P50", 7, 0, 5, SORT_COUNT, "delay_p50_us" },
+    [DELAY_P99] = { "DLY P99", 7, 0, 3, SORT_COUNT, "delay_p99_us" },
+    [PAST] = { "IOPS PAST", 9, 6, 10, SORT_COUNT, NULL },
 };
+enum { MOST_DISPENSABLE = 10 };
 
 static int total_width(const struct layout *layout)
 {
@@ -34,14 +67,14 @@ static int total_width(const struct layout *layout)
 }
 
 /* Drops what can be missed most until the rest fits; the past takes what is left. */
-static void lay_out(struct layout *layout, int name_width, int columns)
+static void lay_out(struct layout *layout, bool controlled, int name_width, int columns)
 {
     for (int i = 0; i < COLUMNS; i++)
-        layout->width[i] = columns_of[i].width;
+        layout->width[i] = controlled || !columns_of[i].figure ? columns_of[i].width : 0;
     layout->width[NAME] = name_width;
-    for (int dispensable = 6; dispensable > 0 && total_width(layout) > columns; dispensable--)
+    for (int worst = MOST_DISPENSABLE; worst > 0 && total_width(layout) > columns; worst--)
         for (int i = 0; i < COLUMNS; i++)
-            if (columns_of[i].dispensable == dispensable)
+            if ((controlled ? columns_of[i].controlled : columns_of[i].plain) == worst)
                 layout->width[i] = 0;
     int left = columns - total_width(layout);
     if (left > 0 && layout->width[PAST])
@@ -117,10 +150,14 @@ static void draw_disk_line(WINDOW *window, int y, const struct layout *layout,
     if (layout->width[STATE])
         put(window, y, layout->x[STATE], layout->width[STATE],
             chosen ? plain : ink(ink_of_state(state)), state);
-    for (int i = IOPS; i <= QUEUE; i++)
+    bool waits = number_of(disk->control, "queued") > 0;
+    for (int i = SHARES; i <= DELAY_P99; i++)
+        if (layout->width[i])
+            numbers[i] = figure_number(disk_figure(columns_of[i].figure), disk->control);
+    for (int i = IOPS; i <= DELAY_P99; i++)
         if (layout->width[i])
             put_right(window, y, layout->x[i], layout->width[i],
-                      pace->iops > 0 || (i == QUEUE && pace->in_flight) ? plain : idle,
+                      pace->iops > 0 || (i == QUEUE && pace->in_flight) || waits ? plain : idle,
                       numbers[i].text);
     if (!layout->width[PAST])
         return;
@@ -200,7 +237,10 @@ int draw_list(WINDOW *window, const struct board *board, struct view *view, int 
 
     draw_total(window, 0, board, columns);
     int y = draw_troubles(window, 1, board, columns);
-    lay_out(&layout, widest_name(disks, count, many), columns - 1);
+    bool controlled = items_of(board->datastores) && !view->no_datastores;
+    if (controlled)
+        y = draw_datastores(window, y, board, rows / 3, columns);
+    lay_out(&layout, controlled, widest_name(disks, count, many), columns - 1);
     draw_titles(window, y++, &layout, view);
     int chosen = find_chosen(disks, count, view, rows - y);
     for (int i = view->top; i < (int)count && y < rows; i++)

@@ -61,6 +61,15 @@ static void add_op(struct measure *ret, struct json_object *now, struct json_obj
     add_buckets(below, member_of(before, "below"), true);
 }
 
+void measure_growth(struct json_object *now, struct json_object *before, struct weir_histogram *to)
+{
+    if (number_of(before, "count") > number_of(now, "count"))
+        before = NULL; /* of another life of the filter */
+    add_buckets(to, now, false);
+    add_buckets(to, before, true);
+    no_less_than_zero(to);
+}
+
 void measure(struct json_object *now, struct json_object *before, unsigned mask,
              struct measure *ret, struct weir_histogram *here)
 {

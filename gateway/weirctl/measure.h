@@ -23,6 +23,9 @@ struct measure {
 void measure(struct json_object *now, struct json_object *before, unsigned mask,
              struct measure *ret, struct weir_histogram *here);
 
+/* Adds what a histogram H of "show" counted since `before` (the same; NULL: ever). */
+void measure_growth(struct json_object *now, struct json_object *before, struct weir_histogram *to);
+
 /* ---- numbers.c: as a person reads them --------------------------------------- */
 
 struct weir_text;

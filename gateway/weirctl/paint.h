@@ -42,10 +42,19 @@ enum ink ink_of_state(const char *state);
 
 /* The pages; the board is locked while they draw.  Return how many lines they have. */
 int draw_list(WINDOW *, const struct board *, struct view *, int rows, int columns);
-int draw_disk(WINDOW *, const struct disk *, struct view *, int columns, int *chosen_line);
+int draw_disk(WINDOW *, const struct board *, const struct disk *, struct view *, int columns,
+              int *chosen_line);
 int draw_place(WINDOW *, const struct disk *, struct view *, int columns);
 /* Two charts of a disk side by side, three where there is room. */
 int draw_charts(WINDOW *, int y, const struct pace *, int columns);
 int draw_keys(WINDOW *, int columns);
+
+/* ---- panel.c: what disks share, where I/O control is in a chain -------------- */
+
+/* The datastores, in at most `rows` lines; nothing where there are none. */
+int draw_datastores(WINDOW *, int y, const struct board *, int rows, int columns);
+/* Of one disk: its figures and those of its datastore; nothing without I/O control. */
+int draw_control(WINDOW *, int y, const struct board *, const struct disk *, bool since_start,
+                 int columns);
 
 #endif

@@ -44,7 +44,7 @@ static void draw_title(const struct board *board, const struct view *view, const
     put_bar(stdscr, 0, ink(INK_BAR), text_string(&left), text_string(&right));
 }
 
-static void draw_hints(const struct view *view)
+static void draw_hints(const struct view *view, bool controlled)
 {
     static const char *const hints[] = {
         [PAGE_LIST] =
@@ -56,6 +56,11 @@ static void draw_hints(const struct view *view)
         [PAGE_PLACE] = "q quit  ? keys  ← back  ↑↓ scroll  t now or since start  n N next disk",
         [PAGE_HELP] = "any key goes back",
     };
+    static const char hint_of_controlled[] =
+        "q quit  ? keys  ↑↓ choose  Enter open  d datastores  < > sort  r reverse  / find"
+        "  p pause  + - interval";
+    const char *hint =
+        view->page == PAGE_LIST && controlled ? hint_of_controlled : hints[view->page];
 
     move(LINES - 1, 0);
     clrtoeol();
@@ -63,9 +68,9 @@ static void draw_hints(const struct view *view)
         put_format(stdscr, LINES - 1, 1, COLS - 2, A_BOLD, "find: %s▏", view->find);
     else if (*view->find && view->page == PAGE_LIST)
         put_format(stdscr, LINES - 1, 1, COLS - 2, 0, "only names with \"%s\" (Esc: all)  %s",
-                   view->find, hints[view->page]);
+                   view->find, hint);
     else
-        put(stdscr, LINES - 1, 1, COLS - 2, ink(INK_DIM), hints[view->page]);
+        put(stdscr, LINES - 1, 1, COLS - 2, ink(INK_DIM), hint);
 }
 
 /* Draws a page into the pad; the list takes the rows there are, others are scrolled. */
@@ -81,7 +86,7 @@ static void draw_page(WINDOW *pad, struct board *board, struct view *view, struc
     else if (!disk)
         put(pad, 1, 1, COLS - 2, ink(INK_WARN), "This export is not there any more.");
     else if (view->page == PAGE_DISK)
-        lines = draw_disk(pad, disk, view, COLS, &chosen);
+        lines = draw_disk(pad, board, disk, view, COLS, &chosen);
     else
         lines = draw_place(pad, disk, view, COLS);
     if (chosen >= 0) { /* the choice moves the page only when it leaves the screen */
@@ -107,8 +112,9 @@ static void draw(struct board *board, struct view *view)
     draw_title(board, view, disk);
     if (pad)
         draw_page(pad, board, view, disk, rows);
+    bool controlled = items_of(board->datastores) > 0;
     pthread_mutex_unlock(&board->lock);
-    draw_hints(view);
+    draw_hints(view, controlled);
     wnoutrefresh(stdscr);
     if (pad) {
         pnoutrefresh(pad, view->scroll, 0, 1, 0, rows, COLS - 1);
@@ -264,6 +270,9 @@ static bool page_key(struct board *board, struct view *view, int key)
     case 't':
         view->since_start = !view->since_start;
         break;
+    case 'd':
+        view->no_datastores = !view->no_datastores;
+        break;
     case 'n':
         choose(board, view, 1);
         break;
@@ -319,6 +328,7 @@ int draw_keys(WINDOW *window, int columns)
         { "< > s", "sort by name, IOPS, read, write, P50, P99, queue" },
         { "r", "reverse the order" },
         { "/", "only names with these letters; Esc: all again" },
+        { "d", "with I/O control: hide or show datastores and what disks get of them" },
         { "t", "figures of the last interval, or since start" },
         { "p", "pause: the screen stands still" },
         { "+ -", "a longer or shorter interval" },
@@ -327,6 +337,9 @@ int draw_keys(WINDOW *window, int columns)
         { "QUEUE", "requests in flight and waiting at the gate" },
         { "HERE, REST", "time spent in a filter, and in all that is below it" },
         { "HELD, LONGEST", "requests a filter holds now, its longest hold ever" },
+        { "PART", "what the shares of a disk are of those of all at work" },
+        { "ENTITLED, GRANTED", "I/Os of the last second: what was due to it, what it did" },
+        { "QUEUED, DLY P50 P99", "requests that I/O control lets wait, and how long" },
     };
     int y = 1;
 

@@ -1,16 +1,18 @@
 /* status.c - which exports are there, how do they do, and what is wrong with them?
  * SPDX-License-Identifier: BSD-3-Clause */
+#include <stdlib.h>
 #include <string.h>
 
 #include "../gateway.h"
 #include "gateways.h"
-#include "measure.h"
+#include "iocontrol.h"
 
 /* What one line of the table is made of. */
 struct line {
     const struct gateway *gateway;
     struct json_object *entry;
-    double seconds; /* over which was measured; 0: never */
+    struct json_object *control; /* figures of I/O control; NULL: it has none */
+    double seconds;              /* over which was measured; 0: never */
     struct measure all, read, write;
 };
 
@@ -33,7 +35,10 @@ static void print_chain(struct json_object *entry, struct weir_text *text)
         weir_print(text, "-");
 }
 
-static void add_row(struct table *table, const struct line *line, bool many)
+static const char *const control_columns[] = { "entitled_iops", "granted_iops", "queued", NULL };
+enum { CONTROL_COLUMNS = 3 };
+
+static void add_row(struct table *table, const struct line *line, bool many, bool controlled)
 {
     struct json_object *entry = line->entry;
     struct number connections = count_number((double)number_of(entry, "connections"));
@@ -47,17 +52,24 @@ static void add_row(struct table *table, const struct line *line, bool many)
     print_chain(entry, &chain);
     weir_print(&state, "%s%s", text_of(entry, "state"),
                flag_of(entry, "read_only") ? ", read-only" : "");
-    const char *cells[] = { line->gateway->name,
-                            text_of(entry, "name"),
-                            text_string(&state),
-                            text_of(entry, "compliance"),
-                            *text_of(entry, "policy") ? text_of(entry, "policy") : "-",
-                            number_of(entry, "size_bytes") ? size.text : "-",
-                            connections.text,
-                            iops.text,
-                            read.text,
-                            write.text,
-                            text_string(&chain) };
+    struct number control[CONTROL_COLUMNS];
+    const char *cells[TABLE_COLUMNS] = { line->gateway->name,
+                                         text_of(entry, "name"),
+                                         text_string(&state),
+                                         text_of(entry, "compliance"),
+                                         *text_of(entry, "policy") ? text_of(entry, "policy") : "-",
+                                         number_of(entry, "size_bytes") ? size.text : "-",
+                                         connections.text,
+                                         iops.text,
+                                         read.text,
+                                         write.text };
+    size_t at = 10;
+
+    for (size_t i = 0; i < CONTROL_COLUMNS && controlled; i++) {
+        control[i] = figure_number(disk_figure(control_columns[i]), line->control);
+        cells[at++] = control[i].text;
+    }
+    cells[at] = text_string(&chain);
     table_add(table, cells + !many);
 }
 
@@ -76,17 +88,25 @@ static void print_reason(const struct line *line, bool many)
 static void print_lines(const struct line *lines, size_t count, bool many)
 {
     struct table table;
-    const char *titles[] = { "GATEWAY", "EXPORT", "STATE", "COMPLIANCE", "POLICY", ">SIZE",
-                             ">CONN",   ">IOPS",  ">READ", ">WRITE",     "CHAIN",  NULL };
-    bool reasons = false;
+    const char *titles[TABLE_COLUMNS + 1] = {
+        "GATEWAY", "EXPORT", "STATE", "COMPLIANCE", "POLICY",
+        ">SIZE",   ">CONN",  ">IOPS", ">READ",      ">WRITE"
+    };
+    size_t at = 10;
+    bool reasons = false, controlled = false;
 
     if (!count) {
         puts("no exports");
         return;
     }
+    for (size_t i = 0; i < count; i++)
+        controlled |= lines[i].control != NULL;
+    for (size_t i = 0; i < CONTROL_COLUMNS && controlled; i++)
+        titles[at++] = disk_figure(control_columns[i])->title;
+    titles[at] = "CHAIN";
     table_begin(&table, titles + !many);
     for (size_t i = 0; i < count; i++)
-        add_row(&table, &lines[i], many);
+        add_row(&table, &lines[i], many, controlled);
     table_print(&table, stdout);
     table_finish(&table);
     for (size_t i = 0; i < count; i++) {
@@ -97,6 +117,29 @@ static void print_lines(const struct line *lines, size_t count, bool many)
         reasons = true;
         print_reason(&lines[i], many);
     }
+}
+
+/* A second table, of the datastores that disks with I/O control share. */
+static void print_datastores(struct json_object *datastores, bool many)
+{
+    enum { NAMES = 2 };
+    const char *titles[TABLE_COLUMNS + 1] = { "GATEWAY", "DATASTORE" };
+    struct table table;
+
+    if (!items_of(datastores))
+        return;
+    figure_titles(datastore_figures, titles, NAMES);
+    table_begin(&table, titles + !many);
+    for (size_t i = 0; i < items_of(datastores); i++) {
+        struct json_object *entry = json_object_array_get_idx(datastores, i);
+        struct number numbers[TABLE_COLUMNS];
+        const char *cells[TABLE_COLUMNS] = { text_of(entry, "gateway"), text_of(entry, "name") };
+        figure_cells(datastore_figures, entry, numbers, cells, NAMES);
+        table_add(&table, cells + !many);
+    }
+    putchar('\n');
+    table_print(&table, stdout);
+    table_finish(&table);
 }
 
 static struct json_object *line_document(const struct line *line)
@@ -124,6 +167,8 @@ static struct json_object *line_document(const struct line *line)
         json_object_array_add(chain, json_object_get(label));
     }
     add_item(ret, "chain", chain);
+    if (line->control)
+        add_item(ret, "control", json_object_get(line->control));
     return ret;
 }
 
@@ -144,8 +189,9 @@ static struct json_object *gateways_document(const struct gateways *all)
     return ret;
 }
 
+/* Takes the datastores over. */
 static struct json_object *status_document(const struct gateways *all, const struct line *lines,
-                                           size_t count)
+                                           size_t count, struct json_object *datastores)
 {
     struct json_object *ret = document();
     struct json_object *exports = enough(json_object_new_array());
@@ -154,6 +200,7 @@ static struct json_object *status_document(const struct gateways *all, const str
         json_object_array_add(exports, line_document(&lines[i]));
     add_item(ret, "gateways", gateways_document(all));
     add_item(ret, "exports", exports);
+    add_item(ret, "datastores", datastores);
     return ret;
 }
 
@@ -173,6 +220,7 @@ static size_t take_lines(const struct gateway *gateway, struct json_object *befo
             continue;
         struct json_object *was = entry_of(old, "name", text_of(entry, "name"));
         *line = (struct line){ .gateway = gateway, .entry = entry };
+        line->control = control_document(entry, was);
         line->seconds = before ? interval : uptime < 1 ? 1 : uptime;
         struct json_object *ops = member_of(entry, "ops"), *ops_were = member_of(was, "ops");
         measure(ops, ops_were, MEASURED_OPS, &line->all, NULL);
@@ -181,6 +229,53 @@ static size_t take_lines(const struct gateway *gateway, struct json_object *befo
         count++;
     }
     return count;
+}
+
+/* Of all exports, also where one was asked for: its datastore has the others, too. */
+static struct json_object *datastores_of(const struct gateways *all, struct json_object **before)
+{
+    struct reading *disks = NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; i < all->count; i++) {
+        struct json_object *exports = member_of(all->list[i].show, "exports");
+        disks = enough(reallocarray(disks, count + items_of(exports) + 1, sizeof(*disks)));
+        for (size_t n = 0; n < items_of(exports); n++) {
+            struct json_object *entry = json_object_array_get_idx(exports, n);
+            struct json_object *old = member_of(before[i], "exports");
+            disks[count++] = (struct reading){ all->list[i].name, entry,
+                                               entry_of(old, "name", text_of(entry, "name")) };
+        }
+    }
+    struct json_object *ret = control_datastores(disks, count);
+    free(disks);
+    return ret;
+}
+
+static bool has_line(struct json_object *datastore, const struct line *lines, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(text_of(datastore, "gateway"), lines[i].gateway->name) == 0 &&
+            strcmp(text_of(datastore, "name"), text_of(lines[i].entry, "datastore")) == 0)
+            return true;
+    return false;
+}
+
+static enum exit_code print_all(const struct invocation *invocation, const struct gateways *all,
+                                struct json_object **before, const struct line *lines, size_t count,
+                                bool many)
+{
+    struct json_object *datastores = datastores_of(all, before);
+
+    for (size_t i = items_of(datastores); i-- > 0;)
+        if (!has_line(json_object_array_get_idx(datastores, i), lines, count))
+            json_object_array_del_idx(datastores, i, 1);
+    if (invocation->option[OPTION_JSON])
+        return print_document(invocation, status_document(all, lines, count, datastores));
+    print_lines(lines, count, many);
+    print_datastores(datastores, many);
+    json_object_put(datastores);
+    return finish_output(invocation);
 }
 
 /* Asks again after the interval; `before` takes the first answers. */
@@ -227,13 +322,9 @@ enum exit_code ctl_status(const struct invocation *invocation)
     for (size_t i = 0; i < all.count; i++)
         if (!owner || owner == &all.list[i])
             count += take_lines(&all.list[i], before[i], interval, only, lines + count);
-    enum exit_code written;
-    if (invocation->option[OPTION_JSON]) {
-        written = print_document(invocation, status_document(&all, lines, count));
-    } else {
-        print_lines(lines, count, living > 1);
-        written = finish_output(invocation);
-    }
+    enum exit_code written = print_all(invocation, &all, before, lines, count, living > 1);
+    for (size_t i = 0; i < count; i++)
+        json_object_put(lines[i].control);
     for (size_t i = 0; i < all.count; i++)
         json_object_put(before[i]);
     free(before);

@@ -7,7 +7,7 @@
 #define WEIR_WEIRCTL_TOP_H
 
 #include "gateways.h"
-#include "measure.h"
+#include "iocontrol.h"
 
 /* ---- history.c --------------------------------------------------------------- */
 
@@ -33,6 +33,7 @@ struct pace {
 struct disk {
     char *gateway, *name;
     struct json_object *now, *before; /* entries of "show"; before: NULL at first */
+    struct json_object *control;      /* figures of I/O control; NULL: it has none */
     double seconds;                   /* between the two */
     double uptime;
     uint64_t reading; /* the last one that had it */
@@ -59,6 +60,7 @@ struct board {
     size_t count;
     struct source *sources;
     size_t source_count;
+    struct json_object *datastores; /* those that disks with I/O control share; an array */
     struct pace total;
     uint64_t readings;
     double interval;
@@ -105,6 +107,7 @@ struct view {
     int top;              /* the first line of the list that is seen */
     int place;            /* the chosen filter of the disk; the last one is the store */
     int scroll;           /* of the pages below the list */
+    bool no_datastores;   /* neither they nor what control gives disks */
 };
 enum exit_code top_screen(const struct invocation *, struct board *, enum sort);
 /* The disk that the view means, or NULL when it has gone. */

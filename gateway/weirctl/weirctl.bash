@@ -39,6 +39,11 @@ _weirctl_argument() {
             _weirctl_ask filter list | _weirctl_values name
         fi ;;
     OPTION)
+        # a noun of a class of filters has no FILTER before it
+        if [[ $1 != export ]]; then
+            _weirctl_ask "$1" show "$3" | grep -o '"options":{[^}]*}' | grep -o '"[a-z_]*":"' | tr -d '":'
+            return
+        fi
         # a label is the filter's name, or NAME-2 for a second one
         _weirctl_ask filter describe "${4%-[0-9]*}" |
             sed 's/.*"options":\[//; s/"statistics".*//' | _weirctl_values name ;;

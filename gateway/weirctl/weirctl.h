@@ -161,6 +161,8 @@ enum exit_code ctl_policy_assign(const struct invocation *);
 enum exit_code ctl_datastore_list(const struct invocation *);
 enum exit_code ctl_datastore_show(const struct invocation *);
 enum exit_code ctl_datastore_set(const struct invocation *);
+enum exit_code ctl_control_show(const struct invocation *);
+enum exit_code ctl_control_set(const struct invocation *);
 enum exit_code ctl_filter_list(const struct invocation *);
 enum exit_code ctl_filter_info(const struct invocation *);
 enum exit_code ctl_filter_exports(const struct invocation *);

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 . "$WEIR_SOURCE/tests/lib.sh" || exit 1
 . "$WEIR_SOURCE/tests/system/cli/cli.sh"
-fake main --exports=vm1,vm2,db
+fake main --exports=vm1,vm2,db --control=vm1,db
 . "$WEIR_SOURCE/gateway/weirctl/weirctl.bash"
 
 # offers LINE WORDS: what is offered at the end of the line, without the spaces that end words
@@ -33,6 +33,11 @@ offers "weirctl datastore s" "show set"
 offers "weirctl datastore show " "local"
 offers "weirctl datastore set local " "latency_threshold"
 offers "weirctl datastore set local latency_threshold " ""
+offers "weirctl control s" "show set"
+offers "weirctl control show v" "vm1 vm2"
+offers "weirctl control set vm1 " "mode shares reservation iops bytes_per_sec max_delay"
+offers "weirctl control set vm2 s" ""
+offers "weirctl export option vm1 con" "control"
 offers "weirctl --gateway=" "main"
 offers "weirctl top --sort=p" "p50 p99"
 offers "weirctl events --f" "--follow"

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 #     fake-gateway.py RUN NAME [--exports=vm1,vm2] [--silent|--hang-up|--garbage] [--slow=FILE]
+#                              [--control=vm1,vm2 [--control-lacks=STATISTIC,…]]
 #
 # Speaks gateway/control/control.h.  Its disks do I/O that follows a sine, so that a screen
 # has something to show.  A policy text with the word "wrong" in it is refused where it is.
@@ -63,12 +64,44 @@ class Place:
                      "below": f["below"].document()} for op, f in self.ops.items()}
 
 
+class Control:
+    """A filter of class control, last in a chain, whose figures never change: what is made
+    of them can be compared word by word."""
+    def __init__(self, index, lacks):
+        self.options = {"mode": "control", "shares": ("high", "normal", "low")[index % 3],
+                        "reservation": ("500", "none")[index % 2], "iops": ("max", "2000")[index % 2],
+                        "bytes_per_sec": ("max", "50M")[index % 2], "max_delay": "20s"}
+        self.stats = {"normalized_latency_us": "6200", "threshold_us": "5000", "window": "12",
+                      "in_flight": "11", "learnt_peak_iops": "12300", "external_load": "25",
+                      "gateways": "2", "queued": str(7 - index), "share_percent": str(57 >> index),
+                      "entitled_iops": str(1140 >> index), "granted_iops": str(1132 >> index),
+                      "delayed_requests": str(40000 + index), "limit_hits": str(index * 300),
+                      "impatient_requests": "0", "reservation_misses": "0",
+                      "delay_us": "count=99 p50=4095 p90=4095 p99=16383 p99.9=16383 max=16000"}
+        self.stats = {name: value for name, value in self.stats.items() if name not in lacks}
+        self.delays = Histogram()
+        self.delays.record(4000, 95)
+        self.delays.record(16000 << index, 5)
+        self.histograms = {} if "delay_us" in lacks else {"delay_us": self.delays}
+
+    def document(self, place):
+        for delays in self.histograms.values():  # the same again between any two readings
+            delays.record(4000, 95)
+            delays.record(delays.max, 5)
+        return {"place": place, "label": place[3:], "name": place[3:], "class": "control",
+                "held": 3, "oldest_hold_ns": 0, "longest_hold_ns": 1200000, "bypassed": False,
+                "ops": {}, "options": dict(self.options), "stats": dict(self.stats),
+                "histograms": {n: h.document() for n, h in self.histograms.items()}}
+
+
 class Disk:
     def __init__(self, gateway, name, index):
         self.gateway, self.name, self.index = gateway, name, index
         self.state, self.reason, self.policy, self.size = "active", "", "gold", (index + 1) << 30
         self.generation = 1
         self.options = {"delay": "0s", "mode": "async"}
+        self.control = Control(index, gateway.args.control_lacks.split(",")) \
+            if name in gateway.args.control.split(",") else None
         self.places = {key: Place() for key in ("ops", "store", "10-fault", "20-pass")}
         self.last = time.monotonic()
         self.tick(1.0)
@@ -94,6 +127,8 @@ class Disk:
                   "options": dict(self.options) if place == "10-fault" else {},
                   "stats": {"delayed": "17"} if place == "10-fault" else {}}
                  for place in ("10-fault", "20-pass")]
+        if self.control:
+            chain.append(self.control.document("30-control"))
         bad = self.state == "locked"
         return {"name": self.name, "description": f"disk number {self.index}", "state": self.state,
                 "reason": self.reason, "compliance": "non-compliant" if bad else "compliant",
@@ -156,7 +191,8 @@ class Gateway:
         parts = path.split("/")
         if len(parts) != 6 or parts[0] != "exports" or parts[4] != "options":
             raise Refused("ENOENT", f'there is no "{path}"')
-        return self.disk(parts[1]).options, parts[5]
+        disk = self.disk(parts[1])
+        return disk.control.options if parts[3] == "30-control" else disk.options, parts[5]
 
     def op_get(self, request):
         path = request["path"]
@@ -274,6 +310,8 @@ def main():
     parser.add_argument("run")
     parser.add_argument("name")
     parser.add_argument("--exports", default="vm1,vm2,vm3")
+    parser.add_argument("--control", default="", help="these have a filter of class control")
+    parser.add_argument("--control-lacks", default="", help="statistics that it does not have")
     parser.add_argument("--slow", help="nothing is done as long as this exists")
     parser.add_argument("--silent-file", help="silent as soon as this exists")
     for flag in ("silent", "hang-up", "garbage", "idle", "no-uri", "bad-reload"):

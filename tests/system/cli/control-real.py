@@ -1,0 +1,26 @@
+#!/usr/bin/python3
+# control-real.py - who keeps the disks of an emulated device busy?
+# SPDX-License-Identifier: BSD-3-Clause
+"""control-real.py SOCKET EXPORT…: DEPTH reads in flight on each, until it is stopped."""
+import select
+import sys
+
+import nbd
+
+DEPTH = 48  # together more than the window that a datastore begins with
+handles = []
+for export in sys.argv[2:]:
+    handle = nbd.NBD()
+    handle.set_export_name(export)
+    handle.connect_unix(sys.argv[1])
+    handles.append(handle)
+poll = select.poll()
+for handle in handles:
+    poll.register(handle.aio_get_fd(), select.POLLIN)
+while True:
+    for handle in handles:
+        while handle.aio_in_flight() < DEPTH:
+            handle.aio_pread(nbd.Buffer(4096), 0, lambda error: 1)
+    poll.poll(1000)
+    for handle in handles:
+        handle.poll(0)
