@@ -7,7 +7,8 @@ requires python3 promtool nbdcopy socat
 
 policy gold '{ filter = "inspection"; }, { filter = "fault"; rate = 0.0; }, { filter = "pass"; }'
 disk vm1 16M gold
-disk plain 1M
+policy shared '{ filter = "control"; }'
+disk plain 1M shared
 serve
 socket=$WEIR_RUN/ctl/main.sock
 
@@ -77,7 +78,33 @@ assert sum(n for _, n in vm1["ops"]["write"]["here"]["buckets"]) == vm1["ops"]["
 must(op="set", path="exports/vm1/filters/20-fault/options/count", text="7")
 open(sys.argv[2], "w").write(must(op="get", path="metrics")["text"])
 EOP
-promtool check metrics <"$work/metrics" || fail "promtool does not accept the metrics"
+promtool check metrics <"$work/metrics" >"$work/said" 2>&1 || fail "$(cat "$work/said")"
+assert_eq "$(cat "$work/said")" "" "promtool has something to say"
+
+# what I/O control tells of a disk and of its datastore, in base units
+while read -r type metric; do
+    grep -qx "# TYPE weir_control_$metric $type" "$work/metrics" || fail "no $type weir_control_$metric"
+    grep -q "^# HELP weir_control_$metric ." "$work/metrics" || fail "weir_control_$metric has no help"
+    grep -q "^weir_control_$metric\(_count\)\?{.*export=\"plain\".*} [0-9]" "$work/metrics" ||
+        fail "weir_control_$metric has no sample"
+done <<END
+gauge normalized_latency_seconds
+gauge threshold_seconds
+gauge window
+gauge in_flight
+gauge learnt_peak_iops
+gauge external_load_ratio
+gauge gateways
+gauge queued
+gauge share_ratio
+gauge entitled_iops
+gauge granted_iops
+counter delayed_requests_total
+counter limit_hits_total
+counter impatient_requests_total
+gauge reservation_misses_seconds
+histogram delay_seconds
+END
 
 # a second gateway of the same name is told so; the first goes on
 spawn second gateway_process -U "$work/second.sock" "$plugin" conf="$work/weir.conf"
