@@ -16,7 +16,7 @@ while read -r file; do
     check "$file" "$file"
     count=$((count + 1))
 done < <(find "$WEIR_SOURCE/conf" -name '*.conf' ! -path '*/exports.d/*')
-[ "$count" -ge 4 ] || fail "only $count files were found"
+[ "$count" -ge 8 ] || fail "only $count files were found"
 # exports.d is read through the main file: a mistake in it must be seen, or that proves nothing
 cp -r "$WEIR_SOURCE/conf" "$work/conf"
 sed -i 's/"10G"/"ten"/' "$work/conf/exports.d/example.conf"
