@@ -7,7 +7,7 @@
 
 static const double memory = 4000;  /* requests: what a point remembers */
 static const double enough = 0.9;   /* of the peak: the design's threshold */
-static const double plateau = 0.95; /* of the greatest: part of the peak, but for noise */
+static const double plateau = 0.98; /* of the greatest: part of the peak, but for noise */
 static const double full = 0.97;    /* of the peak: nearly all */
 static const double growth = 1.1;   /* from one point to one well above it: it still grows */
 static const double slack = 0.05;   /* what contradicts */
@@ -60,6 +60,12 @@ void curve_learn(struct curve *c, const struct curve_point *now, bool anew)
     for (struct curve_point *old = c->at; old < c->at + CURVE_SLOTS; old++)
         if (old != p && old->ios > 0 && contradicts(p, old))
             old->ios = 0;
+}
+
+void curve_forget_below(struct curve *c, double in_flight)
+{
+    for (int i = 0; i < slot_of(in_flight); i++)
+        c->at[i].ios = 0;
 }
 
 void curve_scale(struct curve *c, double speed)
@@ -116,18 +122,19 @@ bool curve_at(const struct curve *c, double in_flight, struct curve_point *p)
     return true;
 }
 
-/* The mean of what is nearly the greatest: the greatest alone would be the luckiest. */
+/* The mean of what may be as great as the greatest, which alone would be the luckiest. */
 static double peak_of(const struct curve *c)
 {
-    double most = 0, sum = 0, ios = 0;
+    const struct curve_point *top = NULL;
+    double sum = 0, ios = 0;
 
-    for (int i = 0; i < CURVE_SLOTS; i++)
-        if (c->at[i].ios > 0 && c->at[i].rate > most)
-            most = c->at[i].rate;
-    for (int i = 0; i < CURVE_SLOTS; i++)
-        if (c->at[i].ios > 0 && c->at[i].rate >= most * plateau) {
-            sum += c->at[i].rate * c->at[i].ios;
-            ios += c->at[i].ios;
+    for (const struct curve_point *p = c->at; p < c->at + CURVE_SLOTS; p++)
+        if (p->ios > 0 && (!top || p->rate > top->rate))
+            top = p;
+    for (const struct curve_point *p = c->at; top && p < c->at + CURVE_SLOTS; p++)
+        if (p->ios > 0 && p->rate >= top->rate * (plateau - 1 / sqrt(top->ios))) {
+            sum += p->rate * p->ios;
+            ios += p->ios;
         }
     return ios > 0 ? sum / ios : 0;
 }

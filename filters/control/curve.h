@@ -43,6 +43,7 @@ bool curve_find_knee(const struct curve *, struct curve_knee *); /* false: nothi
 /* The greatest in flight that is known, and whether the datastore still did much more there
  * than with less. */
 double curve_end(const struct curve *, bool *still_grows);
+void curve_forget_below(struct curve *, double in_flight);
 void curve_scale(struct curve *, double speed);
 
 #endif

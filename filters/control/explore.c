@@ -16,6 +16,7 @@ static const double slack = 0.02;      /* above in_flight / knee: so that no ser
 static const double enough = 64;       /* requests that tell how a datastore behaves */
 static const double far = 0.15;        /* of a rate: beyond noise, it is another speed … */
 static const double memory = 1000;     /* requests: … and within, their mean */
+static const double as_much = 0.95;    /* of the peak: the knee is not above that */
 static const double surprise = 0.1;    /* of a rate, and what noise there is */
 static const double cost_less = 0.005; /* of throughput: of trying less … */
 static const double least_lost = 0.16; /* … which costs so much while it lasts, or a request */
@@ -76,7 +77,7 @@ static void schedule(struct window *w, const struct measure *m, bool surprised)
     if (w->mode != WINDOW_TRY || surprised || w->external_load)
         w->rest = least_rest;
     double lost = m->each / w->hold > least_lost ? m->each / w->hold : least_lost;
-    double pause = w->next == TRY_LESS ? lost / cost_less : w->rest;
+    double pause = w->next == TRY_LESS && lost / cost_less < w->rest ? lost / cost_less : w->rest;
     w->next_try = surprised ? w->now : w->now + m->span * pause;
 }
 
@@ -85,11 +86,15 @@ static void learn_tried(struct window *w, const struct measure *m)
 {
     struct curve_point there, now = at_full_speed(w, &m->point);
     bool known = curve_at(&w->curve, now.in_flight, &there);
-    double doubt = surprise + 2 / sqrt(now.ios);
+    double doubt = surprise + 3 / sqrt(now.ios);
     bool surprised =
         known && (now.rate > there.rate * (1 + doubt) || now.rate < there.rate * (1 - doubt));
 
     curve_learn(&w->curve, &now, surprised);
+    /* less than the knee does as much: what was thought to be too little was chance */
+    if (w->mode == WINDOW_TRY && w->next == TRY_LESS)
+        if (now.rate * w->speed * w->unit * 1e9 > as_much * (double)w->peak)
+            curve_forget_below(&w->curve, now.in_flight);
     if (w->mode == WINDOW_TRY)
         schedule(w, m, surprised);
 }
@@ -157,7 +162,7 @@ static double try_at(const struct window *w, const struct curve_knee *k, double 
     if (w->next == TRY_LESS)
         return less < w->hold - each ? less : w->hold - each;
     if (w->next == TRY_FULL && more < k->full)
-        return k->full;
+        return k->full < 2 * w->hold ? k->full : 2 * w->hold;
     return more > w->hold + each ? more : w->hold + each;
 }
 

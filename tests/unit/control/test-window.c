@@ -188,7 +188,7 @@ static void test_a_datastore_of_k_servers_is_learnt(void **state)
 static void test_service_times_that_vary(void **state)
 {
     (void)state;
-    learnt(4, 100000, true, 2 * S, 4 * S, 0.97, 1.15);
+    learnt(4, 100000, true, 5 * S, 4 * S, 0.97, 1.15);
     learnt(32, MS, true, 2 * S, 4 * S, 0.98, 1.15);
     learnt(32, 10 * MS, true, 4 * S, 8 * S, 0.96, 1.15);
     learnt(128, MS, true, S, S, 0.98, 1.15);
@@ -276,7 +276,8 @@ static void test_an_external_load_comes_and_goes(void **state)
     sim_forget(sim);
     sim_run(sim, S);
     assert_between("rate", (double)c->done, 31000, 33000);
-    assert_between("latency", mean_latency(c) / MS, 0.9, 1.2);
+    /* some of the queue that was worth its while beside the other may remain for long */
+    assert_between("latency", mean_latency(c) / MS, 0.9, 1.35);
 }
 
 /* ---- who asks for little ----------------------------------------------------- */
