@@ -291,6 +291,20 @@ static int control_check(const void *settings, struct weir_text *why)
     return 0;
 }
 
+/* All that the disk has queued, whatever the rules say; for datastore_resume(). */
+static struct item *take_all(struct control *c, uint64_t now)
+{
+    struct item *all = NULL, **last = &all;
+
+    for (struct item *i; (i = c->disk.first);) {
+        scheduler_force(&c->datastore->scheduler, i, now);
+        i->next = NULL;
+        *last = i;
+        last = &i->next;
+    }
+    return all;
+}
+
 static void control_apply(void *self, const void *settings)
 {
     const struct control_config *config = settings;
@@ -312,8 +326,10 @@ static void control_apply(void *self, const void *settings)
     uint64_t now = weir_now(NULL);
     atomic_store(&c->limited, to.ios || to.bytes);
     scheduler_set(&d->scheduler, &c->disk, &to, now);
+    struct item *all = to.observed ? take_all(c, now) : NULL;
     struct item *go = datastore_gather(d, now);
     pthread_mutex_unlock(&d->lock);
+    datastore_resume(all);
     datastore_resume(go);
 }
 
@@ -371,18 +387,11 @@ static int control_drain(void *self, bool begin, struct weir_text *why)
 {
     struct control *c = self;
     struct datastore *d = c->datastore;
-    struct item *all = NULL, **last = &all;
 
     (void)why;
     pthread_mutex_lock(&d->lock);
     atomic_store(&c->draining, begin);
-    uint64_t now = weir_now(NULL);
-    for (struct item *i; begin && (i = c->disk.first);) {
-        scheduler_force(&d->scheduler, i, now);
-        i->next = NULL;
-        *last = i;
-        last = &i->next;
-    }
+    struct item *all = begin ? take_all(c, weir_now(NULL)) : NULL;
     pthread_mutex_unlock(&d->lock);
     datastore_resume(all);
     return 0;
