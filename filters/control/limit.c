@@ -19,6 +19,8 @@ static uint64_t greater(uint64_t a, uint64_t b)
 
 void limit_set(struct limit *l, uint64_t rate, uint64_t max, uint64_t length, uint64_t now)
 {
+    if (l->rate == rate && l->max == max && l->length == length)
+        return; /* something else of the disk was changed: what it owes it still owes */
     l->rate = rate;
     l->max = max;
     l->length = length;
