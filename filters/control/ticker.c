@@ -146,6 +146,7 @@ static void tick(struct datastore *d, uint64_t now)
         d->all_inside = false;
     } else if (atomic_load(&d->crowded) && datastore_outside(d) == 0) {
         d->all_inside = true;
+        d->scheduler.outside = 0; /* nobody looks again: one may just have ended unseen */
     }
 }
 
