@@ -3,11 +3,11 @@
 """The datastore is a device that a gateway without filters serves over NBD; the gateways in
 question reach it as clients, and know of each other by their exchange file alone."""
 import itertools
-import os
 import statistics
+import time
 
 from case_shares import VMWARE, WARM, compare
-from lab import DEVICE, Gateway, goal, percent_off, span, table
+from lab import DEVICE, Gateway, percent_off, span, table
 
 SETTLE = 6  # s: five periods of the exchange and the learning of the device
 names = itertools.count()
@@ -82,7 +82,6 @@ def parda(lab, o):
             begin = [0.0]
 
             def kill():
-                import time
                 time.sleep(half)
                 gateways[-1].kill()
                 begin[0] = time.monotonic()

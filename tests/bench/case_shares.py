@@ -54,7 +54,8 @@ def vmware(lab, o):
     for _ in range(o.rounds):
         g = gateway(lab, DEVICE, VMWARE)
         clients = [g.client(disk, depth=64) for disk in VMWARE]
-        busy.append((lab.load(seconds, clients)[0], seconds))
+        busy.append((lab.load(seconds, clients, lambda: g.watch("vm1", seconds / 2))[0], seconds))
+        g.say_seen()
         clients[2] = g.client("vm3", depth=1, every=100000)
         quiet.append((lab.load(seconds, clients)[0], seconds))
         g.stop()
@@ -151,8 +152,10 @@ def conservation(lab, o):
         for kind, options in kinds[::-1] if number % 2 else kinds:
             g = gateway(lab, DEVICE, options)
             for case, who in cases.items():
-                answers = lab.load(seconds, [g.client(d, depth=64) for d in who])[0]
+                watch = (lambda: g.watch("a", seconds / 2)) if kind == "with" else None
+                answers = lab.load(seconds, [g.client(d, depth=64) for d in who], watch)[0]
                 got[case, kind].append(sum(a.rate(WARM, seconds) for a in answers))
+            g.say_seen()
             g.stop()
     for case in cases:
         ratios[case] = [100 * w / n for w, n in zip(got[case, "with"], got[case, "without"])]

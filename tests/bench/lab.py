@@ -92,6 +92,7 @@ class Gateway(Server):
     filter at all}."""
 
     def __init__(self, lab, name, datastore, disks, size="64M", image=""):
+        self.seen = []
         folder = os.path.join(lab.folder, name)
         os.makedirs(os.path.join(folder, "policies"))
         with open(os.path.join(folder, "policies", "controlled.conf"), "w") as text:
@@ -112,11 +113,19 @@ class Gateway(Server):
             "state=" + folder, "name=" + name, "filters=" + os.path.join(lab.build, "filters")])
         self.wait(next(iter(disks)))
 
-    def statistics(self, disk):
-        """Those of its control filter: {name: value}."""
+    def watch(self, disk, seconds):
+        """For Lab.load(): what the control filter of `disk` says of the datastore then."""
+        time.sleep(seconds)
         shown = json.loads(self.lab.weirctl("--json", "export", "show", disk))
-        (control,) = [f for f in shown["filters"] if f["filter"] == "control"]
-        return control["statistics"]
+        (control,) = [f for f in shown["filters"] if f.get("name", f.get("label")) == "control"]
+        self.seen.append(control["stats"])
+
+    def say_seen(self):
+        if self.seen:
+            print("The gateway said: " + ", ".join(
+                f"{name} {statistics.median(s[name] for s in self.seen):.0f}" for name in
+                ("window", "in_flight", "normalized_latency_us", "threshold_us",
+                 "learnt_peak_iops")) + ".")
 
 
 class Answers:
