@@ -123,7 +123,7 @@ class Gateway(Server):
     def say_seen(self):
         if self.seen:
             print("The gateway said: " + ", ".join(
-                f"{name} {statistics.median(s[name] for s in self.seen):.0f}" for name in
+                f"{name} {statistics.median(float(s[name]) for s in self.seen):.0f}" for name in
                 ("window", "in_flight", "normalized_latency_us", "threshold_us",
                  "learnt_peak_iops")) + ".")
 
