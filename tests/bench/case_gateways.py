@@ -7,26 +7,26 @@ import statistics
 import time
 
 from case_shares import VMWARE, WARM, compare
-from lab import DEVICE, Gateway, percent_off, span, table
+from lab import device, Gateway, percent_off, span, table
 
 SETTLE = 6  # s: five periods of the exchange and the learning of the device
 names = itertools.count()
 
 
-def start(lab, hosts):
+def start(lab, o, hosts):
     """A device, and a gateway for each {disk: options} of `hosts`."""
     number = next(names)
     disks = [d for host in hosts for d in host]
-    device = Gateway(lab, f"device{number}", DEVICE, dict.fromkeys(disks))
-    datastore = (f'type = "nbd"; uri = "nbd+unix:///{{image}}?socket={device.sock}"; '
-                 f'latency_threshold = "4500us"; '
+    served = Gateway(lab, f"device{number}", device(o), dict.fromkeys(disks))
+    datastore = (f'type = "nbd"; uri = "nbd+unix:///{{image}}?socket={served.sock}"; '
+                 f'latency_threshold = "{o.threshold}"; '
                  f'exchange = "{lab.folder}/exchange{number}";')
-    return device, [Gateway(lab, f"host{number}.{i}", datastore, host, image='image = "DISK";')
+    return served, [Gateway(lab, f"host{number}.{i}", datastore, host, image='image = "DISK";')
                     for i, host in enumerate(hosts)]
 
 
-def stop(device, hosts):
-    for server in hosts + [device]:
+def stop(served, hosts):
+    for server in hosts + [served]:
         server.stop()
 
 
@@ -36,7 +36,7 @@ def two_hosts(lab, o):
     seconds = SETTLE + o.seconds
     busy, quiet = [], []
     for _ in range(o.rounds):
-        device, gateways = start(lab, hosts)
+        served, gateways = start(lab, o, hosts)
         clients = [g.client(d, depth=64) for g, h in zip(gateways, hosts) for d in h]
         for runs in (busy, quiet):
             answers = lab.load(seconds, clients)[0]
@@ -44,7 +44,7 @@ def two_hosts(lab, o):
                 a.bins = a.bins[(SETTLE - WARM) * 100:]
             runs.append((answers, WARM + o.seconds))
             clients[2] = gateways[1].client("vm3", depth=1, every=100000)
-        stop(device, gateways)
+        stop(served, gateways)
     compare("all four saturate the datastore", busy,
             dict(vm1=1600, vm2=4000, vm3=800, vm4=1600), VMWARE, 1)
     compare("the third does 10 a second: its part goes to its neighbour first", quiet,
@@ -75,7 +75,7 @@ def parda(lab, o):
         hosts = [{f"d{i}": f"shares = {w * 1000};"} for i, w in enumerate(weights)]
         before, after, off_before, off_after, starved = [], [], [], [], []
         for _ in range(o.rounds):
-            device, gateways = start(lab, hosts)
+            served, gateways = start(lab, o, hosts)
             # a client of a gateway that dies is none whose answers are read
             victim = lab.start_load(half * 2, [gateways[-1].client("d3", depth=64)])
             others = [g.client(d, depth=64) for g, h in zip(gateways, hosts) for d in h][:-1]
@@ -88,7 +88,7 @@ def parda(lab, o):
 
             answers, began = lab.load(half * 2, others, kill)
             victim.wait()
-            stop(device, gateways[:-1])
+            stop(served, gateways[:-1])
             killed = int(begin[0] - began) + 1
             parts = parts_of(answers, half * 2)
             expected = [w / sum(weights[:3]) for w in weights[:3]]

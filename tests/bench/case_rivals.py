@@ -6,7 +6,7 @@ import os
 import statistics
 
 from case_shares import WARM
-from lab import DEVICE, Gateway, Server, goal, percent_off, span, table
+from lab import device, Gateway, Server, goal, percent_off, span, table
 
 MEMORY = 'type = "memory"; latency_threshold = "100ms";'
 names = itertools.count()
@@ -123,9 +123,9 @@ def bursts(lab, o):
 class Neighbours:
     """A tenant that reads 4 KiB after 4 KiB, beside a writer of 64 KiB, on one store."""
 
-    def __init__(self, lab, o, store, threshold, depth, image=""):
+    def __init__(self, lab, o, store, depth, image=""):
         self.lab, self.seconds, self.store = lab, WARM + o.seconds, store
-        self.threshold, self.depth, self.image = threshold, depth, image
+        self.depth, self.image = depth, image
         self.runs = {}  # how: [(p50, p99, mean, tenant's rate, writer's MiB/s), …]
 
     def measure(self, how, tenant, writer=None):
@@ -138,9 +138,8 @@ class Neighbours:
         return run
 
     def gateway(self, options):
-        return Gateway(self.lab, f"n{next(names)}",
-                       self.store + f' latency_threshold = "{self.threshold}";',
-                       {"tenant": options, "writer": options}, size="256M", image=self.image)
+        return Gateway(self.lab, f"n{next(names)}", self.store, {"tenant": options, "writer": options},
+                       size="256M", image=self.image)
 
     def clients(self, gateway):
         return (gateway.client("tenant", span=256 << 20),
@@ -208,7 +207,8 @@ def neighbour_on_file(lab, o):
             for _ in range(256):
                 image.write(os.urandom(1 << 20))
             os.fsync(image.fileno())
-    n = Neighbours(lab, o, f'type = "file"; path = "{lab.media}"; direct = true;', "auto", 32,
+    n = Neighbours(lab, o, f'type = "file"; path = "{lab.media}"; direct = true; '
+                   'latency_threshold = "auto";', 32,
                    'image = "DISK.raw";')
     for _ in range(o.rounds):
         n.round()
@@ -217,9 +217,7 @@ def neighbour_on_file(lab, o):
 
 def neighbour_on_device(lab, o):
     """The same on the emulated device, which 64 at a time saturate"""
-    store, threshold = DEVICE.split("latency_threshold")[0], "4500us"
-    n = Neighbours(lab, o, store + 'emulate = { servers = 32; service_time = "4ms"; };', threshold,
-                   64)
+    n = Neighbours(lab, o, device(o), 64)
     for _ in range(o.rounds):
         n.round()
     n.report()

@@ -4,7 +4,7 @@ import itertools
 import statistics
 import time
 
-from lab import (DEVICE, Gateway, emulated, goal, percent_off, span, table)
+from lab import (device, Gateway, emulated, goal, percent_off, span, table)
 
 WARM = 1  # s, at the beginning of each run, that no figure contains
 names = itertools.count()
@@ -52,7 +52,7 @@ def vmware(lab, o):
     seconds = WARM + o.seconds
     busy, quiet = [], []
     for _ in range(o.rounds):
-        g = gateway(lab, DEVICE, VMWARE)
+        g = gateway(lab, device(o), VMWARE)
         clients = [g.client(disk, depth=64) for disk in VMWARE]
         busy.append((lab.load(seconds, clients, lambda: g.watch("vm1", seconds / 2))[0], seconds))
         g.say_seen()
@@ -117,7 +117,7 @@ def reservations(lab, o):
     able = {name: [] for name in reserved}
     totals = []
     for _ in range(o.rounds):
-        g = gateway(lab, DEVICE, disks)
+        g = gateway(lab, device(o), disks)
         answers = lab.load(seconds, [g.client(d, depth=64) for d in disks])[0]
         g.stop()
         each = {d: a.seconds(WARM, seconds) for d, a in zip(disks, answers)}
@@ -150,7 +150,7 @@ def conservation(lab, o):
     for number in range(o.rounds):
         kinds = [("without", dict.fromkeys(disks)), ("with", disks)]
         for kind, options in kinds[::-1] if number % 2 else kinds:
-            g = gateway(lab, DEVICE, options)
+            g = gateway(lab, device(o), options)
             for case, who in cases.items():
                 watch = (lambda: g.watch("a", seconds / 2)) if kind == "with" else None
                 answers = lab.load(seconds, [g.client(d, depth=64) for d in who], watch)[0]
@@ -177,7 +177,7 @@ def live(lab, o):
     took, said = [], []
     with lab.mounted() as mount:
         for _ in range(o.rounds * 2):
-            g = gateway(lab, DEVICE, {"a": "shares = 1000;", "b": "shares = 1000;"})
+            g = gateway(lab, device(o), {"a": "shares = 1000;", "b": "shares = 1000;"})
             when = []
 
             def change():

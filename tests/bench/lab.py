@@ -270,4 +270,6 @@ def emulated(servers, service, threshold):
             f'emulate = {{ servers = {servers}; service_time = "{service}"; }};')
 
 
-DEVICE = emulated(32, "4ms", "4500us")  # 8000 I/Os per second
+def device(o):
+    """8000 I/Os per second."""
+    return emulated(32, "4ms", o.threshold)
