@@ -116,7 +116,8 @@ class Gateway(Server):
     def watch(self, disk, seconds):
         """For Lab.load(): what the control filter of `disk` says of the datastore then."""
         time.sleep(seconds)
-        shown = json.loads(self.lab.weirctl("--json", "export", "show", disk))
+        shown = json.loads(self.lab.weirctl("--json", "--gateway=" + self.name, "export", "show",
+                                            disk))
         (control,) = [f for f in shown["filters"] if f.get("name", f.get("label")) == "control"]
         self.seen.append(control["stats"])
 
@@ -168,7 +169,7 @@ class Lab:
         return self
 
     def __exit__(self, *exception):
-        for server in list(self.servers):
+        for server in self.servers[::-1]:  # a gateway before the one that it is a client of
             server.stop()
         if exception[0]:
             for log in sorted(glob.glob(os.path.join(self.folder, "*.log"))):
@@ -207,7 +208,7 @@ class Lab:
         out = subprocess.run([os.path.join(self.build, "gateway/weirctl/weirctl"),
                               "--run=" + self.folder, *words], capture_output=True, text=True)
         if out.returncode:
-            sys.exit(f"weirctl {' '.join(words)}: {out.stderr}")
+            sys.exit(f"weirctl {' '.join(words)}: {out.stderr}{out.stdout}")
         return out.stdout
 
     @contextlib.contextmanager
