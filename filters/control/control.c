@@ -173,6 +173,7 @@ static void measure(struct control *c, const struct held *h, uint64_t now)
     bump(&s->bytes[op], h->req->length);
     bump(&s->units, h->item.units);
     bump(&s->load, h->item.load);
+    bump(&s->held, latency * h->item.load);
     bump(&s->latency, h->item.load > LOAD_ONE ? latency * LOAD_ONE / h->item.load : latency);
     weir_add(&c->done[cpu].units, h->item.units);
 }

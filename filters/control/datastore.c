@@ -138,6 +138,7 @@ void datastore_tally(const struct datastore *d, struct tally *ret)
         add(&ret->units, &s->units);
         add(&ret->load, &s->load);
         add(&ret->latency, &s->latency);
+        add(&ret->held, &s->held);
     }
 }
 
@@ -150,6 +151,14 @@ int64_t datastore_outside(const struct datastore *d)
     for (unsigned i = 0; i < d->cpus; i++)
         load += atomic_load(&d->shard[i].in_flight);
     return load;
+}
+
+/* How long has somebody waited for the window, and does somebody now? */
+static void note_waiting(struct datastore *d, uint64_t now)
+{
+    if (d->waits_since && now > d->waits_since)
+        d->waited += now - d->waits_since;
+    d->waits_since = d->scheduler.turns.count ? now : 0;
 }
 
 void datastore_look_outside(struct datastore *d)
@@ -171,6 +180,7 @@ struct item *datastore_gather(struct datastore *d, uint64_t now)
         last = &i->next;
     }
     *last = NULL;
+    note_waiting(d, now);
     atomic_store_explicit(&d->room, (int64_t)s->window - (int64_t)s->in_flight,
                           memory_order_relaxed);
     if (scheduler_when(s) < d->next_look)

@@ -23,7 +23,8 @@
  * addition, and may lose one when a thread is moved to another CPU at the wrong moment. */
 struct shard {
     _Alignas(64) _Atomic int64_t in_flight; /* load that went without the scheduler */
-    _Atomic uint64_t count[COST_OPS], bytes[COST_OPS], units, load, latency; /* struct tally */
+    _Atomic uint64_t count[COST_OPS], bytes[COST_OPS], units, load, latency,
+        held; /* struct tally */
 };
 
 struct control; /* one disk: control.h */
@@ -51,6 +52,8 @@ struct datastore {
     bool all_inside; /* everybody sees `crowded`: nothing is in flight without the scheduler */
     struct control *disks;
     struct ticker *ticker; /* ticker.h: what the thread knows */
+    uint64_t waits_since;  /* weir_now(): since when somebody waits for the window; 0: nobody */
+    uint64_t waited;       /* ns: for how long somebody did, since the thread looked last */
     uint64_t next_look;    /* weir_now(): when the thread wakes by itself */
     bool stopping;
     pthread_t thread;

@@ -9,6 +9,7 @@ struct tally {
     uint64_t count[COST_OPS], bytes[COST_OPS]; /* requests that ended */
     uint64_t units, load;
     uint64_t latency; /* ns: sum, each over its load in small reads, at least 1 */
+    uint64_t held;    /* load x ns: over the time, what was in flight (Little's law) */
 };
 
 static inline void tally_between(const struct tally *from, const struct tally *to,
@@ -21,6 +22,7 @@ static inline void tally_between(const struct tally *from, const struct tally *t
     ret->units = to->units - from->units;
     ret->load = to->load - from->load;
     ret->latency = to->latency - from->latency;
+    ret->held = to->held - from->held;
 }
 
 #endif

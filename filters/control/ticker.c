@@ -19,7 +19,6 @@ struct ticker {
     uint64_t next_tick, next_second; /* weir_now() */
     uint64_t last;                   /* weir_now() of the last tick */
     unsigned quiet;                  /* ticks in a row without any I/O */
-    bool waited;                     /* somebody waited for the window at the last tick */
     struct tally before;             /* all there ever was, at the last tick */
     struct window window;
     struct sharing *sharing; /* NULL: the datastore is not shared */
@@ -90,7 +89,7 @@ static uint64_t sum_counts(const uint64_t *of)
     return sum;
 }
 
-static void feed(struct datastore *d, const struct tally *done, uint64_t span, bool waits)
+static void feed(struct datastore *d, const struct tally *done, uint64_t span)
 {
     struct ticker *t = d->ticker;
     uint64_t ios = sum_counts(done->count);
@@ -104,11 +103,11 @@ static void feed(struct datastore *d, const struct tally *done, uint64_t span, b
         .units = done->units,
         .load = done->load,
         .latency = done->latency,
-        .in_flight = t->in_flight,
-        .waited = waits,
+        .in_flight = ios && span ? done->held / span : t->in_flight,
+        .waited = 2 * d->waited > span,
     };
     window_feed(&t->window, &sample);
-    if (!waits || !t->waited) /* the backend may have idled */
+    if (10 * d->waited < 9 * span) /* the backend may have idled */
         return;
     struct cost_sample saturated = { .span = span };
     for (int op = 0; op < COST_OPS; op++) {
@@ -133,15 +132,15 @@ static void tick(struct datastore *d, uint64_t now)
     datastore_tally(d, &all);
     tally_between(&t->before, &all, &done);
     t->before = all;
-    bool waits = d->scheduler.turns.count;
-    feed(d, &done, now - t->last, waits);
+    uint64_t span = now - t->last;
+    feed(d, &done, span);
     if (t->sharing)
-        sharing_feed(t->sharing, &done, t->in_flight, d->scheduler.window, waits);
+        sharing_feed(t->sharing, &done, t->in_flight, d->scheduler.window, 2 * d->waited > span);
     t->last = now;
-    t->waited = waits;
+    d->waited = 0;
     t->quiet = sum_counts(done.count) || t->in_flight || d->scheduler.queued ? 0 : t->quiet + 1;
     set_window(d, now);
-    if (!waits) { /* back to counting, without the lock */
+    if (!d->scheduler.turns.count) { /* back to counting, without the lock */
         atomic_store(&d->crowded, false);
         d->all_inside = false;
     } else if (atomic_load(&d->crowded) && datastore_outside(d) == 0) {
