@@ -57,6 +57,12 @@ struct held {
     bool promoted;       /* it went ahead of its turn */
 };
 
+/* request.c: the filter's callbacks */
+enum weir_verdict control_down(void *self, struct weir_request *);
+enum weir_verdict control_up(void *self, struct weir_request *);
+enum weir_verdict control_due(void *self, struct weir_request *);
+void control_abort(void *self, struct weir_request *);
+
 /* tables.c */
 extern const struct weir_option control_options[];
 extern const struct weir_stat control_stats[];
