@@ -13,7 +13,9 @@
 
 #define SECOND 1000000000u
 
-enum { IDLE_TICKS = 100 }; /* without any I/O, and the thread sleeps */
+/* Without any I/O for so long the thread sleeps: two seconds, so that the last one that was
+ * settled had none, and figures "of the last second" are those of an idle disk. */
+enum { IDLE_TICKS = 220 };
 
 struct ticker {
     uint64_t next_tick, next_second; /* weir_now() */

@@ -20,6 +20,7 @@ EOF
 expect 0 check "$work/weir.conf"
 start_gateway "$work/weir.conf" name=one
 spawn load /usr/bin/python3 "$WEIR_SOURCE/tests/system/cli/control-real.py" "$sock" db web
+load_pid=$pid
 
 # ---- everything that the filter declares is found under its name
 expect 0 --json control show
@@ -70,3 +71,11 @@ complains '"many"'
 EDITOR='sed -i s/high/normal/' expect 0 policy edit gold
 expect 0 --json control show db
 json 'd["control"][0]["shares"] == "normal"'
+
+# ---- figures of the last second are not those of a second long ago
+stop_pid "$load_pid"
+idle() (
+    expect 0 --json control show
+    json 'all(e["granted_iops"] == 0 == e["queued"] for e in d["control"])'
+)
+wait_until 60 idle
