@@ -21,7 +21,7 @@ const struct figure datastore_figures[] = {
     { "granted_iops", ">GRANTED", FIGURE_COUNT, 7, 4, true },
     { "delay_p50_us", ">DELAY P50", FIGURE_P50, 9, 7, true },
     { "delay_p99_us", ">DELAY P99", FIGURE_P99, 9, 6, true },
-    { "learnt_peak_iops", ">PEAK", FIGURE_COUNT, 5, 2, false },
+    { "learnt_peak_iops", ">PEAK", FIGURE_LEARNT, 5, 2, false },
     { "external_load", ">EXTERNAL", FIGURE_PERCENT, 8, 3, false },
     { "gateways", ">GATEWAYS", FIGURE_COUNT, 8, 3, false },
     { 0 },
@@ -190,10 +190,11 @@ struct number figure_number(const struct figure *figure, struct json_object *doc
     int64_t value = json_object_get_int64(member);
     struct number ret = { "-" };
 
-    if (!member)
+    if (!member || (figure->kind == FIGURE_LEARNT && !value))
         return ret;
     switch (figure->kind) {
     case FIGURE_COUNT:
+    case FIGURE_LEARNT:
         return count_number((double)value);
     case FIGURE_US:
     case FIGURE_P50:

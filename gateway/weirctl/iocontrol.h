@@ -13,6 +13,7 @@
 /* How a figure is shown, and where it comes from. */
 enum figure_kind {
     FIGURE_COUNT,
+    FIGURE_LEARNT, /* a count; 0: not yet known */
     FIGURE_US,
     FIGURE_PERCENT,
     FIGURE_OPTION, /* as it was written */

@@ -109,7 +109,7 @@ int draw_datastores(WINDOW *window, int y, const struct board *board, int rows, 
     bool many = board->source_count > 1;
     struct layout layout;
 
-    if (!count || rows < 2)
+    if (!count || rows < 3)
         return y;
     if (count > (size_t)rows - 1) /* the last line says how many there are besides */
         shown = (size_t)rows - 2;

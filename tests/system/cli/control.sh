@@ -134,6 +134,17 @@ expect 0 status
 says "other    local      6.20 ms    5.00 ms       -        11       7         -    1.13k          -          -  12.3k       25%         2"
 expect 0 --json control show
 json '"entitled_iops" not in d["control"][0] and "delay_p99_us" not in d["control"][0]'
-fake third --idle --exports=vm8 --control=vm8
+fake third --idle --exports=vm8 --control=vm8 --control-peak=0 --control-bypassed
 expect 0 --json status
 json '[(e["gateway"], e["exports"]) for e in d["datastores"]] == [("other", ["vm9"]), ("third", ["vm8"])]'
+expect 0 status
+says "third    local      6.20 ms    5.00 ms      12        11       7     1.14k    1.13k    4.09 ms    16.0 ms      -       25%         2"
+expect 0 --json control show vm8
+json 'd["control"][0]["mode"] == "bypassed" and d["control"][0]["options"]["mode"] == "control"'
+
+# ---- on a low screen datastores leave the exports some lines
+fake fourth --idle --exports=vm7 --control=vm7
+$tmux new-session -d -x 80 -y 12 -s low "env LC_ALL=C.UTF-8 $weirctl top --interval=0.2; cat"
+low() { [[ "$($tmux capture-pane -p -t low)" == *" fourth/local "*" and 2 more
+ EXPORT"* ]]; }
+wait_until 60 low

@@ -67,12 +67,13 @@ class Place:
 class Control:
     """A filter of class control, last in a chain, whose figures never change: what is made
     of them can be compared word by word."""
-    def __init__(self, index, lacks):
+    def __init__(self, index, args):
+        lacks, self.bypassed = args.control_lacks.split(","), args.control_bypassed
         self.options = {"mode": "control", "shares": ("high", "normal", "low")[index % 3],
                         "reservation": ("500", "none")[index % 2], "iops": ("max", "2000")[index % 2],
                         "bytes_per_sec": ("max", "50M")[index % 2], "max_delay": "20s"}
         self.stats = {"normalized_latency_us": "6200", "threshold_us": "5000", "window": "12",
-                      "in_flight": "11", "learnt_peak_iops": "12300", "external_load": "25",
+                      "in_flight": "11", "learnt_peak_iops": args.control_peak, "external_load": "25",
                       "gateways": "2", "queued": str(7 - index), "share_percent": str(57 >> index),
                       "entitled_iops": str(1140 >> index), "granted_iops": str(1132 >> index),
                       "delayed_requests": str(40000 + index), "limit_hits": str(index * 300),
@@ -89,7 +90,7 @@ class Control:
             delays.record(4000, 95)
             delays.record(delays.max, 5)
         return {"place": place, "label": place[3:], "name": place[3:], "class": "control",
-                "held": 3, "oldest_hold_ns": 0, "longest_hold_ns": 1200000, "bypassed": False,
+                "held": 3, "oldest_hold_ns": 0, "longest_hold_ns": 1200000, "bypassed": self.bypassed,
                 "ops": {}, "options": dict(self.options), "stats": dict(self.stats),
                 "histograms": {n: h.document() for n, h in self.histograms.items()}}
 
@@ -100,7 +101,7 @@ class Disk:
         self.state, self.reason, self.policy, self.size = "active", "", "gold", (index + 1) << 30
         self.generation = 1
         self.options = {"delay": "0s", "mode": "async"}
-        self.control = Control(index, gateway.args.control_lacks.split(",")) \
+        self.control = Control(index, gateway.args) \
             if name in gateway.args.control.split(",") else None
         self.places = {key: Place() for key in ("ops", "store", "10-fault", "20-pass")}
         self.last = time.monotonic()
@@ -312,9 +313,10 @@ def main():
     parser.add_argument("--exports", default="vm1,vm2,vm3")
     parser.add_argument("--control", default="", help="these have a filter of class control")
     parser.add_argument("--control-lacks", default="", help="statistics that it does not have")
+    parser.add_argument("--control-peak", default="12300", help="what it has learnt")
     parser.add_argument("--slow", help="nothing is done as long as this exists")
     parser.add_argument("--silent-file", help="silent as soon as this exists")
-    for flag in ("silent", "hang-up", "garbage", "idle", "no-uri", "bad-reload"):
+    for flag in ("silent", "hang-up", "garbage", "idle", "no-uri", "bad-reload", "control-bypassed"):
         parser.add_argument("--" + flag, action="store_true")
     args = parser.parse_args()
     os.makedirs(os.path.join(args.run, "ctl"), exist_ok=True)
