@@ -3,6 +3,7 @@
 #include "control.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 static int control_check(const void *settings, struct weir_text *why)
@@ -20,15 +21,22 @@ static int control_check(const void *settings, struct weir_text *why)
         if (!rows[i].greatest || (rows[i].is && rows[i].greatest >= rows[i].is))
             continue;
         if (rows[i].is)
-            weir_print(why, "%s is below %s: a burst is faster than the lasting rate", rows[i].max,
-                       rows[i].rate);
+            weir_print(why,
+                       "%s = %" PRIu64 " is below %s = %" PRIu64
+                       ": a burst is faster than the lasting rate; raise it, or say none",
+                       rows[i].max, rows[i].greatest, rows[i].rate, rows[i].is);
         else
-            weir_print(why, "%s needs %s: a burst goes beyond a lasting rate", rows[i].max,
-                       rows[i].rate);
+            weir_print(why,
+                       "%s = %" PRIu64
+                       " needs %s: a burst goes beyond a lasting rate; set %s first, or say none",
+                       rows[i].max, rows[i].greatest, rows[i].rate, rows[i].rate);
         return -EINVAL;
     }
     if (config->iops && (uint64_t)config->reservation > config->iops) {
-        weir_print(why, "reservation is above iops: the disk cannot be promised more than it may");
+        weir_print(why,
+                   "reservation = %" PRId64 " is above iops = %" PRIu64
+                   ": the disk cannot be promised more than it may do; lower it, or raise iops",
+                   config->reservation, config->iops);
         return -EINVAL;
     }
     return 0;
