@@ -17,7 +17,8 @@ start_weirfs
 
 # ---- entries of a policy: each is taken, and each of its options is what it says
 entries=0
-for shown in $(grep -lE '^(filters = \( )?\{ filter = "control"' "$work"/shown/*); do
+for shown in "$work"/shown/*; do
+    grep -qE '^(filters = \( )?\{ filter = "control"' "$shown" || continue
     entry=$(sed 's/^filters = ( //; s/ );$//' "$shown")
     printf 'name = "p"; filters = ( %s );\n' "$entry" >"$work/new.conf"
     "$weirctl" policy set p "$work/new.conf" || fail "refused: $entry"
