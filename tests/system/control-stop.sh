@@ -5,7 +5,7 @@
 needs_weir
 PATH=/usr/bin:$PATH # the python of the distribution has the nbd module
 requires nbdinfo nbdsh python3
-policy slow '{ filter = "control"; iops = 10; size_iops = 512; max_delay = "1h"; }'
+policy slow '{ filter = "control"; iops = 10; size_iops = "512"; max_delay = "1h"; }'
 echo 'hold_limit = "0s";' >>"$work/policies.d/slow.conf"
 disk vm1 16M slow
 write_conf
