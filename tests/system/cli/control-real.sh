@@ -58,6 +58,15 @@ says THRESHOLD
 expect 0 control set web shares 4000
 expect 0 --json control show web
 json 'd["control"][0]["shares"] == "4000"'
+expect 0 control set db reservation none
+# more than half of what is entitled, and granted, goes to the one with two thirds of the shares
+obeyed() (
+    expect 0 --json control show
+    json '[e["share_percent"] for e in d["control"]] == [33, 66]'
+    json 'd["control"][0]["entitled_iops"] < d["control"][1]["entitled_iops"]'
+    json 'd["control"][0]["granted_iops"] < d["control"][1]["granted_iops"]'
+)
+wait_until 60 obeyed
 expect 0 control set web iops 100
 limited() (
     expect 0 --json control show web
@@ -65,7 +74,7 @@ limited() (
 )
 wait_until 60 limited
 expect 4 control set web reservation 200
-complains 'reservation is above iops'
+complains 'is above iops'
 expect 4 control set web shares many
 complains '"many"'
 EDITOR='sed -i s/high/normal/' expect 0 policy edit gold
