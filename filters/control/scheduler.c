@@ -85,8 +85,6 @@ static void unsettle(struct scheduler *s, struct disk *d)
 /* When the limits let `i` go; at most `now`: at once. */
 static uint64_t limits_when(const struct disk *d, const struct item *i)
 {
-    if (i->paid)
-        return 0;
     uint64_t ios = limit_when(&d->ios), bytes = i->bytes ? limit_when(&d->bytes) : 0;
     return ios > bytes ? ios : bytes;
 }
@@ -132,11 +130,9 @@ static void go(struct scheduler *s, struct item *i, uint64_t now)
 {
     struct disk *d = i->disk;
 
-    if (!i->paid) {
-        limit_charge(&d->ios, i->units, now);
-        if (i->bytes)
-            limit_charge(&d->bytes, i->bytes, now);
-    }
+    limit_charge(&d->ios, i->units, now);
+    if (i->bytes)
+        limit_charge(&d->bytes, i->bytes, now);
     d->finish = start_of(s, d) + i->units * (UNIT / d->shares);
     d->went += i->units;
     d->running++;

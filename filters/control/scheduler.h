@@ -32,7 +32,6 @@ struct item {
     uint64_t bytes;               /* what a limit of bytes counts */
     uint32_t units;               /* what shares, reservations and limits count */
     uint32_t load;                /* what the window counts, in 1/LOAD_ONE */
-    bool paid;                    /* its disk's limits have been charged */
     bool queued;
 };
 

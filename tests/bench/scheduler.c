@@ -122,7 +122,6 @@ static double turn(struct crowd *c, unsigned long requests)
         c->now += SERVICE;
         scheduler_complete(&c->scheduler, i, c->now);
         *place = scheduler_next(&c->scheduler, c->now);
-        i->paid = false;
         if (!*place || scheduler_submit(&c->scheduler, i, c->now))
             abort(); /* somebody always waits, so that nobody goes at once */
     }
