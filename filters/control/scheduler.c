@@ -115,6 +115,8 @@ void scheduler_set(struct scheduler *s, struct disk *d, const struct disk_settin
     unsettle(s, d);
     s->shares += to->shares - d->shares;
     d->shares = to->shares;
+    if (d->reservation != to->reservation)
+        d->promised = now;
     d->reservation = to->reservation;
     limit_set(&d->ios, to->ios, to->ios_max, to->ios_length, now);
     limit_set(&d->bytes, to->bytes, to->bytes_max, to->bytes_length, now);

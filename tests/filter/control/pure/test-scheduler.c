@@ -375,6 +375,26 @@ static void test_a_reservation_of_one_at_a_time(void **state)
     assert_true(sim->client[0].done >= 1485);
 }
 
+/* One large request took the reservation of half a minute, by the old rule. */
+static void test_a_new_reservation_counts_at_once(void **state)
+{
+    (void)state;
+    sim = sim_create(8, MS, 9);
+    struct sim_client *c =
+        sim_add(sim, &(struct sim_client){
+                         .set = { .shares = 1, .reservation = 1 }, .depth = 1, .size = 1 << 20 });
+    add(100000, 32);
+    sim_run(sim, 2 * S);
+    assert_true(c->disk.went_reserved >= 32);
+    c->size = 4096;
+    c->set.reservation = 500;
+    scheduler_set(&sim->scheduler, &c->disk, &c->set, sim->now);
+    sim_run(sim, S);
+    sim_forget(sim);
+    sim_run(sim, S);
+    assert_true(c->done >= 495);
+}
+
 /* ---- leaving ----------------------------------------------------------------- */
 
 static void test_observed_disks_never_wait(void **state)
@@ -446,6 +466,7 @@ int main(void)
         cmocka_unit_test_teardown(test_a_reservation_below_the_share_changes_nothing, forget),
         cmocka_unit_test_teardown(test_too_many_promises_shrink_in_proportion, forget),
         cmocka_unit_test_teardown(test_a_reservation_of_one_at_a_time, forget),
+        cmocka_unit_test_teardown(test_a_new_reservation_counts_at_once, forget),
         cmocka_unit_test_teardown(test_observed_disks_never_wait, forget),
         cmocka_unit_test(test_forced_requests_leave_from_anywhere),
     };
