@@ -6,6 +6,7 @@
 
 enum { FINE = 16, SECOND = 1000000000 };
 #define SLACK ((uint64_t)LIMIT_SLACK * FINE)
+#define DEBT  ((uint64_t)LIMIT_DEBT * FINE)
 
 static uint64_t span(uint64_t amount, uint64_t rate)
 {
@@ -57,4 +58,18 @@ void limit_charge(struct limit *l, uint64_t amount, uint64_t now)
     l->done = greater(l->done, now * FINE) + span(amount, l->rate);
     if (l->max)
         l->burst_done = greater(l->burst_done, now * FINE) + span(amount, l->max);
+}
+
+static uint64_t bounded(uint64_t after, uint64_t before, uint64_t most)
+{
+    return after < most ? after : greater(before, most);
+}
+
+void limit_charge_forced(struct limit *l, uint64_t amount, uint64_t now)
+{
+    uint64_t done = l->done, burst_done = l->burst_done;
+
+    limit_charge(l, amount, now);
+    l->done = bounded(l->done, done, now * FINE + l->depth + DEBT);
+    l->burst_done = bounded(l->burst_done, burst_done, now * FINE + SLACK + DEBT);
 }

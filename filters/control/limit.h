@@ -13,7 +13,8 @@
 
 #include <stdint.h>
 
-#define LIMIT_SLACK 10000000u /* ns */
+#define LIMIT_SLACK 10000000u   /* ns */
+#define LIMIT_DEBT  1000000000u /* ns */
 
 struct limit {
     uint64_t rate, max, length; /* per second, 0: none; per second, 0: no burst; ns */
@@ -25,5 +26,8 @@ void limit_set(struct limit *, uint64_t rate, uint64_t max, uint64_t length, uin
 /* When the next I/O may go, in ns; at most `now`: at once. */
 uint64_t limit_when(const struct limit *);
 void limit_charge(struct limit *, uint64_t amount, uint64_t now);
+/* The same for what goes though it should wait: that makes a debt of LIMIT_DEBT at most,
+ * and adds nothing to one that is greater. */
+void limit_charge_forced(struct limit *, uint64_t amount, uint64_t now);
 
 #endif

@@ -84,7 +84,8 @@ void scheduler_set(struct scheduler *, struct disk *, const struct disk_settings
 
 /* True: the item goes now.  False: it is queued, and scheduler_next() will give it. */
 bool scheduler_submit(struct scheduler *, struct item *, uint64_t now);
-/* It goes whatever the rules say, and is charged: a flush, or the end of somebody's patience. */
+/* It goes whatever the rules say, and is charged up to a bound: a flush, or the end of
+ * somebody's patience. */
 void scheduler_force(struct scheduler *, struct item *, uint64_t now);
 void scheduler_complete(struct scheduler *, struct item *, uint64_t now);
 /* The next one that goes now; NULL: none. */

@@ -442,6 +442,91 @@ static void test_forced_requests_leave_from_anywhere(void **state)
     scheduler_finish(&s);
 }
 
+/* ---- debts ------------------------------------------------------------------- */
+
+/* A disk that flushes a thousand times as often as its limit allows: an hour of that is no
+ * month of silence. */
+static void test_what_is_forced_owes_a_limit_a_second_at_most(void **state)
+{
+    struct item flush, read;
+    struct scheduler s;
+    struct disk d = { 0 };
+
+    (void)state;
+    for (int bytes = 0; bytes < 2; bytes++) {
+        const struct disk_settings set = { .shares = 1000,
+                                           .ios = bytes ? 0 : 10,
+                                           .ios_max = bytes ? 0 : 20,
+                                           .ios_length = S,
+                                           .bytes = bytes ? 40960 : 0 };
+        d = (struct disk){ 0 };
+        scheduler_init(&s);
+        assert_true(scheduler_add(&s, &d));
+        scheduler_set(&s, &d, &set, S);
+        for (uint64_t i = 0; i < 10000; i++) {
+            flush = (struct item){ .disk = &d, .units = 1, .bytes = 4096, .load = LOAD_ONE };
+            scheduler_force(&s, &flush, S);
+            scheduler_complete(&s, &flush, S);
+        }
+        read = (struct item){ .disk = &d, .units = 1, .bytes = 4096, .load = LOAD_ONE };
+        assert_false(scheduler_submit(&s, &read, S)); /* it owes */
+        assert_null(scheduler_next(&s, 2 * S - 100 * MS));
+        assert_ptr_equal(scheduler_next(&s, 2 * S), &read);
+        scheduler_complete(&s, &read, 2 * S);
+        scheduler_remove(&s, &d);
+        scheduler_finish(&s);
+    }
+}
+
+/* What is forced takes nothing off a debt that was made by the rules. */
+static void test_what_is_forced_pays_no_debt(void **state)
+{
+    struct item large, flush, read;
+    struct scheduler s;
+    struct disk d = { 0 };
+
+    (void)state;
+    scheduler_init(&s);
+    assert_true(scheduler_add(&s, &d));
+    scheduler_set(&s, &d, &(struct disk_settings){ .shares = 1, .ios = 10 }, S);
+    large = (struct item){ .disk = &d, .units = 1000, .load = LOAD_ONE };
+    flush = read = (struct item){ .disk = &d, .units = 1, .load = LOAD_ONE };
+    assert_true(scheduler_submit(&s, &large, S));
+    scheduler_complete(&s, &large, S);
+    scheduler_force(&s, &flush, S);
+    scheduler_complete(&s, &flush, S);
+    assert_false(scheduler_submit(&s, &read, S));
+    assert_null(scheduler_next(&s, 100 * S));
+    assert_ptr_equal(scheduler_next(&s, 101 * S), &read);
+    scheduler_complete(&s, &read, 101 * S);
+    scheduler_remove(&s, &d);
+    scheduler_finish(&s);
+}
+
+/* A million flushes, and then reads as others do: the disk has its half again soon. */
+static void test_what_is_forced_is_soon_forgiven_among_shares(void **state)
+{
+    struct item flush;
+
+    (void)state;
+    sim = sim_create(8, MS, 9);
+    struct sim_client *c = add(1, 32);
+    add(1, 32);
+    sim_run(sim, S);
+    for (int i = 0; i < 1000000; i++) {
+        flush = (struct item){ .disk = &c->disk, .units = 1, .load = LOAD_ONE };
+        scheduler_force(&sim->scheduler, &flush, sim->now);
+        scheduler_complete(&sim->scheduler, &flush, sim->now);
+    }
+    sim_forget(sim);
+    sim_run(sim, S / 10);
+    assert_true(c->done < 100); /* it owes */
+    sim_run(sim, S);
+    sim_forget(sim);
+    sim_run(sim, S);
+    assert_near(c->done, 4000, 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -469,6 +554,9 @@ int main(void)
         cmocka_unit_test_teardown(test_a_new_reservation_counts_at_once, forget),
         cmocka_unit_test_teardown(test_observed_disks_never_wait, forget),
         cmocka_unit_test(test_forced_requests_leave_from_anywhere),
+        cmocka_unit_test(test_what_is_forced_owes_a_limit_a_second_at_most),
+        cmocka_unit_test(test_what_is_forced_pays_no_debt),
+        cmocka_unit_test_teardown(test_what_is_forced_is_soon_forgiven_among_shares, forget),
     };
     return cmocka_run_group_tests_name("scheduler", tests, NULL, NULL);
 }
