@@ -36,7 +36,8 @@ struct control {
     unsigned promoted;     /* the same: writes that went ahead of their turn and are in flight */
     _Atomic bool limited;  /* its requests always take the lock */
     _Atomic bool draining; /* nothing waits */
-    struct done *done;     /* datastore->cpus of them */
+    _Atomic unsigned flushing; /* flushes in flight */
+    struct done *done;         /* datastore->cpus of them */
 
     /* what the thread worked out last, for statistics */
     uint64_t done_before;                      /* the thread's own */

@@ -66,6 +66,10 @@ static void fill(struct held *h, struct control *c, struct weir_request *req)
     h->item.units = units_of(req, config->size_iops);
     h->item.load =
         cost_of(&c->datastore->cost, cost_op(req->op), req->length < LARGE ? req->length : LARGE);
+    /* a second flush of a disk makes the datastore do nothing more, and must not take the
+     * window from others: nobody holds flushes back */
+    if (req->op == WEIR_FLUSH && atomic_fetch_add(&c->flushing, 1))
+        h->item.load = 0;
     h->item.bytes = discard && req->length > DISCARD_BYTES ? DISCARD_BYTES : req->length;
 }
 
@@ -198,6 +202,8 @@ enum weir_verdict control_up(void *self, struct weir_request *req)
     if (!h->counted)
         return WEIR_PASS;
     measure(c, h, now);
+    if (req->op == WEIR_FLUSH)
+        atomic_fetch_sub(&c->flushing, 1);
     if (h->queued_at) {
         struct control_stats *stats = weir_stats(req);
         /* the clocks of two CPUs may differ by a little */

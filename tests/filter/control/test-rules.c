@@ -29,6 +29,27 @@ static void test_a_flush_never_waits(void **state)
     rig_assert_rest(0);
 }
 
+/* Nobody holds them back, so a guest may have as many in flight as it likes. */
+static void test_the_flushes_of_one_disk_do_not_fill_the_window(void **state)
+{
+    (void)state;
+    rig_open(0, &plain);
+    rig_open(1, &plain);
+    struct crowd *c = rig_fill(0, 0);
+    device_stop(0, WEIR_OP(WEIR_READ) | WEIR_OP(WEIR_FLUSH));
+    struct crowd *flushes = crowd_start(300, &(struct ask){ 1, WEIR_FLUSH, 0, 0, 0 });
+    wait_for(device_saw(0, WEIR_FLUSH) == 300);
+    device_stop(0, WEIR_OP(WEIR_FLUSH)); /* these stay where they are */
+    rig_await_queued(0, 0);
+    wait_for(crowd_under_way() == 300);
+    assert_int_equal(rig_stat(0, "impatient_requests"), 0);
+    device_go(0);
+    crowd_end(flushes);
+    crowd_end(c);
+    rig_assert_rest(0);
+    rig_assert_rest(1);
+}
+
 static void test_a_flush_does_not_wait_for_a_limit_either(void **state)
 {
     (void)state;
@@ -296,6 +317,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RIG_TEST(test_a_flush_never_waits),
+        RIG_TEST(test_the_flushes_of_one_disk_do_not_fill_the_window),
         RIG_TEST(test_a_flush_does_not_wait_for_a_limit_either),
         RIG_TEST(test_urgent_writes_go_ahead_of_shares_one_at_a_time),
         RIG_TEST(test_urgent_writes_wait_for_a_limit),
