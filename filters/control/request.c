@@ -164,20 +164,25 @@ static void bump(_Atomic uint64_t *n, uint64_t by)
                           memory_order_relaxed);
 }
 
-static void measure(struct control *c, const struct held *h, uint64_t now)
+/* An error that comes at once says nothing of how fast the datastore is, nor one that comes
+ * after half a minute. */
+static void measure(struct control *c, const struct held *h, const struct weir_request *req,
+                    uint64_t now)
 {
-    enum cost_op op = cost_op(h->req->op);
+    enum cost_op op = cost_op(req->op);
     unsigned cpu = this_cpu(c->datastore);
     struct shard *s = &c->datastore->shard[cpu];
     uint64_t latency = now > h->item.when ? now - h->item.when : 0;
 
+    weir_add(&c->done[cpu].units, h->item.units);
+    if (req->error)
+        return;
     bump(&s->count[op], 1);
-    bump(&s->bytes[op], h->req->length);
+    bump(&s->bytes[op], req->length);
     bump(&s->units, h->item.units);
     bump(&s->load, h->item.load);
     bump(&s->held, latency * h->item.load);
     bump(&s->latency, h->item.load > LOAD_ONE ? latency * LOAD_ONE / h->item.load : latency);
-    weir_add(&c->done[cpu].units, h->item.units);
 }
 
 static void end_in_scheduler(struct control *c, struct held *h, uint64_t now)
@@ -201,7 +206,7 @@ enum weir_verdict control_up(void *self, struct weir_request *req)
 
     if (!h->counted)
         return WEIR_PASS;
-    measure(c, h, now);
+    measure(c, h, req, now);
     if (req->op == WEIR_FLUSH)
         atomic_fetch_sub(&c->flushing, 1);
     if (h->queued_at) {

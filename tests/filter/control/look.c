@@ -21,8 +21,11 @@ void look(const void *control, struct look *ret)
         .outside_known = (long)d->scheduler.outside,
         .went = c->disk.went,
     };
-    for (unsigned i = 0; i < d->cpus; i++)
+    for (unsigned i = 0; i < d->cpus; i++) {
         ret->outside += atomic_load(&d->shard[i].in_flight);
+        for (int op = 0; op < COST_OPS; op++)
+            ret->measured += atomic_load(&d->shard[i].count[op]);
+    }
     pthread_mutex_unlock(&d->lock);
 }
 

@@ -15,6 +15,7 @@ struct look {
     size_t limited;                                   /* disks that wait for a limit */
     long outside, outside_known; /* load without the scheduler; what the scheduler knows */
     size_t went;                 /* units of the disk, by the scheduler */
+    size_t measured;             /* requests that the window is learnt from */
 };
 void look(const void *control, struct look *ret);
 /* What a request does that goes without the scheduler: load in flight, more or less. */

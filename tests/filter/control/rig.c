@@ -129,6 +129,8 @@ static int image_serve(void *self, struct weir_request *req)
     pthread_mutex_lock(&d->lock);
     d->inside--;
     pthread_mutex_unlock(&d->lock);
+    if (atomic_load(&d->error))
+        return atomic_load(&d->error);
     return req->op == WEIR_EXTENTS ? weir_add_extent(req->data, req->offset, req->length, 0) : 0;
 }
 

@@ -30,6 +30,7 @@ struct device {
     uint32_t stands;           /* WEIR_OP() mask of what stays in it */
     unsigned let;              /* so many may go all the same */
     _Atomic unsigned pause_us; /* each request takes so long */
+    _Atomic int error;         /* each request fails with this errno; 0: none does */
     unsigned inside, reached;  /* requests now; ever */
     unsigned of_op[WEIR_OP_COUNT];
     struct {

@@ -281,6 +281,27 @@ static void test_load_that_has_gone_is_not_counted_for_ever(void **state)
     rig_assert_rest(0);
 }
 
+/* ---- what is learnt ----------------------------------------------------------- */
+
+/* A datastore that refuses everything at once does not do a million I/Os per second. */
+static void test_what_fails_teaches_nothing(void **state)
+{
+    const struct ask read = { 0, WEIR_READ, 0, 4096, 0 };
+
+    (void)state;
+    rig_open(0, &plain);
+    assert_int_equal(rig_ask(&read), 0);
+    assert_int_equal(rig_look(0).measured, 1);
+    atomic_store(&devices[0].error, EIO);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(rig_ask(&read), EIO);
+    assert_int_equal(rig_look(0).measured, 1);
+    atomic_store(&devices[0].error, 0);
+    assert_int_equal(rig_ask(&read), 0);
+    assert_int_equal(rig_look(0).measured, 2);
+    rig_assert_rest(0);
+}
+
 /* ---- who is not concerned ----------------------------------------------------- */
 
 static void test_two_datastores_do_not_concern_each_other(void **state)
@@ -329,6 +350,7 @@ int main(void)
         RIG_TEST(test_what_a_request_counts),
         RIG_TEST(test_nobody_overtakes_the_queue_of_his_disk),
         RIG_TEST(test_load_that_has_gone_is_not_counted_for_ever),
+        RIG_TEST(test_what_fails_teaches_nothing),
         RIG_TEST(test_two_datastores_do_not_concern_each_other),
         RIG_TEST(test_a_read_only_disk),
     };
