@@ -128,9 +128,10 @@ class Neighbours:
         self.depth, self.image = depth, image
         self.runs = {}  # how: [(p50, p99, mean, tenant's rate, writer's MiB/s), …]
 
-    def measure(self, how, tenant, writer=None):
+    def measure(self, how, tenant, writer=None, watched=None):
         clients = [tenant] + ([writer] if writer else [])
-        answers = self.lab.load(self.seconds, clients)[0]
+        watch = watched and (lambda: watched.watch("tenant", self.seconds / 2))
+        answers = self.lab.load(self.seconds, clients, watch)[0]
         a = answers[0]
         volume = answers[1].rate(WARM, self.seconds) / 16 if writer else 0
         run = (a.part(.5), a.part(.99), a.mean(), a.rate(WARM, self.seconds), volume)
@@ -157,7 +158,8 @@ class Neighbours:
                 self.rivals(g, tenant, part, volume)
         g.stop()
         g = self.gateway("shares = 1000;")
-        self.measure("with control, equal shares", *self.clients(g))
+        self.measure("with control, equal shares", *self.clients(g), watched=g)
+        g.say_seen()
         g.stop()
 
     def rivals(self, g, tenant, part, volume):

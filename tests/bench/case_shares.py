@@ -71,33 +71,41 @@ SPEEDS = {100: emulated(4, "40ms", "60ms"), 1000: emulated(4, "4ms", "6ms"),
           10000: emulated(32, "3200us", "3600us")}
 
 
+def speed_errors(runs, shares, begin, end):
+    """The greatest error of a part in each run; and those of all parts in each second,
+    beyond one I/O, as a second holds whole ones only."""
+    off, worst = [], []
+    for answers in runs:
+        each = [a.seconds(begin, end) for a in answers]
+        whole = [sum(second) for second in zip(*each)]
+        fair = [s / sum(shares) for s in shares]
+        off.append(max(abs(percent_off(sum(mine) / sum(whole), f))
+                       for mine, f in zip(each, fair)))
+        worst += [100 * max(0, abs(m - w * f) - 1) / (w * f)
+                  for mine, f in zip(each, fair) for m, w in zip(mine, whole)]
+    return off, worst
+
+
 def speeds(lab, o):
     """Shares 1:2:4 and 1000:2000:4000 at 100, 1,000 and 10,000 I/Os per second"""
     rows, errors = [], {}
     for speed, datastore in SPEEDS.items():
         for shares in ((1, 2, 4), (1000, 2000, 4000)):
-            seconds = WARM + (o.seconds if speed > 100 else max(14, o.seconds))
+            # what all send before the first latency is known takes 192 / speed to be done
+            warm = WARM + 400 // speed
+            seconds = warm + (o.seconds if speed > 100 else max(14, o.seconds))
             runs = []
             for _ in range(o.rounds if speed > 100 or o.full else 1):
                 g = gateway(lab, datastore, {f"d{s}": f"shares = {s};" for s in shares})
                 runs.append(lab.load(seconds, [g.client(f"d{s}", depth=64)
                                                for s in shares])[0])
                 g.stop()
-            # a second holds whole I/Os only: its error is beyond one of them
-            off, worst = [], []
-            for answers in runs:
-                for part, s in enumerate(shares):
-                    whole = [sum(a.seconds(WARM, seconds)[i] for a in answers)
-                             for i in range(seconds - WARM)]
-                    mine = answers[part].seconds(WARM, seconds)
-                    off.append(abs(percent_off(sum(mine) / sum(whole), s / sum(shares))))
-                    worst += [100 * max(0, abs(m - w * s / sum(shares)) - 1) / (
-                        w * s / sum(shares)) for m, w in zip(mine, whole)]
+            off, worst = speed_errors(runs, shares, warm, seconds)
             name = f"{':'.join(map(str, shares))} at {speed:,}"
-            errors[name] = [max(off[i:i + 3]) for i in range(0, len(off), 3)]
-            rates = [[a.rate(WARM, seconds) for a in answers] for answers in runs]
+            errors[name] = off
+            rates = [[a.rate(warm, seconds) for a in answers] for answers in runs]
             rows.append((name, " / ".join(f"{statistics.median(r):.1f}" for r in zip(*rates)),
-                         f"{statistics.median(map(sum, rates)):.1f}", span(errors[name]),
+                         f"{statistics.median(map(sum, rates)):.1f}", span(off),
                          f"{statistics.median(worst):.2f}; {max(worst):.2f}"))
     table(["shares, I/Os per second", "each got", "together", "greatest error of a part, %",
            "in windows of 1 s: median; greatest, %"], rows)
