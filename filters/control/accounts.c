@@ -78,3 +78,31 @@ void accounts_settle(struct datastore *d, uint64_t capacity, struct account *ret
     }
     free(list);
 }
+
+/* ---- how long it took -------------------------------------------------------- */
+
+/* The least value of a bucket of weir_bucket(). */
+static uint64_t value_of(unsigned bucket)
+{
+    return bucket < 32 ? bucket : (uint64_t)(bucket % 16 + 16) << (bucket / 16 - 1);
+}
+
+uint64_t accounts_p99(const struct datastore *d, struct sampled *s)
+{
+    uint64_t fresh[WEIR_BUCKETS], sum = 0, above = 0;
+
+    for (unsigned b = 0; b < WEIR_BUCKETS; b++) {
+        uint64_t n = 0;
+        for (unsigned i = 0; i < d->cpus; i++)
+            n += atomic_load_explicit(&d->shard[i].sampled[b].n, memory_order_relaxed);
+        fresh[b] = n - s->before[b];
+        s->before[b] = n;
+        sum += fresh[b];
+    }
+    for (unsigned b = WEIR_BUCKETS; sum && b-- > 0;) {
+        above += fresh[b];
+        if (above * 100 >= sum)
+            return value_of(b);
+    }
+    return 0;
+}

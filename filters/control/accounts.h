@@ -10,6 +10,13 @@ struct account {
     uint64_t reserved; /* their reservations, units per second */
 };
 
+/* The latency, in ns, that 99 % of the requests kept since the last call with the same
+ * `before`; 0: there were none. */
+struct sampled {
+    uint64_t before[WEIR_BUCKETS];
+};
+uint64_t accounts_p99(const struct datastore *, struct sampled *);
+
 /* Once a second, under the datastore's lock. */
 void accounts_settle(struct datastore *, uint64_t capacity, struct account *ret);
 

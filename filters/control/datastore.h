@@ -24,7 +24,8 @@
 struct shard {
     _Alignas(64) _Atomic int64_t in_flight; /* load that went without the scheduler */
     _Atomic uint64_t count[COST_OPS], bytes[COST_OPS], units, load, latency,
-        held; /* struct tally */
+        held;                           /* struct tally */
+    weir_counter sampled[WEIR_BUCKETS]; /* the latency, in ns, of each 16th */
 };
 
 struct control; /* one disk: control.h */

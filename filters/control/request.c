@@ -7,6 +7,7 @@
 
 enum {
     DISCARD_UNITS = 32,       /* a trim or zero counts as no more, … */
+    SAMPLE = 16,              /* one of so many tells how latencies are distributed */
     LARGE = 128 << 10,        /* one that is larger must not fill the window by itself */
     DISCARD_BYTES = 1u << 20, /* … nor as more bytes: it is mostly a note in a table */
 };
@@ -177,6 +178,8 @@ static void measure(struct control *c, const struct held *h, const struct weir_r
     weir_add(&c->done[cpu].units, h->item.units);
     if (req->error)
         return;
+    if (atomic_load_explicit(&s->count[op], memory_order_relaxed) % SAMPLE == 0)
+        weir_add(&s->sampled[weir_bucket(latency)], 1);
     bump(&s->count[op], 1);
     bump(&s->bytes[op], req->length);
     bump(&s->units, h->item.units);

@@ -22,7 +22,6 @@ struct sharing {
     struct tally sum;                        /* since the last report */
     uint64_t in_flight, busy, waited, ticks; /* load x ticks; ticks */
     uint32_t window;
-    uint64_t since; /* weir_now() of it */
 };
 
 static char *path_of(const struct weir_datastore *about)
@@ -100,12 +99,11 @@ static void fill(const struct sharing *s, const struct window *w, uint64_t share
         ret->ios += s->sum.count[op];
 }
 
-unsigned sharing_report(struct sharing *s, const struct window *w, uint64_t shares, uint64_t now)
+unsigned sharing_report(struct sharing *s, const struct window *w, uint64_t shares, uint64_t p99)
 {
     struct gateway_report mine;
     uint64_t rounds = peers_rounds(s->peers);
 
-    (void)now;
     /* what the others say is about the same time as what we told them */
     if (rounds != s->rounds) {
         s->rounds = rounds;
@@ -116,6 +114,7 @@ unsigned sharing_report(struct sharing *s, const struct window *w, uint64_t shar
         s->split = (struct split){ 0 }; /* too old: on our own */
     }
     fill(s, w, shares, &mine);
+    mine.latency_p99 = p99;
     s->published = mine;
     peers_report(s->peers, &mine);
     s->sum = (struct tally){ 0 };

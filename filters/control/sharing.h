@@ -19,7 +19,7 @@ void sharing_destroy(struct sharing *); /* NULL is fine */
 void sharing_feed(struct sharing *, const struct tally *, uint64_t in_flight, uint32_t window,
                   bool waits);
 /* Once a second: tells and asks.  How many gateways there are, with this one. */
-unsigned sharing_report(struct sharing *, const struct window *, uint64_t shares, uint64_t now);
+unsigned sharing_report(struct sharing *, const struct window *, uint64_t shares, uint64_t p99);
 /* Replaces the window by our part while there are others. */
 void sharing_limit(const struct sharing *, uint32_t *window);
 

@@ -26,6 +26,7 @@ struct ticker {
     struct sharing *sharing; /* NULL: the datastore is not shared */
     unsigned gateways;
     uint64_t in_flight; /* load, at the last tick */
+    struct sampled sampled;
 };
 
 int ticker_create(const struct weir_below *below, struct ticker **ret)
@@ -159,7 +160,8 @@ static void second(struct datastore *d, uint64_t now)
     accounts_settle(d, t->window.capacity ? t->window.capacity : t->window.peak, &account);
     d->scheduler.promised = account.reserved;
     if (t->sharing)
-        t->gateways = sharing_report(t->sharing, &t->window, account.shares, now);
+        t->gateways =
+            sharing_report(t->sharing, &t->window, account.shares, accounts_p99(d, &t->sampled));
     set_window(d, now);
 }
 
