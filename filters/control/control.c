@@ -122,6 +122,8 @@ static void control_detach(void *self)
     struct datastore *d = c->datastore;
 
     pthread_mutex_lock(&d->lock);
+    while (d->speaker == c)
+        pthread_cond_wait(&d->spoken, &d->lock);
     scheduler_remove(&d->scheduler, &c->disk);
     for (struct control **where = &d->disks; *where; where = &(*where)->next)
         if (*where == c) {

@@ -58,6 +58,7 @@ static int create(const struct weir_below *below, const char *name, struct datas
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&d->wake, &monotonic);
+    pthread_cond_init(&d->spoken, NULL);
     pthread_condattr_destroy(&monotonic);
     ticker_begin(d);
     r = pthread_create(&d->thread, NULL, ticker_run, d);
@@ -115,6 +116,7 @@ void datastore_put(struct datastore *d)
     pthread_mutex_unlock(&d->lock);
     pthread_join(d->thread, NULL);
     pthread_cond_destroy(&d->wake);
+    pthread_cond_destroy(&d->spoken);
     pthread_mutex_destroy(&d->lock);
     destroy(d);
 }

@@ -48,14 +48,16 @@ struct datastore {
      * while somebody is resumed or waited for.  Taken under nothing; the lock of peers.h is taken
      * under it. */
     pthread_mutex_t lock;
-    pthread_cond_t wake; /* of the thread */
+    pthread_cond_t wake;   /* of the thread */
+    pthread_cond_t spoken; /* `speaker` is NULL again */
     struct scheduler scheduler;
     bool all_inside; /* everybody sees `crowded`: nothing is in flight without the scheduler */
     struct control *disks;
-    struct ticker *ticker; /* ticker.h: what the thread knows */
-    uint64_t waits_since;  /* weir_now(): since when somebody waits for the window; 0: nobody */
-    uint64_t waited;       /* ns: for how long somebody did, since the thread looked last */
-    uint64_t next_look;    /* weir_now(): when the thread wakes by itself */
+    struct ticker *ticker;   /* ticker.h: what the thread knows */
+    uint64_t waits_since;    /* weir_now(): since when somebody waits for the window; 0: nobody */
+    uint64_t waited;         /* ns: for how long somebody did, since the thread looked last */
+    uint64_t next_look;      /* weir_now(): when the thread wakes by itself */
+    struct control *speaker; /* the thread reports by this disk: it must not go; NULL: by none */
     bool stopping;
     pthread_t thread;
 };

@@ -1,7 +1,6 @@
 /* sharing.c - which part of the window is ours, where other gateways use the datastore too?
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "sharing.h"
-#include "peers.h"
 #include "split.h"
 
 #include <errno.h>
@@ -11,6 +10,8 @@
 #include <unistd.h>
 
 #define FILE_NAME ".weir-control"
+
+enum { SURE = 3 }; /* seconds: what is said of the file is not said of a hiccup */
 
 struct sharing {
     struct peers *peers;
@@ -22,6 +23,9 @@ struct sharing {
     struct tally sum;                        /* since the last report */
     uint64_t in_flight, busy, waited, ticks; /* load x ticks; ticks */
     uint32_t window;
+
+    bool works, told_broken; /* the file, at the last report; and what people were told */
+    unsigned otherwise;      /* seconds in turn in which it was not as they were told */
 };
 
 static char *path_of(const struct weir_datastore *about)
@@ -102,17 +106,16 @@ static void fill(const struct sharing *s, const struct window *w, uint64_t share
 unsigned sharing_report(struct sharing *s, const struct window *w, uint64_t shares, uint64_t p99)
 {
     struct gateway_report mine;
-    uint64_t rounds = peers_rounds(s->peers);
+    uint64_t rounds = s->rounds;
+    bool fresh = peers_view(s->peers, s->view);
 
+    s->rounds = s->view->rounds;
+    s->works = fresh && !s->view->error;
+    if (!fresh || rounds != s->rounds)
+        s->split = (struct split){ 0 }; /* if it is too old: on our own */
     /* what the others say is about the same time as what we told them */
-    if (rounds != s->rounds) {
-        s->rounds = rounds;
-        s->split = (struct split){ 0 };
-        if (peers_view(s->peers, s->view) && s->view->list.count)
-            split_window(&s->published, &s->view->list, &s->split);
-    } else if (!peers_view(s->peers, s->view)) {
-        s->split = (struct split){ 0 }; /* too old: on our own */
-    }
+    if (fresh && rounds != s->rounds && s->view->list.count)
+        split_window(&s->published, &s->view->list, &s->split);
     fill(s, w, shares, &mine);
     mine.latency_p99 = p99;
     s->published = mine;
@@ -120,6 +123,30 @@ unsigned sharing_report(struct sharing *s, const struct window *w, uint64_t shar
     s->sum = (struct tally){ 0 };
     s->in_flight = s->busy = s->waited = s->ticks = 0;
     return s->split.gateways ? s->split.gateways : 1;
+}
+
+enum sharing_news sharing_news(struct sharing *s)
+{
+    s->otherwise = s->works == s->told_broken ? s->otherwise + 1 : 0;
+    if (s->otherwise < SURE)
+        return SHARING_AS_BEFORE;
+    s->otherwise = 0;
+    s->told_broken = !s->works;
+    return s->works ? SHARING_MENDED : SHARING_BROKEN;
+}
+
+void sharing_describe(struct sharing *s, char *text, size_t size)
+{
+    bool fresh = peers_view(s->peers, s->view);
+
+    if (s->view->error)
+        snprintf(text, size, "not shared: %s", s->view->why);
+    else if (!fresh)
+        snprintf(text, size, "not shared: the exchange file has not answered yet");
+    else if (s->view->list.count)
+        snprintf(text, size, "shared by %u gateways", s->view->list.count + 1);
+    else
+        snprintf(text, size, "no other gateway");
 }
 
 void sharing_limit(const struct sharing *s, uint32_t *window)

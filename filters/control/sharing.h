@@ -6,6 +6,7 @@
 #ifndef CONTROL_SHARING_H
 #define CONTROL_SHARING_H
 
+#include "peers.h"
 #include "tally.h"
 #include "weir-filter.h"
 #include "window.h"
@@ -20,6 +21,13 @@ void sharing_feed(struct sharing *, const struct tally *, uint64_t in_flight, ui
                   bool waits);
 /* Once a second: tells and asks.  How many gateways there are, with this one. */
 unsigned sharing_report(struct sharing *, const struct window *, uint64_t shares, uint64_t p99);
+/* After that.  Whether people are to be told, once, that the file does not work, or that it
+ * does again: it has been so for three seconds. */
+enum sharing_news { SHARING_AS_BEFORE, SHARING_BROKEN, SHARING_MENDED };
+enum sharing_news sharing_news(struct sharing *);
+/* How it is now, for people: a few words, or the sentence that says what is wrong. */
+void sharing_describe(struct sharing *, char *text, size_t size);
+enum { SHARING_TEXT = PEERS_WHY + 64 };
 /* Replaces the window by our part while there are others. */
 void sharing_limit(const struct sharing *, uint32_t *window);
 

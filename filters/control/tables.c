@@ -1,6 +1,7 @@
 /* tables.c - what can be set of I/O control, and what can be read of it?
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "control.h"
+#include "sharing.h"
 #include "ticker.h"
 
 static const char *const modes[] = { "control", "observe", NULL };
@@ -88,6 +89,14 @@ static int64_t gateways(void *self)
     return view_of(self).gateways;
 }
 
+static void exchange(void *self, struct weir_text *text)
+{
+    char words[SHARING_TEXT];
+
+    ticker_exchange(((struct control *)self)->datastore, words, sizeof words);
+    weir_print(text, "%s", words);
+}
+
 static int64_t queued(void *self)
 {
     struct control *c = self;
@@ -128,6 +137,7 @@ const struct weir_stat control_stats[] = {
     WEIR_STAT_VALUE(learnt_peak_iops, peak_iops, "iops", "Of the datastore: the most that it was seen to do."),
     WEIR_STAT_VALUE(external_load, external_load, "percent", "Of the datastore: how much slower it is than was learnt, because of others."),
     WEIR_STAT_VALUE(gateways, gateways, "gateways", "That share the datastore by its exchange file, with this one."),
+    WEIR_STAT_TEXT(exchange, exchange, "Of the datastore: how it is shared with other gateways, or why it is not."),
     WEIR_STAT_VALUE(queued, queued, "requests", "Requests of this disk that wait now."),
     WEIR_STAT_VALUE(share_percent, share_percent, "percent", "What its shares are of those of all disks at work."),
     WEIR_STAT_VALUE(entitled_iops, entitled_iops, "iops", "What shares, reservation, limits and demand of all entitled it to in the last second."),

@@ -7,6 +7,7 @@
 #include "window.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -165,6 +166,27 @@ static void second(struct datastore *d, uint64_t now)
     set_window(d, now);
 }
 
+/* Tells people what has become of the exchange file, by one of the disks, which stays until
+ * that is done.  The lock is not held meanwhile: a log may be slow. */
+static void tell(struct datastore *d)
+{
+    struct ticker *t = d->ticker;
+    enum sharing_news news = t->sharing ? sharing_news(t->sharing) : SHARING_AS_BEFORE;
+    char text[SHARING_TEXT];
+
+    if (news == SHARING_AS_BEFORE || !d->disks)
+        return;
+    sharing_describe(t->sharing, text, sizeof text);
+    struct weir_below *below = d->disks->below;
+    d->speaker = d->disks;
+    pthread_mutex_unlock(&d->lock);
+    weir_report(below, news == SHARING_BROKEN ? WEIR_WARNING : WEIR_INFO,
+                "datastore \"%s\", among gateways: %s", d->name, text);
+    pthread_mutex_lock(&d->lock);
+    d->speaker = NULL;
+    pthread_cond_broadcast(&d->spoken);
+}
+
 /* ---- the thread -------------------------------------------------------------- */
 
 static void nap(struct datastore *d, uint64_t now)
@@ -209,6 +231,7 @@ void *ticker_run(void *datastore)
         if (now >= t->next_second) {
             second(d, now);
             t->next_second = now + SECOND;
+            tell(d);
         }
         struct item *go = datastore_gather(d, now);
         if (!go) {
@@ -237,5 +260,15 @@ void ticker_view(struct datastore *d, struct ticker_view *ret)
         .external = t->window.external_load,
         .gateways = t->gateways ? t->gateways : 1,
     };
+    pthread_mutex_unlock(&d->lock);
+}
+
+void ticker_exchange(struct datastore *d, char *text, size_t size)
+{
+    pthread_mutex_lock(&d->lock);
+    if (d->ticker->sharing)
+        sharing_describe(d->ticker->sharing, text, size);
+    else
+        snprintf(text, size, "none");
     pthread_mutex_unlock(&d->lock);
 }

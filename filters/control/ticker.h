@@ -26,5 +26,7 @@ struct ticker_view {
     unsigned gateways;           /* that share the datastore, this one too */
 };
 void ticker_view(struct datastore *, struct ticker_view *);
+/* How the datastore is shared with other gateways, in words. */
+void ticker_exchange(struct datastore *, char *text, size_t size);
 
 #endif
