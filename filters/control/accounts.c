@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#define SECOND 1000000000u
+
 static uint64_t units_done(const struct datastore *d, const struct control *c)
 {
     uint64_t units = 0;
@@ -37,14 +39,17 @@ static uint64_t limit_of(const struct disk *d)
 }
 
 /* The list has one place for each disk; those without I/O come to nothing by demand. */
-static void collect(struct datastore *d, struct entitlement *list, struct account *ret)
+static void collect(struct datastore *d, struct entitlement *list, uint64_t span,
+                    struct account *ret)
 {
     size_t n = 0;
 
     for (struct control *c = d->disks; c; c = c->next) {
-        uint64_t done = units_done(d, c), granted = done - c->done_before;
+        uint64_t done = units_done(d, c);
+        uint64_t granted = (done - c->done_before) * SECOND / span;
 
         c->done_before = done;
+        ret->granted += granted;
         atomic_store(&c->granted, granted);
         judge_reservation(c, granted);
         if (granted || c->disk.queued) {
@@ -61,15 +66,16 @@ static void collect(struct datastore *d, struct entitlement *list, struct accoun
     }
 }
 
-void accounts_settle(struct datastore *d, uint64_t capacity, struct account *ret)
+void accounts_settle(struct datastore *d, uint64_t capacity, uint64_t span, struct account *ret)
 {
     struct entitlement *list = calloc(d->scheduler.disks + 1, sizeof *list);
 
     *ret = (struct account){ 0 };
-    collect(d, list, ret);
+    collect(d, list, span ? span : 1, ret);
     if (!list)
         return;
-    entitle(list, d->scheduler.disks, capacity);
+    /* it can do what it has just done */
+    entitle(list, d->scheduler.disks, capacity > ret->granted ? capacity : ret->granted);
     const struct entitlement *e = list;
     for (struct control *c = d->disks; c; c = c->next, e++) {
         uint64_t share = ret->shares && e->demand ? 100 * e->shares / ret->shares : 0;

@@ -8,6 +8,7 @@
 struct account {
     uint64_t shares;   /* of the disks that were at work, added up */
     uint64_t reserved; /* their reservations, units per second */
+    uint64_t granted;  /* what they did, units per second */
 };
 
 /* The latency, in ns, that 99 % of the requests kept since the last call with the same
@@ -17,7 +18,8 @@ struct sampled {
 };
 uint64_t accounts_p99(const struct datastore *, struct sampled *);
 
-/* Once a second, under the datastore's lock. */
-void accounts_settle(struct datastore *, uint64_t capacity, struct account *ret);
+/* About once a second, under the datastore's lock: of the last `span` ns.  A capacity that is
+ * not known is 0. */
+void accounts_settle(struct datastore *, uint64_t capacity, uint64_t span, struct account *ret);
 
 #endif

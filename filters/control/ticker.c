@@ -20,7 +20,8 @@ enum { IDLE_TICKS = 220 };
 
 struct ticker {
     uint64_t next_tick, next_second; /* weir_now() */
-    uint64_t last;                   /* weir_now() of the last tick */
+    uint64_t last;                   /* weir_now() of the last tick … */
+    uint64_t settled;                /* … and of the last settlement */
     unsigned quiet;                  /* ticks in a row without any I/O */
     struct tally before;             /* all there ever was, at the last tick */
     struct window window;
@@ -77,7 +78,7 @@ void ticker_begin(struct datastore *d)
 {
     uint64_t now = weir_now(NULL);
 
-    d->ticker->last = now;
+    d->ticker->last = d->ticker->settled = now;
     d->ticker->next_tick = now + DATASTORE_TICK;
     d->ticker->next_second = now + SECOND;
     set_window(d, now);
@@ -158,7 +159,9 @@ static void second(struct datastore *d, uint64_t now)
     struct ticker *t = d->ticker;
     struct account account;
 
-    accounts_settle(d, t->window.capacity ? t->window.capacity : t->window.peak, &account);
+    accounts_settle(d, t->window.capacity ? t->window.capacity : t->window.peak, now - t->settled,
+                    &account);
+    t->settled = now;
     d->scheduler.promised = account.reserved;
     if (t->sharing)
         t->gateways =

@@ -1,11 +1,89 @@
-/* test-accounts.c - what do gateways tell each other of how long I/O took?
+/* test-accounts.c - are the figures of the last second those of a second?
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "accounts.h"
+#include "control.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include <cmocka.h>
+
+/* ---- who got what ------------------------------------------------------------ */
+
+#define S 1000000000ull
+
+enum { DISKS = 3 };
+
+static struct done done[DISKS];
+static struct control disk[DISKS];
+static struct datastore store;
+
+static int start(void **state)
+{
+    (void)state;
+    memset(done, 0, sizeof done);
+    memset(disk, 0, sizeof disk);
+    store = (struct datastore){ .cpus = 1, .disks = &disk[0] };
+    store.scheduler.disks = DISKS;
+    for (int i = 0; i < DISKS; i++) {
+        disk[i].disk.shares = 1000;
+        disk[i].done = &done[i];
+        disk[i].next = i + 1 < DISKS ? &disk[i + 1] : NULL;
+    }
+    return 0;
+}
+
+/* The thread is late on a busy machine. */
+static void test_granted_is_per_second(void **state)
+{
+    struct account a;
+
+    (void)state;
+    weir_add(&done[0].units, 3000);
+    accounts_settle(&store, 10000, 3 * S / 2, &a);
+    assert_int_equal(atomic_load(&disk[0].granted), 2000);
+    weir_add(&done[0].units, 100);
+    accounts_settle(&store, 10000, S, &a);
+    assert_int_equal(atomic_load(&disk[0].granted), 100);
+    accounts_settle(&store, 10000, 3600 * S, &a);
+    assert_int_equal(atomic_load(&disk[0].granted), 0);
+}
+
+static void test_a_late_second_is_no_missed_reservation(void **state)
+{
+    struct account a;
+
+    (void)state;
+    disk[0].disk.reservation = 1000;
+    disk[0].disk.queued = 1;
+    accounts_settle(&store, 10000, S, &a);
+    weir_add(&done[0].units, 500);
+    accounts_settle(&store, 10000, S / 2, &a);
+    assert_int_equal(atomic_load(&disk[0].misses), 0);
+    weir_add(&done[0].units, 1000);
+    accounts_settle(&store, 10000, 2 * S, &a);
+    assert_int_equal(atomic_load(&disk[0].misses), 1);
+}
+
+/* Nobody is entitled to less than it got where nothing is known of what can be done. */
+static void test_before_the_capacity_is_known(void **state)
+{
+    struct account a;
+
+    (void)state;
+    weir_add(&done[0].units, 5000);
+    weir_add(&done[1].units, 100);
+    accounts_settle(&store, 0, S, &a);
+    assert_int_equal(atomic_load(&disk[0].entitled), 5000);
+    assert_int_equal(atomic_load(&disk[1].entitled), 100);
+    assert_int_equal(atomic_load(&disk[2].entitled), 0);
+    assert_int_equal(a.shares, 2000);
+    assert_int_equal(atomic_load(&disk[0].share), 50);
+    assert_int_equal(atomic_load(&disk[2].share), 0);
+}
+
+/* ---- how long it took -------------------------------------------------------- */
 
 static struct shard shards[2];
 static struct datastore datastore = { .cpus = 2, .shard = shards };
@@ -39,6 +117,9 @@ static void test_p99_is_of_all_cpus_since_the_last_look(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_granted_is_per_second, start),
+        cmocka_unit_test_setup(test_a_late_second_is_no_missed_reservation, start),
+        cmocka_unit_test_setup(test_before_the_capacity_is_known, start),
         cmocka_unit_test(test_p99_is_of_all_cpus_since_the_last_look),
     };
     return cmocka_run_group_tests_name("accounts", tests, NULL, NULL);
