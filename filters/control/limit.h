@@ -6,8 +6,7 @@
  * be done at its rate; what would be done too far in the future has to wait.
  *
  * A disk that has been idle long enough may do exactly max x length in the first
- * `length`, then `rate` per second.  A disk that waits loses nothing when it is let go
- * late, up to LIMIT_SLACK: so much it may also do at once. */
+ * `length`, then `rate` per second.  LIMIT_SLACK of the rate may be done at once, too. */
 #ifndef CONTROL_LIMIT_H
 #define CONTROL_LIMIT_H
 

@@ -10,10 +10,10 @@
 
 enum {
     FORGET = 100000000, /* ns: an idle disk's debt is forgotten */
-    LATE = 100000000,   /* ns: so much of a reservation is made good to who waited, … */
-    PROMPT = 10000000,  /* … and so much to who did not ask in time */
-    CROWD = 1024,       /* disks per turn of the wheel at its finest */
-    DEBT = 1024,        /* units: so many that were forced are charged by shares */
+    LATE = 100000000,  /* ns: so much of a reservation, or limit, is made good to who waited, … */
+    PROMPT = 10000000, /* … and so much to who did not ask in time */
+    CROWD = 1024,      /* disks per turn of the wheel at its finest */
+    DEBT = 1024,       /* units: so many that were forced are charged by shares */
 };
 
 #define disk_of(node, member) ((struct disk *)((char *)(node)-offsetof(struct disk, member)))
@@ -93,13 +93,18 @@ static uint64_t limits_when(const struct disk *d, const struct item *i)
 /* Its first request waits for its limits, or for the window. */
 static void settle(struct scheduler *s, struct disk *d, uint64_t now)
 {
-    if (!d->first)
+    if (!d->first) {
+        d->allowed = 0;
         return;
+    }
     uint64_t when = limits_when(d, d->first);
-    if (when > now)
+    if (when > now) {
         heap_put(&s->moments, &d->moment, when);
-    else
-        make_ready(s, d);
+        return;
+    }
+    if (d->allowed)
+        d->allowed = when;
+    make_ready(s, d);
 }
 
 void scheduler_remove(struct scheduler *s, struct disk *d)
@@ -144,10 +149,14 @@ static void start(struct scheduler *s, struct item *i, uint64_t now)
 static void go(struct scheduler *s, struct item *i, uint64_t now)
 {
     struct disk *d = i->disk;
+    uint64_t since = now;
 
-    limit_charge(&d->ios, i->units, now);
+    /* who has waited for its limits is not to lose what a late wake-up takes */
+    if (d->allowed && d->allowed < now)
+        since = d->allowed + LATE < now ? now - LATE : d->allowed;
+    limit_charge(&d->ios, i->units, since);
     if (i->bytes)
-        limit_charge(&d->bytes, i->bytes, now);
+        limit_charge(&d->bytes, i->bytes, since);
     d->finish = start_of(s, d) + i->units * (UNIT / d->shares);
     start(s, i, now);
 }
@@ -268,6 +277,7 @@ static void wake_limited(struct scheduler *s, uint64_t now)
 {
     for (struct heap_node *n; (n = heap_first(&s->moments)) && n->key <= now;) {
         heap_remove(&s->moments, n);
+        disk_of(n, moment)->allowed = n->key;
         make_ready(s, disk_of(n, moment));
     }
 }

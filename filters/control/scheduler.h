@@ -47,6 +47,8 @@ struct disk {
     struct wheel_node turn;       /* it is ready, and queued by shares … */
     struct heap_node guarantee;   /* … and by its reservation; or … */
     struct heap_node moment;      /* … it waits for its limits */
+    uint64_t allowed;             /* ns: since when its limits let its first request go, if it
+                                     has waited for them; 0: it has not */
     uint64_t went, went_reserved; /* units, ever */
     uint64_t waits, limit_hits;   /* requests that were queued; because of a limit */
 };

@@ -16,6 +16,8 @@ static const uint64_t most_compared = 1000;    /* requests: more or less than a 
 static const double sure = 1.5;                /* … by so many times the noise */
 
 static const double gain = 0.5;
+static const double helps = 0.3; /* as much faster as there is less in flight, times this */
+static const double rest = 5e9;  /* ns of traffic, until less is tried again */
 
 /* A threshold below the service time of the datastore cannot be held by any window; with
  * this many in flight most of the throughput of a few disks remains.  (A threshold that is
@@ -53,6 +55,11 @@ void window_split(const struct window *w, bool light, uint32_t *window, uint32_t
         *window -= *spare;
 }
 
+uint32_t window_least(const struct window *w)
+{
+    return w->more.until > 0 ? (uint32_t)(w->more.in_flight * LOAD_ONE_READ) : 0;
+}
+
 static void forget_sample(struct window *w)
 {
     w->sum = (struct window_sample){ 0 };
@@ -66,6 +73,15 @@ static void begin_settling(struct window *w)
     forget_sample(w);
 }
 
+static void resize(struct window *w, double size)
+{
+    uint32_t before = w->size;
+
+    w->size = (uint32_t)(size * LOAD_ONE_READ + 0.5);
+    if (w->size > before / 10 * 11 || w->size < before / 10 * 9)
+        begin_settling(w);
+}
+
 void set_in_flight(struct window *w, double in_flight, double each)
 {
     /* the last one that goes may exceed the window by nearly all of itself */
@@ -75,13 +91,42 @@ void set_in_flight(struct window *w, double in_flight, double each)
         size = 0.5;
     if (size > WINDOW_MOST)
         size = WINDOW_MOST;
-    uint32_t before = w->size;
-    w->size = (uint32_t)(size * LOAD_ONE_READ + 0.5);
-    if (w->size > before / 10 * 11 || w->size < before / 10 * 9)
-        begin_settling(w);
+    resize(w, size);
 }
 
 /* ---- a threshold that is given ----------------------------------------------- */
+
+/* Does a smaller window help?  Below the knee of the datastore it does not, nor where others
+ * or a busy host make the latency: it would only cost throughput.  So where a quarter less
+ * in flight has hardly changed the latency, the window goes back, and stays for a while.
+ * The least size of the window, in small reads; 0: any. */
+static double least_useful(struct window *w, const struct measure *m, double ratio)
+{
+    double n = m->point.in_flight, latency = m->point.latency;
+
+    if (ratio <= 1) {
+        w->more.in_flight = w->more.until = 0;
+        return 0;
+    }
+    if (w->more.until > 0) {
+        if (w->now < w->more.until)
+            return w->more.in_flight;
+        w->more.in_flight = w->more.until = 0;
+    }
+    if (n > w->more.in_flight) {
+        w->more.in_flight = n;
+        w->more.latency = latency;
+    } else if (n < 0.75 * w->more.in_flight) {
+        double less = 1 - n / w->more.in_flight, faster = 1 - latency / w->more.latency;
+        if (faster < helps * less) {
+            w->more.until = w->now + rest;
+            return w->more.in_flight;
+        }
+        w->more.in_flight = n;
+        w->more.latency = latency;
+    }
+    return 0;
+}
 
 static void hold_threshold(struct window *w, const struct measure *m)
 {
@@ -90,10 +135,12 @@ static void hold_threshold(struct window *w, const struct measure *m)
     double by = 1 + gain * (1 - ratio);
 
     by = by < 0.5 ? 0.5 : by;
-    double size = (double)w->size / LOAD_ONE_READ;
+    double size = (double)w->size / LOAD_ONE_READ, least = 0;
+    least = least_useful(w, m, ratio);
     if (m->waited) {
         learn_held(w, m);
         size *= by;
+        size = size < least ? least : size;
         w->mode = WINDOW_HOLD;
     } else if (ratio > 1) { /* begin where the load is */
         size = (m->point.in_flight < size ? m->point.in_flight : size) * by;
@@ -102,7 +149,7 @@ static void hold_threshold(struct window *w, const struct measure *m)
         size = 2 * w->greatest;
     }
     size = size < least_given ? least_given : size > WINDOW_MOST ? WINDOW_MOST : size;
-    w->size = (uint32_t)(size * LOAD_ONE_READ);
+    resize(w, size);
 }
 
 /* ---- samples ----------------------------------------------------------------- */

@@ -52,6 +52,10 @@ struct window {
     double greatest; /* small reads in flight, lately */
     double demand;   /* in flight while nobody waited; as much as there is, at most */
     double unit;     /* units per small read of load */
+    struct {         /* how it was with more in flight, while a given threshold is exceeded */
+        double in_flight, latency; /* small reads, 0: not known; ns */
+        double until;              /* ns of traffic: the window does not go below it until then */
+    } more;
     double now;      /* ns of traffic */
     double next_try; /* … when less or more is tried */
     double rest;     /* before more is, over how long that takes */
@@ -79,5 +83,8 @@ void window_feed(struct window *, const struct window_sample *);
  * disks: one that asks for little finds a server free.  Otherwise, and where it would be
  * more than 5 % of the window, the spare goes on top. */
 void window_split(const struct window *, bool light, uint32_t *window, uint32_t *spare);
+
+/* Less than this would only cost throughput, whoever asks for it; 0: nothing is known. */
+uint32_t window_least(const struct window *);
 
 #endif

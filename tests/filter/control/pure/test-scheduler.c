@@ -253,6 +253,36 @@ static void test_limits(void **state)
     limited(3000000, 200);
 }
 
+/* Every second the scheduler is not asked for 50 ms. */
+static void test_a_limit_is_made_good_after_a_stall(void **state)
+{
+    struct scheduler s;
+    struct disk d = { .shares = 1 };
+    static struct item item[64];
+    uint64_t done = 0;
+
+    (void)state;
+    scheduler_init(&s);
+    assert_true(scheduler_add(&s, &d));
+    scheduler_set(&s, &d, &(struct disk_settings){ .shares = 1, .ios = 1000 }, S);
+    s.window = 64 * LOAD_ONE;
+    for (unsigned i = 0; i < 64; i++) {
+        item[i] = (struct item){ .disk = &d, .units = 1, .load = LOAD_ONE };
+        while (scheduler_submit(&s, &item[i], S))
+            scheduler_complete(&s, &item[i], S); /* until its limits are reached */
+    }
+    for (uint64_t now = S; now < 11 * S; now += MS / 4) {
+        if (now % S < 50 * MS)
+            continue;
+        for (struct item *i; (i = scheduler_next(&s, now)); done++) {
+            scheduler_complete(&s, i, now);
+            scheduler_submit(&s, i, now);
+        }
+    }
+    assert_near(done, 10000, 200);
+    scheduler_finish(&s);
+}
+
 static void test_limit_of_bytes(void **state)
 {
     (void)state;
@@ -543,6 +573,7 @@ int main(void)
         cmocka_unit_test_teardown(test_a_light_disk_beside_a_heavy_one, forget),
         cmocka_unit_test_teardown(test_one_disk_alone_gets_all, forget),
         cmocka_unit_test_teardown(test_limits, forget),
+        cmocka_unit_test(test_a_limit_is_made_good_after_a_stall),
         cmocka_unit_test_teardown(test_limit_of_bytes, forget),
         cmocka_unit_test_teardown(test_a_burst_is_max_times_length, forget),
         cmocka_unit_test_teardown(test_a_limited_disk_leaves_the_rest_to_others, forget),
