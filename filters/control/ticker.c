@@ -69,8 +69,6 @@ static void set_window(struct datastore *d, uint64_t now)
     window_split(&t->window, light, &s->window, &s->spare);
     if (t->sharing)
         sharing_limit(t->sharing, &s->window);
-    if (s->window < window_least(&t->window))
-        s->window = window_least(&t->window);
     s->capacity = t->window.capacity;
     atomic_store(&d->threshold, t->window.threshold ? t->window.threshold : 5000000);
     atomic_store(&d->slice, s->window / (2 * d->cpus));

@@ -4,6 +4,7 @@
 
 #include "explore.h"
 
+#include <math.h>
 #include <stddef.h>
 
 static const uint64_t longest = 1000000000; /* ns: no sample takes longer … */
@@ -16,8 +17,9 @@ static const uint64_t most_compared = 1000;    /* requests: more or less than a 
 static const double sure = 1.5;                /* … by so many times the noise */
 
 static const double gain = 0.5;
-static const double helps = 0.3; /* as much faster as there is less in flight, times this */
-static const double rest = 5e9;  /* ns of traffic, until less is tried again */
+static const double follows_at_least = 0.3;
+static const double more = 1.25;
+static const double rest = 5e9; /* ns of traffic, until less is tried again */
 
 /* A threshold below the service time of the datastore cannot be held by any window; with
  * this many in flight most of the throughput of a few disks remains.  (A threshold that is
@@ -53,11 +55,6 @@ void window_split(const struct window *w, bool light, uint32_t *window, uint32_t
         *spare = w->size / SPARE_PART;
     if (light && w->size >= SPARE_FROM * LOAD_ONE_READ)
         *window -= *spare;
-}
-
-uint32_t window_least(const struct window *w)
-{
-    return w->more.until > 0 ? (uint32_t)(w->more.in_flight * LOAD_ONE_READ) : 0;
 }
 
 static void forget_sample(struct window *w)
@@ -96,36 +93,56 @@ void set_in_flight(struct window *w, double in_flight, double each)
 
 /* ---- a threshold that is given ----------------------------------------------- */
 
-/* Does a smaller window help?  Below the knee of the datastore it does not, nor where others
- * or a busy host make the latency: it would only cost throughput.  So where a quarter less
- * in flight has hardly changed the latency, the window goes back, and stays for a while.
- * The least size of the window, in small reads; 0: any. */
-static double least_useful(struct window *w, const struct measure *m, double ratio)
+/* Did the latency follow what was in flight, from `w->from` to now?  Above the knee of the
+ * datastore twice as much takes twice as long; below it, or where others or a busy host
+ * make the latency, it takes as long as before. */
+static bool follows(const struct window *w, const struct measure *m)
 {
-    double n = m->point.in_flight, latency = m->point.latency;
+    return log(m->point.latency / w->from.latency) / log(m->point.in_flight / w->from.in_flight) >
+           follows_at_least;
+}
 
-    if (ratio <= 1) {
-        w->more.in_flight = w->more.until = 0;
-        return 0;
-    }
-    if (w->more.until > 0) {
-        if (w->now < w->more.until)
-            return w->more.in_flight;
-        w->more.in_flight = w->more.until = 0;
-    }
-    if (n > w->more.in_flight) {
-        w->more.in_flight = n;
-        w->more.latency = latency;
-    } else if (n < 0.75 * w->more.in_flight) {
-        double less = 1 - n / w->more.in_flight, faster = 1 - latency / w->more.latency;
-        if (faster < helps * less) {
-            w->more.until = w->now + rest;
-            return w->more.in_flight;
+static void go_on_from(struct window *w, const struct measure *m, enum window_search next)
+{
+    w->from.in_flight = m->point.in_flight;
+    w->from.latency = m->point.latency;
+    w->search = next;
+}
+
+/* The latency is above the threshold, and somebody waits.  A smaller window is tried; where
+ * that does not help it would only cost throughput, so then a larger one is, as long as
+ * it costs nothing.  Where both is known the window rests.  The size, in small reads. */
+static double search(struct window *w, const struct measure *m, double by)
+{
+    double size = (double)w->size / LOAD_ONE_READ, n = m->point.in_flight;
+
+    switch (w->search) {
+    case SEARCH_REST:
+        if (w->now < w->rest_until)
+            return size;
+        go_on_from(w, m, SEARCH_LESS);
+        return size * by;
+    case SEARCH_LESS:
+        if (n > 0.8 * w->from.in_flight && size > least_given)
+            return size * by; /* too little less to tell */
+        if (n < 0.95 * w->from.in_flight && follows(w, m)) {
+            go_on_from(w, m, SEARCH_LESS);
+            return size * by;
         }
-        w->more.in_flight = n;
-        w->more.latency = latency;
+        if (n > 0.95 * w->from.in_flight) /* it is the least already */
+            go_on_from(w, m, SEARCH_MORE);
+        w->search = SEARCH_MORE;
+        return w->from.in_flight * more;
+    case SEARCH_MORE:
+        if (n > 1.1 * w->from.in_flight && !follows(w, m)) {
+            go_on_from(w, m, SEARCH_MORE);
+            return n * more;
+        }
+        w->search = SEARCH_REST;
+        w->rest_until = w->now + rest;
+        return w->from.in_flight;
     }
-    return 0;
+    return size;
 }
 
 static void hold_threshold(struct window *w, const struct measure *m)
@@ -135,15 +152,19 @@ static void hold_threshold(struct window *w, const struct measure *m)
     double by = 1 + gain * (1 - ratio);
 
     by = by < 0.5 ? 0.5 : by;
-    double size = (double)w->size / LOAD_ONE_READ, least = 0;
-    least = least_useful(w, m, ratio);
+    double size = (double)w->size / LOAD_ONE_READ;
     if (m->waited) {
         learn_held(w, m);
-        size *= by;
-        size = size < least ? least : size;
+        if (ratio > 1) {
+            size = search(w, m, by);
+        } else {
+            size *= by;
+            go_on_from(w, m, SEARCH_LESS);
+        }
         w->mode = WINDOW_HOLD;
     } else if (ratio > 1) { /* begin where the load is */
         size = (m->point.in_flight < size ? m->point.in_flight : size) * by;
+        go_on_from(w, m, SEARCH_LESS);
         w->mode = WINDOW_HOLD;
     } else if (size < 2 * w->greatest) {
         size = 2 * w->greatest;

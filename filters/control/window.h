@@ -31,6 +31,7 @@ struct window_sample {
     bool waited;               /* somebody waited for the window, most of the time */
 };
 
+enum window_search { SEARCH_REST, SEARCH_LESS, SEARCH_MORE };
 enum window_mode { WINDOW_OPEN, WINDOW_SEEK, WINDOW_HOLD, WINDOW_TRY };
 
 struct window {
@@ -46,23 +47,24 @@ struct window {
     bool learns; /* the threshold is not given */
     enum window_mode mode;
     struct curve curve;
-    double speed;    /* now, of that of the curve */
-    double usual;    /* small reads per ns: the peak, over a minute */
-    double hold;     /* small reads in flight: where the window is held; 0: not known */
-    double greatest; /* small reads in flight, lately */
-    double demand;   /* in flight while nobody waited; as much as there is, at most */
-    double unit;     /* units per small read of load */
-    struct {         /* how it was with more in flight, while a given threshold is exceeded */
-        double in_flight, latency; /* small reads, 0: not known; ns */
-        double until;              /* ns of traffic: the window does not go below it until then */
-    } more;
-    double now;      /* ns of traffic */
-    double next_try; /* … when less or more is tried */
-    double rest;     /* before more is, over how long that takes */
-    int next;        /* which of them */
-    bool precise;    /* the next sample is a long one … */
-    double compare;  /* … and tells whether this rate is reached; 0: none */
-    int odd;         /* how often in turn the speed was far from what was thought */
+    double speed;              /* now, of that of the curve */
+    double usual;              /* small reads per ns: the peak, over a minute */
+    double hold;               /* small reads in flight: where the window is held; 0: not known */
+    double greatest;           /* small reads in flight, lately */
+    double demand;             /* in flight while nobody waited; as much as there is, at most */
+    double unit;               /* units per small read of load */
+    enum window_search search; /* while a given threshold is exceeded … */
+    struct {
+        double in_flight, latency; /* … from here: small reads; ns */
+    } from;
+    double rest_until; /* ns of traffic */
+    double now;        /* ns of traffic */
+    double next_try;   /* … when less or more is tried */
+    double rest;       /* before more is, over how long that takes */
+    int next;          /* which of them */
+    bool precise;      /* the next sample is a long one … */
+    double compare;    /* … and tells whether this rate is reached; 0: none */
+    int odd;           /* how often in turn the speed was far from what was thought */
 
     /* what it gathers */
     struct window_sample sum; /* but for in_flight and waited: */
@@ -83,8 +85,5 @@ void window_feed(struct window *, const struct window_sample *);
  * disks: one that asks for little finds a server free.  Otherwise, and where it would be
  * more than 5 % of the window, the spare goes on top. */
 void window_split(const struct window *, bool light, uint32_t *window, uint32_t *spare);
-
-/* Less than this would only cost throughput, whoever asks for it; 0: nothing is known. */
-uint32_t window_least(const struct window *);
 
 #endif

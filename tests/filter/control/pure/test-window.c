@@ -149,6 +149,21 @@ static void test_a_threshold_that_cannot_be_held(void **state)
     assert_between("latency", mean_latency(c), 0.9 * 10 * MS, 1.3 * 10 * MS);
 }
 
+/* One that came down to a light load is not left there when a heavy one comes. */
+static void test_a_window_that_is_too_small_grows(void **state)
+{
+    (void)state;
+    start(32, 10 * MS, false, MS);
+    add(2);
+    sim_run(sim, S);
+    assert_int_equal(window.size, 4 * LOAD_ONE);
+    struct sim_client *c = add(64);
+    sim_run(sim, 5 * S);
+    sim_forget(sim);
+    sim_run(sim, 10 * S);
+    assert_between("rate", (double)c->done, 0.75 * 32000, 32000);
+}
+
 /* A few are left to a datastore of which one request at a time takes too long. */
 static void test_the_least_window(void **state)
 {
@@ -379,6 +394,7 @@ int main(void)
         cmocka_unit_test_teardown(test_below_the_threshold_nothing_is_delayed, forget),
         cmocka_unit_test_teardown(test_an_idle_datastore_keeps_its_window, forget),
         cmocka_unit_test_teardown(test_a_threshold_that_cannot_be_held, forget),
+        cmocka_unit_test_teardown(test_a_window_that_is_too_small_grows, forget),
         cmocka_unit_test_teardown(test_the_least_window, forget),
         cmocka_unit_test_teardown(test_a_datastore_of_k_servers_is_learnt, forget),
         cmocka_unit_test_teardown(test_service_times_that_vary, forget),
