@@ -13,7 +13,9 @@ struct device devices[RIG_DEVICES];
 
 static void device_init(struct device *d)
 {
-    *d = (struct device){ .lock = PTHREAD_MUTEX_INITIALIZER, .go = PTHREAD_COND_INITIALIZER };
+    *d = (struct device){ .lock = PTHREAD_MUTEX_INITIALIZER,
+                          .go = PTHREAD_COND_INITIALIZER,
+                          .server = PTHREAD_MUTEX_INITIALIZER };
 }
 
 void device_stop(unsigned device, uint32_t ops)
@@ -124,8 +126,11 @@ static int image_serve(void *self, struct weir_request *req)
         d->let--;
     pthread_mutex_unlock(&d->lock);
     unsigned pause = atomic_load(&d->pause_us);
-    if (pause)
+    if (pause) {
+        pthread_mutex_lock(&d->server);
         usleep(pause);
+        pthread_mutex_unlock(&d->server);
+    }
     pthread_mutex_lock(&d->lock);
     d->inside--;
     pthread_mutex_unlock(&d->lock);
@@ -462,7 +467,7 @@ struct crowd *rig_fill(unsigned disk, unsigned device)
     enum { MANY = 200, ENOUGH = 60 };
     const struct ask reads = { disk, WEIR_READ, 0, 4096, 0 };
 
-    /* slower than the threshold, so that any window becomes too small for them */
+    /* slower than the threshold the more of them there are, so that a smaller window helps */
     atomic_store(&devices[device].pause_us, 5 * THRESHOLD_US);
     struct crowd *c = crowd_start_again(MANY, &reads);
     for (int tries = 0, full = 0; full < 20; tries++) { /* a young window may still grow */

@@ -27,6 +27,7 @@ enum { CROWD = 10000 };
 struct device {
     pthread_mutex_t lock; /* guards what follows; a leaf */
     pthread_cond_t go;
+    pthread_mutex_t server;    /* one request at a time is paused; nothing is locked under it */
     uint32_t stands;           /* WEIR_OP() mask of what stays in it */
     unsigned let;              /* so many may go all the same */
     _Atomic unsigned pause_us; /* each request takes so long */
