@@ -94,7 +94,7 @@ static void fill(const struct sharing *s, const struct window *w, uint64_t share
         .window = s->window,
         .in_flight = s->busy ? s->in_flight / s->busy : 0,
         .total = s->split.total,
-        .threshold = w->threshold,
+        .threshold = window_bearable(w),
         .latency_sum = s->sum.latency,
         .capacity = w->capacity,
         .backlogged = 2 * s->waited > s->ticks,

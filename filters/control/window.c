@@ -57,6 +57,16 @@ void window_split(const struct window *w, bool light, uint32_t *window, uint32_t
         *window -= *spare;
 }
 
+uint64_t window_bearable(const struct window *w)
+{
+    if (w->learns || w->search != SEARCH_REST || w->now >= w->rest_until)
+        return w->threshold;
+    /* no more: what the others do is not known here, and may be why it did not help */
+    double bearable = w->from.latency * more, most = (double)w->threshold * 1.5;
+    bearable = bearable < most ? bearable : most;
+    return bearable > (double)w->threshold ? (uint64_t)bearable : w->threshold;
+}
+
 static void forget_sample(struct window *w)
 {
     w->sum = (struct window_sample){ 0 };

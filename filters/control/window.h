@@ -86,4 +86,8 @@ void window_feed(struct window *, const struct window_sample *);
  * more than 5 % of the window, the spare goes on top. */
 void window_split(const struct window *, bool light, uint32_t *window, uint32_t *spare);
 
+/* What to tell other gateways: the threshold, or a greater latency where it was seen that
+ * less in flight does not help.  ns; 0: not known. */
+uint64_t window_bearable(const struct window *);
+
 #endif

@@ -147,6 +147,8 @@ static void test_a_threshold_that_cannot_be_held(void **state)
     sim_run(sim, 20 * S);
     assert_between("rate", (double)c->done, 0.9 * 64000, 64000);
     assert_between("latency", mean_latency(c), 0.9 * 10 * MS, 1.3 * 10 * MS);
+    /* the other gateways are asked for no more than half as much again */
+    assert_in_range(window_bearable(&window), MS, 1.5 * MS);
 }
 
 /* One that came down to a light load is not left there when a heavy one comes. */
