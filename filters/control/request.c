@@ -10,6 +10,7 @@ enum {
     SAMPLE = 16,              /* one of so many tells how latencies are distributed */
     LARGE = 128 << 10,        /* one that is larger must not fill the window by itself */
     DISCARD_BYTES = 1u << 20, /* … nor as more bytes: it is mostly a note in a table */
+    LIMITED = 100000000,      /* ns: a write that is urgent looks whether its limit was lifted */
 };
 
 static uint64_t monotonic(void)
@@ -94,6 +95,17 @@ static bool pass_freely(struct datastore *d, struct held *h, bool always)
     return false;
 }
 
+/* For how long a request that waits may sleep, under the lock. */
+static uint64_t nap_of(const struct control *c, const struct held *h, uint64_t now)
+{
+    uint64_t left = h->patience - now;
+    uint64_t soon = atomic_load(&c->datastore->threshold);
+
+    if (c->disk.moment.at && soon < LIMITED)
+        soon = LIMITED;
+    return h->urgent && soon < left ? soon : left;
+}
+
 static enum weir_verdict ask_scheduler(struct control *c, struct held *h)
 {
     const struct control_config *config = weir_config(h->req);
@@ -106,10 +118,9 @@ static enum weir_verdict ask_scheduler(struct control *c, struct held *h)
     datastore_look_outside(d);
     bool goes = scheduler_submit(&d->scheduler, &h->item, now);
     if (!goes) {
-        uint64_t wait = config->max_delay, soon = atomic_load(&d->threshold);
         h->queued_at = now;
-        h->patience = now + wait;
-        weir_resume_at(h->req, clock + (h->urgent && soon < wait ? soon : wait), WEIR_PASS);
+        h->patience = now + config->max_delay;
+        weir_resume_at(h->req, clock + nap_of(c, h, now), WEIR_PASS);
     }
     struct item *go = datastore_gather(d, now); /* may give this one, too */
     hits = c->disk.limit_hits - hits;
@@ -249,8 +260,7 @@ enum weir_verdict control_due(void *self, struct weir_request *req)
         scheduler_force(&d->scheduler, &h->item, now);
         verdict = WEIR_PASS;
     } else {
-        uint64_t soon = atomic_load(&d->threshold), left = h->patience - now;
-        weir_resume_at(req, monotonic() + (h->urgent && soon < left ? soon : left), WEIR_PASS);
+        weir_resume_at(req, monotonic() + nap_of(c, h, now), WEIR_PASS);
     }
     pthread_mutex_unlock(&d->lock);
     if (verdict == WEIR_PASS && late && !draining)

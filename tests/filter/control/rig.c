@@ -217,6 +217,19 @@ static void detach_upgraded(void *self)
     watch_detach(1, self);
 }
 
+static atomic_uint dues; /* counted by the requests' threads */
+
+unsigned rig_dues(void)
+{
+    return atomic_load(&dues);
+}
+
+static enum weir_verdict due_installed(void *self, struct weir_request *req)
+{
+    atomic_fetch_add(&dues, 1);
+    return original[0]->filter.due(self, req);
+}
+
 static void copy_library(const char *from)
 {
     cleanup_free char *command = NULL;
@@ -258,6 +271,7 @@ static void load(void)
     assert_ptr_not_equal(original[0]->filter.attach, original[1]->filter.attach);
     watched[0].filter.attach = attach_installed;
     watched[0].filter.detach = detach_installed;
+    watched[0].filter.due = due_installed;
     watched[1].filter.attach = attach_upgraded;
     watched[1].filter.detach = detach_upgraded;
 }

@@ -73,6 +73,7 @@ uint64_t rig_stat(unsigned disk, const char *name); /* of a histogram: its count
 struct crowd;
 struct look rig_look(unsigned disk);
 unsigned rig_queued(unsigned disk);
+unsigned rig_dues(void); /* how often a request that waits was woken to look, ever */
 void rig_await_queued(unsigned disk, unsigned count);
 void rig_add_outside(unsigned disk, long load); /* see look.h */
 /* All counters of its datastore come to zero; what is left is printed and fails the test. */

@@ -115,6 +115,24 @@ static void test_urgent_writes_wait_for_a_limit(void **state)
     rig_assert_rest(0);
 }
 
+/* Each of them looked again after each threshold, of 200 us here. */
+static void test_urgent_writes_that_are_limited_sleep(void **state)
+{
+    enum { WRITES = 50 };
+
+    (void)state;
+    rig_open(0, &plain);
+    rig_choke(0);
+    unsigned before = rig_dues();
+    struct crowd *c = crowd_start(WRITES, &urgent);
+    rig_await_queued(0, WRITES);
+        usleep(50000); /* if that is too short for the machine nothing is seen, and nothing fails */
+    assert_in_range(rig_dues() - before, 0, 4 * WRITES);
+    rig_set(0, "iops", "max");
+    crowd_end(c);
+    rig_assert_rest(0);
+}
+
 /* ---- how long somebody waits -------------------------------------------------- */
 
 static const struct ask reads = { 0, WEIR_READ, 0, 512, 0 };
@@ -342,6 +360,7 @@ int main(void)
         RIG_TEST(test_a_flush_does_not_wait_for_a_limit_either),
         RIG_TEST(test_urgent_writes_go_ahead_of_shares_one_at_a_time),
         RIG_TEST(test_urgent_writes_wait_for_a_limit),
+        RIG_TEST(test_urgent_writes_that_are_limited_sleep),
         RIG_TEST(test_max_delay_lets_go_and_counts),
         RIG_TEST(test_the_hold_limit_lets_go_without_an_outcry),
         RIG_TEST(test_observation_never_delays_and_counts),
