@@ -124,6 +124,7 @@ static int image_serve(void *self, struct weir_request *req)
         pthread_cond_wait(&d->go, &d->lock);
     if (d->stands & WEIR_OP(req->op))
         d->let--;
+    d->inside--;
     pthread_mutex_unlock(&d->lock);
     unsigned pause = atomic_load(&d->pause_us);
     if (pause) {
@@ -131,9 +132,6 @@ static int image_serve(void *self, struct weir_request *req)
         usleep(pause);
         pthread_mutex_unlock(&d->server);
     }
-    pthread_mutex_lock(&d->lock);
-    d->inside--;
-    pthread_mutex_unlock(&d->lock);
     if (atomic_load(&d->error))
         return atomic_load(&d->error);
     return req->op == WEIR_EXTENTS ? weir_add_extent(req->data, req->offset, req->length, 0) : 0;
@@ -470,7 +468,7 @@ void rig_settle(unsigned disk, unsigned device)
 {
     for (int tries = 0, still = 0; still < 3; tries++) {
         unsigned known = (unsigned)rig_look(disk).all_queued + device_inside(device);
-        still = known == crowd_under_way() ? still + 1 : 0;
+        still = known == crowd_under_way() && !devices[device].let ? still + 1 : 0;
         assert_true(tries < 60000);
         usleep(500);
     }
@@ -490,9 +488,9 @@ struct crowd *rig_fill(unsigned disk, unsigned device)
         usleep(5000);
     }
     device_stop(device, WEIR_OP(WEIR_READ));
-    crowd_calm(c);
     atomic_store(&devices[device].pause_us, 0);
-    rig_settle(disk, device);
+    rig_settle(disk, device); /* who was answered has asked again */
+    crowd_calm(c);
     assert_true(rig_queued(disk) > 0);
     return c;
 }

@@ -29,10 +29,10 @@ struct device {
     pthread_cond_t go;
     pthread_mutex_t server;    /* one request at a time is paused; nothing is locked under it */
     uint32_t stands;           /* WEIR_OP() mask of what stays in it */
-    unsigned let;              /* so many may go all the same */
+    _Atomic unsigned let;      /* so many may go all the same */
     _Atomic unsigned pause_us; /* each request takes so long */
     _Atomic int error;         /* each request fails with this errno; 0: none does */
-    unsigned inside, reached;  /* requests now; ever */
+    unsigned inside, reached;  /* requests that stand in it now; that came, ever */
     unsigned of_op[WEIR_OP_COUNT];
     struct {
         unsigned disk;

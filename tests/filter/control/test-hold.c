@@ -8,7 +8,7 @@
 
 enum { FEW = 500 }; /* where ten thousand would show nothing more */
 
-static const struct rig_disk limited = { .options = "" };
+static const struct rig_disk limited = { .options = "max_delay=1h" };
 static const struct rig_disk without = { .options = NULL };
 static const struct ask writes = { .op = WEIR_WRITE, .length = 512 };
 
