@@ -108,4 +108,8 @@ unsigned crowd_failed(const struct crowd *);
 void crowd_end(struct crowd *);
 int rig_ask(const struct ask *); /* on this thread: 0 or a positive errno */
 
+/* Between the files of the rig. */
+void device_init(struct device *);
+extern const struct store_type image_store;
+
 #endif
