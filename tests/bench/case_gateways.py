@@ -15,7 +15,7 @@ names = itertools.count()
 
 def settling(o):
     """s: some periods of the exchange; and until a threshold of its own is learnt."""
-    return 20 if o.threshold == "auto" else 6
+    return 20 if o.shared_threshold == "auto" else 6
 
 
 def start(lab, o, hosts):
@@ -24,7 +24,7 @@ def start(lab, o, hosts):
     disks = [d for host in hosts for d in host]
     served = Gateway(lab, f"device{number}", device(o), dict.fromkeys(disks))
     datastore = (f'type = "nbd"; uri = "nbd+unix:///{{image}}?socket={served.sock}"; connections = 1; '
-                 f'latency_threshold = "{o.threshold}"; '
+                 f'latency_threshold = "{o.shared_threshold}"; '
                  f'exchange = "{lab.folder}/exchange{number}";')
     return served, [Gateway(lab, f"host{number}.{i}", datastore, host, image='image = "DISK";')
                     for i, host in enumerate(hosts)]
