@@ -24,8 +24,8 @@
  * The parts.  In PARDA the shares work through +beta alone, and so slowly: the split
  * nears its goal by the factor 1 - g sum(beta)/(Lthr C + sum(beta)) per period (C: the
  * datastore's capacity), which in the paper's own setting (sum(beta) 16, Lthr 25 ms,
- * C 4300/s) is 0.9: to come within 5 % takes some 18 to 34 periods of 2 s, and larger
- * betas overshoot the threshold by sum(beta)/C.  With the betas published nothing needs to be found
+ * C 4300/s) is 0.9; larger betas overshoot the threshold by sum(beta)/C.
+ * With the betas published nothing needs to be found
  * out: w_h = W beta_h / sum(beta) holds as soon as all have read each other, which is one period.
  * Who does not use its part keeps what it uses, a quarter more and one unit to start with; the rest
  * goes to the others by their shares, which is weighted max-min fairness (water-filling). Nobody
