@@ -126,7 +126,7 @@ static void test_urgent_writes_that_are_limited_sleep(void **state)
     unsigned before = rig_dues();
     struct crowd *c = crowd_start(WRITES, &urgent);
     rig_await_queued(0, WRITES);
-        usleep(50000); /* if that is too short for the machine nothing is seen, and nothing fails */
+    usleep(50000); /* if that is too short for the machine nothing is seen, and nothing fails */
     assert_in_range(rig_dues() - before, 0, 4 * WRITES);
     rig_set(0, "iops", "max");
     crowd_end(c);
