@@ -7,26 +7,6 @@
 #include "gateways.h"
 #include "measure.h"
 
-/* "vm1, vm2" */
-static void print_words(struct json_object *words, struct weir_text *text)
-{
-    for (size_t i = 0; i < items_of(words); i++)
-        weir_print(text, "%s%s", i ? ", " : "",
-                   json_object_get_string(json_object_array_get_idx(words, i)));
-}
-
-static struct json_object *document_of(const struct gateway *gateway, struct json_object *entry)
-{
-    struct json_object *ret = document();
-
-    add_text(ret, "gateway", gateway->name);
-    json_object_object_foreach(entry, key, value)
-    {
-        add_item(ret, key, json_object_get(value));
-    }
-    return ret;
-}
-
 /* ---- list -------------------------------------------------------------------- */
 
 static void list_row(struct table *table, const struct gateway *gateway, struct json_object *entry,
@@ -52,28 +32,12 @@ static void list_row(struct table *table, const struct gateway *gateway, struct 
 
 enum exit_code ctl_datastore_list(const struct invocation *invocation)
 {
-    cleanup_gateways struct gateways all = { 0 };
-    const char *titles[] = { "GATEWAY", "DATASTORE", "TYPE",     ">THRESHOLD", ">LATENCY",
-                             ">QUEUE",  ">FREE",     "EMULATES", "EXPORTS",    NULL };
-    struct table table;
-    enum exit_code code = gateways_open(invocation, &all);
+    static const char *const titles[] = { "GATEWAY",  "DATASTORE", "TYPE",  ">THRESHOLD",
+                                          ">LATENCY", ">QUEUE",    ">FREE", "EMULATES",
+                                          "EXPORTS",  NULL };
+    static const struct entry_kind datastores = { "datastores", titles, list_row, entry_document };
 
-    if (code)
-        return code;
-    code = gateways_show(invocation, &all);
-    bool many = all.count > 1;
-    struct json_object *list = enough(json_object_new_array());
-    table_begin(&table, titles + !many);
-    for (size_t i = 0; i < all.count; i++) {
-        struct json_object *datastores = member_of(all.list[i].show, "datastores");
-        for (size_t n = 0; n < items_of(datastores); n++) {
-            struct json_object *entry = json_object_array_get_idx(datastores, n);
-            list_row(&table, &all.list[i], entry, many);
-            json_object_array_add(list, document_of(&all.list[i], entry));
-        }
-    }
-    enum exit_code written = print_list(invocation, "datastores", list, &table);
-    return written ? written : code;
+    return list_entries(invocation, &datastores);
 }
 
 /* ---- one --------------------------------------------------------------------- */
@@ -112,7 +76,7 @@ enum exit_code ctl_datastore_show(const struct invocation *invocation)
         return code;
     struct json_object *entry = entry_of(member_of(gateway->show, "datastores"), "name", name);
     if (invocation->option[OPTION_JSON])
-        return print_document(invocation, document_of(gateway, entry));
+        return print_document(invocation, entry_document(gateway, entry));
     show_text(gateway, entry);
     return finish_output(invocation);
 }

@@ -60,27 +60,11 @@ static struct json_object *list_document(const struct gateway *gateway, struct j
 
 enum exit_code ctl_export_list(const struct invocation *invocation)
 {
-    cleanup_gateways struct gateways all = { 0 };
-    const char *titles[] = { "GATEWAY", "EXPORT", "STATE", "POLICY", ">SIZE", "DESCRIPTION", NULL };
-    struct table table;
-    enum exit_code code = gateways_open(invocation, &all);
+    static const char *const titles[] = { "GATEWAY", "EXPORT",      "STATE", "POLICY",
+                                          ">SIZE",   "DESCRIPTION", NULL };
+    static const struct entry_kind exports = { "exports", titles, list_row, list_document };
 
-    if (code)
-        return code;
-    code = gateways_show(invocation, &all);
-    bool many = all.count > 1;
-    struct json_object *list = enough(json_object_new_array());
-    table_begin(&table, titles + !many);
-    for (size_t i = 0; i < all.count; i++) {
-        struct json_object *exports = member_of(all.list[i].show, "exports");
-        for (size_t n = 0; n < items_of(exports); n++) {
-            struct json_object *entry = json_object_array_get_idx(exports, n);
-            json_object_array_add(list, list_document(&all.list[i], entry));
-            list_row(&table, &all.list[i], entry, many);
-        }
-    }
-    enum exit_code written = print_list(invocation, "exports", list, &table);
-    return written ? written : code;
+    return list_entries(invocation, &exports);
 }
 
 /* ---- show -------------------------------------------------------------------- */

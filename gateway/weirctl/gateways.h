@@ -74,4 +74,16 @@ enum exit_code option_get_or_set(const struct invocation *, struct gateway *,
 /* The entry of an array of objects whose "name" (or other key) is this; NULL. */
 struct json_object *entry_of(struct json_object *array, const char *key, const char *name);
 
+/* entries.c: what the entries of one array of "show" are listed by. */
+struct entry_kind {
+    const char *key;           /* of the array; and of the list with --json */
+    const char *const *titles; /* the first is GATEWAY, which a single gateway leaves out */
+    void (*row)(struct table *, const struct gateway *, struct json_object *entry, bool many);
+    struct json_object *(*document)(const struct gateway *, struct json_object *entry);
+};
+enum exit_code list_entries(const struct invocation *, const struct entry_kind *);
+/* {"gateway": name} and all that the entry has. */
+struct json_object *entry_document(const struct gateway *, struct json_object *entry);
+void print_words(struct json_object *words, struct weir_text *); /* "vm1, vm2" */
+
 #endif

@@ -7,48 +7,24 @@
 #include "gateways.h"
 #include "policy.h"
 
-/* "vm1, vm2" */
-static void print_names(struct json_object *names, struct weir_text *text)
+static void list_row(struct table *table, const struct gateway *gateway, struct json_object *entry,
+                     bool many)
 {
-    for (size_t i = 0; i < items_of(names); i++)
-        weir_print(text, "%s%s", i ? ", " : "",
-                   json_object_get_string(json_object_array_get_idx(names, i)));
+    cleanup_text struct weir_text exports = { 0 };
+
+    print_words(member_of(entry, "exports"), &exports);
+    const char *cells[] = { gateway->name, text_of(entry, "name"),
+                            exports.length ? text_string(&exports) : "-",
+                            text_of(entry, "description") };
+    table_add(table, cells + !many);
 }
 
 enum exit_code ctl_policy_list(const struct invocation *invocation)
 {
-    cleanup_gateways struct gateways all = { 0 };
-    const char *titles[] = { "GATEWAY", "POLICY", "EXPORTS", "DESCRIPTION", NULL };
-    struct table table;
-    enum exit_code code = gateways_open(invocation, &all);
+    static const char *const titles[] = { "GATEWAY", "POLICY", "EXPORTS", "DESCRIPTION", NULL };
+    static const struct entry_kind policies = { "policies", titles, list_row, entry_document };
 
-    if (code)
-        return code;
-    code = gateways_show(invocation, &all);
-    bool many = all.count > 1;
-    struct json_object *list = enough(json_object_new_array());
-    table_begin(&table, titles + !many);
-    for (size_t i = 0; i < all.count; i++) {
-        struct json_object *policies = member_of(all.list[i].show, "policies");
-        for (size_t n = 0; n < items_of(policies); n++) {
-            struct json_object *entry = json_object_array_get_idx(policies, n);
-            cleanup_text struct weir_text exports = { 0 };
-            print_names(member_of(entry, "exports"), &exports);
-            const char *cells[] = { all.list[i].name, text_of(entry, "name"),
-                                    exports.length ? text_string(&exports) : "-",
-                                    text_of(entry, "description") };
-            table_add(&table, cells + !many);
-            struct json_object *document_of = document();
-            add_text(document_of, "gateway", all.list[i].name);
-            json_object_object_foreach(entry, key, value)
-            {
-                add_item(document_of, key, json_object_get(value));
-            }
-            json_object_array_add(list, document_of);
-        }
-    }
-    enum exit_code written = print_list(invocation, "policies", list, &table);
-    return written ? written : code;
+    return list_entries(invocation, &policies);
 }
 
 /* ---- one policy -------------------------------------------------------------- */
