@@ -88,18 +88,11 @@ static int set_key(struct edit *e, const char *name, const char *key, const char
 int config_set_datastore(const char *name, const char *key, const char *value, bool check_only,
                          struct weir_text *why)
 {
-    struct mistakes mistakes = { 0 };
-    struct report report = { .mistakes = &mistakes };
-    struct edit e;
+    struct value_edit v;
     int err = -ESHUTDOWN;
 
-    running_begin();
-    if (edit_begin(&e, &report))
-        err = set_key(&e, name, key, value, check_only, why);
-    edit_end(&e);
-    running_end();
-    for (size_t i = 0; i < mistakes.count; i++)
-        weir_print(why, "%s%s", i ? "; " : "", mistakes.list[i].sentence);
-    mistakes_finish(&mistakes);
+    if (value_edit_begin(&v))
+        err = set_key(&v.edit, name, key, value, check_only, why);
+    value_edit_end(&v, why);
     return err;
 }

@@ -184,18 +184,11 @@ static int set_option(struct edit *e, const char *export, const char *label, con
 int config_set_option(const char *export, const char *label, const char *option, const char *value,
                       struct weir_text *why)
 {
-    struct mistakes mistakes = { 0 };
-    struct report report = { .mistakes = &mistakes };
-    struct edit e;
+    struct value_edit v;
     int err = -ESHUTDOWN;
 
-    running_begin();
-    if (edit_begin(&e, &report))
-        err = set_option(&e, export, label, option, value, why);
-    edit_end(&e);
-    running_end();
-    for (size_t i = 0; i < mistakes.count; i++)
-        weir_print(why, "%s%s", i ? "; " : "", mistakes.list[i].sentence);
-    mistakes_finish(&mistakes);
+    if (value_edit_begin(&v))
+        err = set_option(&v.edit, export, label, option, value, why);
+    value_edit_end(&v, why);
     return err;
 }

@@ -100,3 +100,20 @@ void edit_end(struct edit *e)
     configuration_unref(e->new);
     configuration_unref(e->old);
 }
+
+bool value_edit_begin(struct value_edit *v)
+{
+    *v = (struct value_edit){ 0 };
+    v->report.mistakes = &v->mistakes;
+    running_begin();
+    return edit_begin(&v->edit, &v->report);
+}
+
+void value_edit_end(struct value_edit *v, struct weir_text *why)
+{
+    edit_end(&v->edit);
+    running_end();
+    for (size_t i = 0; i < v->mistakes.count; i++)
+        weir_print(why, "%s%s", i ? "; " : "", v->mistakes.list[i].sentence);
+    mistakes_finish(&v->mistakes);
+}

@@ -26,4 +26,14 @@ int edit_check(struct edit *); /* makes e->new */
 int edit_apply(struct edit *, const char *const *names);
 void edit_end(struct edit *);
 
+/* An edit of one value, whose mistakes become one sentence for who set it.  It waits for its
+ * turn; false: nothing runs.  The end comes in either case. */
+struct value_edit {
+    struct edit edit;
+    struct mistakes mistakes;
+    struct report report;
+};
+bool value_edit_begin(struct value_edit *);
+void value_edit_end(struct value_edit *, struct weir_text *why);
+
 #endif
