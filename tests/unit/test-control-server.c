@@ -168,10 +168,14 @@ static void who_waits_and_hangs_up_frees_the_place(void **state)
         send(fd, line, sizeof(line) - 1, 0);
         close(fd);
     }
+    /* and no second time after it has: the places are freed one by one */
     uint64_t end = wire_now_ms() + 60000;
-    while (!works() && wire_now_ms() < end)
+    bool served = false;
+    while (!served && wire_now_ms() < end) {
         usleep(10000);
-    assert_true(works());
+        served = works();
+    }
+    assert_true(served);
 }
 
 static void a_stun_that_nobody_ends_ends_itself(void **state)
