@@ -18,7 +18,7 @@ enum { /* see block.h */
        AT_CRC = BLOCK_SIZE - 4,
 };
 
-enum { FLAG_BACKLOGGED = 1 };
+enum { FLAG_BACKLOGGED = 1, FLAG_LEARNS = 2, FLAGS = 3 };
 
 static const char header_magic[8] = "WEIRSTAT", gateway_magic[8] = "WEIRGATE"; /* no zero */
 
@@ -37,6 +37,8 @@ static const struct {
     { 80, FIELD(threshold), 0, BITS(50) },    { 88, FIELD(period), MS, 60 * 1000 * MS },
     { 96, FIELD(ios), 0, BITS(40) },          { 104, FIELD(latency_sum), 0, BITS(53) },
     { 112, FIELD(latency_p99), 0, BITS(50) }, { 120, FIELD(capacity), 0, BITS(50) },
+    { 192, FIELD(units), 0, BITS(50) },       { 200, FIELD(load), 0, BITS(50) },
+    { 208, FIELD(held), 0, BITS(40) },
 };
 enum { FIGURES = sizeof figures / sizeof figures[0] };
 
@@ -146,7 +148,9 @@ void block_put(void *room, const struct gateway_block *block)
     put32(raw, AT_SLOT, block->slot);
     memcpy(raw + AT_ID, block->id, BLOCK_ID);
     put64(raw, AT_SEQ, block->seq);
-    put64(raw, AT_FLAGS, block->report.backlogged ? FLAG_BACKLOGGED : 0);
+    put64(raw, AT_FLAGS,
+          (block->report.backlogged ? FLAG_BACKLOGGED : 0) |
+              (block->report.learns ? FLAG_LEARNS : 0));
     put_figures(raw, &block->report);
     put_name(raw + AT_NAME, block->name);
     put32(raw, AT_CRC, crc32c(raw, AT_CRC));
@@ -163,12 +167,13 @@ int block_get(const void *room, uint32_t slot, struct gateway_block *ret)
         get32(raw, AT_VERSION) != BLOCK_VERSION || get32(raw, AT_SLOT) != slot ||
         get32(raw, AT_CRC) != crc32c(raw, AT_CRC))
         return -EBADMSG;
-    if (get64(raw, AT_FLAGS) > FLAG_BACKLOGGED || !get_figures(raw, &b.report) ||
+    if (get64(raw, AT_FLAGS) > FLAGS || !get_figures(raw, &b.report) ||
         !get_name(raw + AT_NAME, b.name))
         return -EBADMSG;
     memcpy(b.id, raw + AT_ID, BLOCK_ID);
     b.seq = get64(raw, AT_SEQ);
     b.report.backlogged = get64(raw, AT_FLAGS) & FLAG_BACKLOGGED;
+    b.report.learns = get64(raw, AT_FLAGS) & FLAG_LEARNS;
     *ret = b;
     return 0;
 }

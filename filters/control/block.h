@@ -13,7 +13,8 @@
  *     block size, 4096  12     4        its slot                        12     4
  *                                       id of this opening              16    16
  *                                       seq, grows with each round      32     8
- *                                       flags: bit 0, backlogged        40     8
+ *                                       flags: bit 0, backlogged;
+ *                                       bit 1, learns                   40     8
  *                                       shares                          48     8
  *                                       window, 1/256 unit              56     8
  *                                       in flight, 1/256 unit           64     8
@@ -25,6 +26,9 @@
  *                                       their p99, ns                  112     8
  *                                       capacity, units/s              120     8
  *                                       name, ASCII, ends with a zero  128    64
+ *                                       I/O units                      192     8
+ *                                       load, 1/256 small read         200     8
+ *                                       in flight over all the period  208     8
  *     crc             4092     4        crc                           4092     4
  *
  * A block is believed only if all of that is so and the numbers make sense. */
@@ -59,7 +63,11 @@ struct gateway_report {
     uint64_t latency_sum; /* ns: of those */
     uint64_t latency_p99; /* ns: of those */
     uint64_t capacity;    /* units/s that it thinks the datastore can do; 0: not known */
+    uint64_t units;       /* I/O units of those I/Os */
+    uint64_t load;        /* what they took of the datastore, in 1/256 of a small read */
+    uint64_t held;        /* 1/256 unit: the mean in flight over all the period */
     bool backlogged;      /* something of it waited for its window */
+    bool learns;          /* nobody gave it a threshold */
 };
 
 struct gateway_block {

@@ -21,7 +21,9 @@ struct peers {
     pthread_cond_t ended; /* for peers_stop() */
     uint64_t period, last_good;
     struct gateway_report report;
-    bool reported, stop, has_ended, abandoned;
+    bool reported; /* ever */
+    bool news;     /* since the last round began */
+    bool stop, has_ended, abandoned;
     struct peers_view view;
 
     /* The thread's alone. */
@@ -74,6 +76,7 @@ static void do_round(struct peers *p, uint64_t began)
     int r = 0;
 
     mine.period = p->period;
+    p->news = false;
     pthread_mutex_unlock(&p->lock);
     if (!p->exchange)
         r = exchange_open(p->path, p->gateway, &p->exchange, why, sizeof why);
@@ -100,12 +103,13 @@ static void *run(void *arg)
     while (!p->stop) {
         uint64_t began = now();
         do_round(p, began);
-        /* a round that took longer than its period is followed by the next one in step */
+        /* at once after a report, so that what the others see is new, and without one if
+         * none comes; but never without a pause, also where a round takes long */
+        uint64_t ended = now();
         while (!p->stop) {
-            uint64_t when = began + p->period, time = now();
-            if (time > when)
-                when += (time - when) / p->period * p->period + p->period;
-            if (wait_until(p, &p->wake, when) == ETIMEDOUT)
+            uint64_t when = began + (p->news ? p->period / 2 : p->period / 4 * 5);
+            uint64_t least = ended + p->period / 4;
+            if (wait_until(p, &p->wake, when > least ? when : least) == ETIMEDOUT)
                 break;
         }
     }
@@ -163,9 +167,8 @@ void peers_report(struct peers *p, const struct gateway_report *mine)
 {
     pthread_mutex_lock(&p->lock);
     p->report = *mine;
-    if (!p->reported)
-        pthread_cond_signal(&p->wake);
-    p->reported = true;
+    p->reported = p->news = true;
+    pthread_cond_signal(&p->wake);
     pthread_mutex_unlock(&p->lock);
 }
 

@@ -1,7 +1,8 @@
 /* peers.h - who tells the other gateways, so that no I/O waits for it?
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * A thread of its own runs a round of exchange.h every period.  All calls here but the
+ * A thread of its own runs a round of exchange.h after each report, at most twice in a
+ * period, and without one somewhat later than after a period.  All calls here but the
  * start take one lock for the time of a copy and never wait for the thread, which may be
  * stuck in a file system that hangs.  While the file cannot be opened, read or written
  * the thread tries again every period. */
@@ -28,8 +29,8 @@ struct peers_view {
 /* 0, or -errno if there is no memory or no thread; the file is the thread's affair. */
 int peers_start(const char *path, const char *gateway, uint64_t period, struct peers **ret);
 
-/* The figures that the next round publishes; `period` in them is filled in.  Nothing is
- * published, and nobody looked for, before the first report. */
+/* The figures that the next round, which follows at once, publishes; `period` in them is
+ * filled in.  Nothing is published, and nobody looked for, before the first report. */
 void peers_report(struct peers *, const struct gateway_report *);
 
 /* What the last good round saw.  True while that is fewer than three periods ago; then the

@@ -1,6 +1,7 @@
 /* sharing.c - which part of the window is ours, where other gateways use the datastore too?
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "sharing.h"
+#include "joint.h"
 #include "split.h"
 
 #include <errno.h>
@@ -21,6 +22,7 @@ struct sharing {
     struct split split;              /* gateways 0: alone */
 
     struct tally sum;                        /* since the last report */
+    uint64_t span;                           /* ns */
     uint64_t in_flight, busy, waited, ticks; /* load x ticks; ticks */
     uint32_t window;
 
@@ -73,12 +75,16 @@ void sharing_destroy(struct sharing *s)
     free(s);
 }
 
-void sharing_feed(struct sharing *s, const struct tally *done, uint64_t in_flight, uint32_t window,
-                  bool waits)
+void sharing_feed(struct sharing *s, const struct tally *done, uint64_t span, uint64_t in_flight,
+                  uint32_t window, bool waits)
 {
     for (int op = 0; op < COST_OPS; op++)
         s->sum.count[op] += done->count[op];
     s->sum.latency += done->latency;
+    s->sum.units += done->units;
+    s->sum.load += done->load;
+    s->sum.held += done->held;
+    s->span += span;
     s->in_flight += in_flight;
     s->busy += in_flight != 0;
     s->waited += waits;
@@ -94,34 +100,54 @@ static void fill(const struct sharing *s, const struct window *w, uint64_t share
         .window = s->window,
         .in_flight = s->busy ? s->in_flight / s->busy : 0,
         .total = s->split.total,
-        .threshold = window_bearable(w),
+        .threshold = w->threshold,
         .latency_sum = s->sum.latency,
         .capacity = w->capacity,
+        .period = PEERS_PERIOD,
+        .units = s->sum.units,
+        .load = s->sum.load,
+        .held = s->span ? s->sum.held / s->span : 0,
         .backlogged = 2 * s->waited > s->ticks,
+        .learns = w->learns,
     };
     for (int op = 0; op < COST_OPS; op++)
         ret->ios += s->sum.count[op];
 }
 
-unsigned sharing_report(struct sharing *s, const struct window *w, uint64_t shares, uint64_t p99)
+static void divide(struct sharing *s, struct window *w)
 {
-    struct gateway_report mine;
-    uint64_t rounds = s->rounds;
+    uint64_t total = 0;
+
+    if (w->learns)
+        total = joint_window(w, &s->published, s->view->slot, &s->view->list);
+    split_window(&s->published, &s->view->list, total, &s->split);
+}
+
+void sharing_report(struct sharing *s, const struct window *w, uint64_t shares, uint64_t p99)
+{
     bool fresh = peers_view(s->peers, s->view);
 
-    s->rounds = s->view->rounds;
     s->works = fresh && !s->view->error;
-    if (!fresh || rounds != s->rounds)
-        s->split = (struct split){ 0 }; /* if it is too old: on our own */
-    /* what the others say is about the same time as what we told them */
-    if (fresh && rounds != s->rounds && s->view->list.count)
-        split_window(&s->published, &s->view->list, &s->split);
-    fill(s, w, shares, &mine);
-    mine.latency_p99 = p99;
-    s->published = mine;
-    peers_report(s->peers, &mine);
+    if (!fresh) /* what we know is too old: on our own */
+        s->split = (struct split){ 0 };
+    fill(s, w, shares, &s->published);
+    s->published.latency_p99 = p99;
+    peers_report(s->peers, &s->published);
     s->sum = (struct tally){ 0 };
-    s->in_flight = s->busy = s->waited = s->ticks = 0;
+    s->span = s->in_flight = s->busy = s->waited = s->ticks = 0;
+}
+
+unsigned sharing_look(struct sharing *s, struct window *w)
+{
+    uint64_t rounds = peers_rounds(s->peers);
+
+    if (rounds != s->rounds && peers_view(s->peers, s->view)) {
+        s->rounds = rounds;
+        if (s->view->list.count)
+            divide(s, w);
+        else
+            s->split = (struct split){ 0 };
+    }
     return s->split.gateways ? s->split.gateways : 1;
 }
 
@@ -149,8 +175,7 @@ void sharing_describe(struct sharing *s, char *text, size_t size)
         snprintf(text, size, "no other gateway");
 }
 
-void sharing_limit(const struct sharing *s, uint32_t *window)
+uint32_t sharing_part(const struct sharing *s)
 {
-    if (s->split.gateways > 1 && s->split.window)
-        *window = s->split.window > UINT32_MAX ? UINT32_MAX : (uint32_t)s->split.window;
+    return s->split.window > UINT32_MAX ? UINT32_MAX : (uint32_t)s->split.window;
 }

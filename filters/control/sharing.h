@@ -17,10 +17,13 @@ struct sharing;
 int sharing_create(const struct weir_datastore *, struct sharing **ret);
 void sharing_destroy(struct sharing *); /* NULL is fine */
 /* What happened since the last call. */
-void sharing_feed(struct sharing *, const struct tally *, uint64_t in_flight, uint32_t window,
-                  bool waits);
-/* Once a second: tells and asks.  How many gateways there are, with this one. */
-unsigned sharing_report(struct sharing *, const struct window *, uint64_t shares, uint64_t p99);
+void sharing_feed(struct sharing *, const struct tally *, uint64_t span, uint64_t in_flight,
+                  uint32_t window, bool waits);
+/* Once a second: what the others shall know. */
+void sharing_report(struct sharing *, const struct window *, uint64_t shares, uint64_t p99);
+/* At each tick: if they have said something, our part changes.  How many gateways there are,
+ * with this one. */
+unsigned sharing_look(struct sharing *, struct window *);
 /* After that.  Whether people are to be told, once, that the file does not work, or that it
  * does again: it has been so for three seconds. */
 enum sharing_news { SHARING_AS_BEFORE, SHARING_BROKEN, SHARING_MENDED };
@@ -28,7 +31,7 @@ enum sharing_news sharing_news(struct sharing *);
 /* How it is now, for people: a few words, or the sentence that says what is wrong. */
 void sharing_describe(struct sharing *, char *text, size_t size);
 enum { SHARING_TEXT = PEERS_WHY + 64 };
-/* Replaces the window by our part while there are others. */
-void sharing_limit(const struct sharing *, uint32_t *window);
+/* Our part of the window while there are others, and somebody waits; 0: all that we like. */
+uint32_t sharing_part(const struct sharing *);
 
 #endif

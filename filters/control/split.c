@@ -4,9 +4,12 @@
 
 #include <stdlib.h>
 
-/* g of split.h, and how far one period may carry: a datastore that stood still for a
- * second says nothing about what it can do. */
-enum { GAIN_PERCENT = 80, MOST_STEP = 2 };
+/* g of split.h, and how far one period may carry. */
+enum { GAIN_PERCENT = 50, MOST_STEP = 2 };
+enum {
+    LEAST = 4
+}; /* units for each that waits: a threshold below the service time is not to
+      stop everything */
 enum { MOST = BLOCK_SLOTS + 1 };
 
 #define MOST_TOTAL (UINT64_C(1) << 40) /* what a block can say */
@@ -43,58 +46,47 @@ static uint64_t median(const struct gateway_report *const *all, unsigned count, 
 
 /* ---- the window of all ------------------------------------------------------- */
 
-static uint64_t need_of(const struct gateway_report *r)
+/* Did the figures of somebody who waits come about before there was a total? */
+static bool is_news(const struct gateway_report *const *all, unsigned count)
 {
-    return r->in_flight + r->in_flight / 4 + BLOCK_UNIT;
+    for (unsigned i = 0; i < count; i++)
+        if (all[i]->backlogged && !all[i]->total)
+            return true;
+    return false;
 }
 
-/* The window that would have kept the threshold, by those who say what it was: the mean of
- * that, weighted with their I/Os, and so is the latency.  A part that lay idle then and now
- * goes to others caused no latency yet: it does not count.  0: nobody can say. */
-static uint64_t find_target(const struct gateway_report *const *all, const struct split *s)
+/* T of split.h; while there is no threshold, what all use. */
+static uint64_t target(const struct gateway_report *const *all, const struct split *s)
 {
-    unsigned __int128 totals = 0, latencies = 0;
-    uint64_t windows = 0, kept = 0;
+    uint64_t used = 0, held = 0;
 
     for (unsigned i = 0; i < s->gateways; i++) {
-        const struct gateway_report *r = all[i];
-        uint64_t total = s->gateways == 1 ? r->window : r->total, need = need_of(r);
-        windows += r->window;
-        kept += r->backlogged || need > r->window ? r->window : need;
-        if (!total)
-            continue;
-        totals += (unsigned __int128)r->ios * total;
-        latencies += r->latency_sum;
+        used += all[i]->window < all[i]->in_flight ? all[i]->window : all[i]->in_flight;
+        held += all[i]->held;
     }
-    if (!latencies || !totals)
-        return 0;
-    while (totals >> 64) { /* so that the product fits in 128 bits; both lose the same */
-        totals >>= 1;
-        latencies = latencies >> 1 | 1;
-    }
-    unsigned __int128 target = totals * s->threshold / latencies;
-    return target > MOST_TOTAL ? MOST_TOTAL : scale((uint64_t)target, kept, windows);
+    return s->threshold && s->latency ? scale(held, s->threshold, s->latency) : used;
 }
 
-static uint64_t control_total(const struct gateway_report *const *all, const struct split *s)
+static uint64_t move(uint64_t before, uint64_t to)
 {
-    uint64_t windows = 0, least = (uint64_t)s->gateways * BLOCK_UNIT;
-    uint64_t total = median(all, s->gateways, offsetof(struct gateway_report, total));
-    uint64_t target = s->backlogged && s->threshold ? find_target(all, s) : 0;
+    /* a datastore that stood still for a second says nothing of what it can do */
+    to = to < before / MOST_STEP ? before / MOST_STEP : to;
+    to = to > before * MOST_STEP ? before * MOST_STEP : to;
+    return (before * (100 - GAIN_PERCENT) + to * GAIN_PERCENT) / 100;
+}
 
-    for (unsigned i = 0; i < s->gateways; i++)
-        windows += all[i]->window;
+static uint64_t control_total(const struct gateway_report *const *all, const struct split *s,
+                              uint64_t before)
+{
+    uint64_t least = s->backlogged * LEAST * (uint64_t)BLOCK_UNIT, total = before;
+
     if (!total)
-        total = windows;
-    if (target) {
-        if (target > total * MOST_STEP)
-            target = total * MOST_STEP;
-        if (target < total / MOST_STEP)
-            target = total / MOST_STEP;
-        total = (total * (100 - GAIN_PERCENT) + target * GAIN_PERCENT) / 100;
-    }
-    if (total > MOST_TOTAL)
-        total = MOST_TOTAL;
+        total = median(all, s->gateways, offsetof(struct gateway_report, total));
+    if (!total)
+        total = target(all, s);
+    else if (before && !is_news(all, s->gateways))
+        total = move(before, target(all, s));
+    total = total > MOST_TOTAL ? MOST_TOTAL : total;
     return total > least ? total : least;
 }
 
@@ -105,21 +97,25 @@ static uint64_t weight_of(const struct gateway_report *r)
     return r->shares ? r->shares : 1;
 }
 
-/* Does it need no more than `rest` * weight / `weights`?  What it needs is then in *need. */
-static bool is_content(const struct gateway_report *r, uint64_t rest, uint64_t weights,
-                       uint64_t *need)
+/* A quarter more than it uses, and one unit to start with. */
+static uint64_t need_of(const struct gateway_report *r)
 {
-    *need = need_of(r);
-    return !r->backlogged && *need <= scale(rest, weight_of(r), weights);
+    return r->in_flight + r->in_flight / 4 + BLOCK_UNIT;
+}
+
+/* Does it need no more than `rest` * weight / `weights`? */
+static bool is_content(const struct gateway_report *r, uint64_t rest, uint64_t weights)
+{
+    return !r->backlogged && need_of(r) <= scale(rest, weight_of(r), weights);
 }
 
 /* all[0] is this gateway.  Whoever is content with less than its part of what is left gets
- * what it needs and is done with; that leaves more for the others, so it is asked again
- * until nobody else is. */
+ * what it needs and is done with; what it does not use it leaves for the others, so it is
+ * asked again until nobody else is. */
 static uint64_t fill(const struct gateway_report *const *all, unsigned count, uint64_t total)
 {
     bool done[MOST] = { false }, more = true;
-    uint64_t rest = total, weights = 0, all_weights, own_need = 0, need;
+    uint64_t rest = total, weights = 0, all_weights;
 
     for (unsigned i = 0; i < count; i++)
         weights += weight_of(all[i]);
@@ -128,21 +124,19 @@ static uint64_t fill(const struct gateway_report *const *all, unsigned count, ui
         uint64_t level = rest, over = weights;
         more = false;
         for (unsigned i = 0; i < count; i++) {
-            if (done[i] || !is_content(all[i], level, over, &need))
+            if (done[i] || !is_content(all[i], level, over))
                 continue;
             done[i] = more = true;
-            rest -= need;
+            rest -= all[i]->held < rest ? all[i]->held : rest;
             weights -= weight_of(all[i]);
-            if (i == 0)
-                own_need = need;
         }
     }
     if (!weights) /* nobody wants the rest: room for all */
-        return own_need + scale(rest, weight_of(all[0]), all_weights);
-    return done[0] ? own_need : scale(rest, weight_of(all[0]), weights);
+        return need_of(all[0]) + scale(rest, weight_of(all[0]), all_weights);
+    return done[0] ? need_of(all[0]) : scale(rest, weight_of(all[0]), weights);
 }
 
-void split_window(const struct gateway_report *mine, const struct peer_list *peers,
+void split_window(const struct gateway_report *mine, const struct peer_list *peers, uint64_t total,
                   struct split *ret)
 {
     const struct gateway_report *all[MOST];
@@ -160,11 +154,11 @@ void split_window(const struct gateway_report *mine, const struct peer_list *pee
     }
     s.latency = ios ? latency / ios : 0;
     s.threshold = median(all, s.gateways, offsetof(struct gateway_report, threshold));
-    s.total = control_total(all, &s);
-    s.window = fill(all, s.gateways, s.total);
-    if (s.window < BLOCK_UNIT)
-        s.window = BLOCK_UNIT;
-    if (s.gateways == 1)
-        s.total = 0; /* what one alone believes binds nobody who comes */
+    if (s.backlogged || total) {
+        s.total = total ? total : control_total(all, &s, ret->total);
+        s.window = fill(all, s.gateways, s.total);
+        if (s.window < BLOCK_UNIT)
+            s.window = BLOCK_UNIT;
+    }
     *ret = s;
 }

@@ -28,6 +28,7 @@ struct ticker {
     struct sharing *sharing; /* NULL: the datastore is not shared */
     unsigned gateways;
     uint64_t in_flight; /* load, at the last tick */
+    int64_t owed;       /* load x ticks that less was in flight than our part */
     struct sampled sampled;
 };
 
@@ -59,6 +60,19 @@ void ticker_destroy(struct ticker *t)
 
 /* ---- the window -------------------------------------------------------------- */
 
+/* What is in flight is a whole number of requests and at least the window, by up to one of
+ * them: of two gateways with windows of 10.1 and 20.2 one would have 9 % more than its part,
+ * the other 4 %.  So that all have their part in the mean, what was too much is made good. */
+static uint32_t in_the_mean(struct ticker *t, uint32_t part, bool waited)
+{
+    const int64_t most = 16 * LOAD_ONE; /* ticks until one request is made good */
+
+    t->owed = waited ? t->owed + (int64_t)part - (int64_t)t->in_flight : 0;
+    t->owed = t->owed > most ? most : t->owed < -most ? -most : t->owed;
+    int64_t size = (int64_t)part + t->owed / 16;
+    return size < LOAD_ONE ? LOAD_ONE : size > UINT32_MAX ? UINT32_MAX : (uint32_t)size;
+}
+
 static void set_window(struct datastore *d, uint64_t now)
 {
     struct ticker *t = d->ticker;
@@ -66,9 +80,13 @@ static void set_window(struct datastore *d, uint64_t now)
 
     bool light = s->light && now < s->light + SECOND;
 
-    window_split(&t->window, light, &s->window, &s->spare);
-    if (t->sharing)
-        sharing_limit(t->sharing, &s->window);
+    uint32_t part = t->sharing ? sharing_part(t->sharing) : 0;
+
+    if (part && !t->window.learns) /* one that learns holds what all have together */
+        window_impose(&t->window, part);
+    if (part)
+        part = in_the_mean(t, part, s->turns.count);
+    window_split(&t->window, part, light, &s->window, &s->spare);
     s->capacity = t->window.capacity;
     atomic_store(&d->threshold, t->window.threshold ? t->window.threshold : 5000000);
     atomic_store(&d->slice, s->window / (2 * d->cpus));
@@ -111,7 +129,8 @@ static void feed(struct datastore *d, const struct tally *done, uint64_t span)
         .in_flight = ios && span ? done->held / span : t->in_flight,
         .waited = 2 * d->waited > span,
     };
-    window_feed(&t->window, &sample);
+    if (!t->window.learns || t->gateways < 2) /* else all learn together: joint.h */
+        window_feed(&t->window, &sample);
     if (10 * d->waited < 9 * span) /* the backend may have idled */
         return;
     struct cost_sample saturated = { .span = span };
@@ -139,8 +158,11 @@ static void tick(struct datastore *d, uint64_t now)
     t->before = all;
     uint64_t span = now - t->last;
     feed(d, &done, span);
-    if (t->sharing)
-        sharing_feed(t->sharing, &done, t->in_flight, d->scheduler.window, 2 * d->waited > span);
+    if (t->sharing) {
+        sharing_feed(t->sharing, &done, span, t->in_flight, d->scheduler.window,
+                     2 * d->waited > span);
+        t->gateways = sharing_look(t->sharing, &t->window);
+    }
     t->last = now;
     d->waited = 0;
     t->quiet = sum_counts(done.count) || t->in_flight || d->scheduler.queued ? 0 : t->quiet + 1;
@@ -164,9 +186,7 @@ static void second(struct datastore *d, uint64_t now)
     t->settled = now;
     d->scheduler.promised = account.reserved;
     if (t->sharing)
-        t->gateways =
-            sharing_report(t->sharing, &t->window, account.shares, accounts_p99(d, &t->sampled));
-    set_window(d, now);
+        sharing_report(t->sharing, &t->window, account.shares, accounts_p99(d, &t->sampled));
 }
 
 /* Tells people what has become of the exchange file, by one of the disks, which stays until

@@ -47,24 +47,22 @@ void window_set(struct window *w, uint64_t threshold)
     w->demand = WINDOW_MOST;
 }
 
-void window_split(const struct window *w, bool light, uint32_t *window, uint32_t *spare)
+void window_impose(struct window *w, uint32_t size)
 {
-    *window = w->size;
-    *spare = LOAD_ONE_READ;
-    if (w->size / SPARE_PART > *spare)
-        *spare = w->size / SPARE_PART;
-    if (light && w->size >= SPARE_FROM * LOAD_ONE_READ)
-        *window -= *spare;
+    uint32_t most = WINDOW_MOST * LOAD_ONE_READ;
+
+    w->size = size < most ? size : most;
 }
 
-uint64_t window_bearable(const struct window *w)
+void window_split(const struct window *w, uint32_t part, bool light, uint32_t *window,
+                  uint32_t *spare)
 {
-    if (w->learns || w->search != SEARCH_REST || w->now >= w->rest_until)
-        return w->threshold;
-    /* no more: what the others do is not known here, and may be why it did not help */
-    double bearable = w->from.latency * more, most = (double)w->threshold * 1.5;
-    bearable = bearable < most ? bearable : most;
-    return bearable > (double)w->threshold ? (uint64_t)bearable : w->threshold;
+    *window = part ? part : w->size;
+    *spare = LOAD_ONE_READ;
+    if (*window / SPARE_PART > *spare)
+        *spare = *window / SPARE_PART;
+    if (light && *window >= SPARE_FROM * LOAD_ONE_READ)
+        *window -= *spare;
 }
 
 static void forget_sample(struct window *w)
@@ -252,10 +250,8 @@ static void decide(struct window *w)
         hold_threshold(w, &m);
 }
 
-void window_feed(struct window *w, const struct window_sample *s)
+static void gather(struct window *w, const struct window_sample *s)
 {
-    if (is_settling(w, s))
-        return;
     w->sum.span += s->span;
     w->sum.ios += s->ios;
     w->sum.units += s->units;
@@ -269,4 +265,17 @@ void window_feed(struct window *w, const struct window_sample *s)
         decide(w);
     w->settling = 0;
     forget_sample(w);
+}
+
+void window_feed(struct window *w, const struct window_sample *s)
+{
+    if (!is_settling(w, s))
+        gather(w, s);
+}
+
+void window_feed_settled(struct window *w, const struct window_sample *s)
+{
+    w->before = 0;
+    w->last = s->in_flight;
+    gather(w, s);
 }

@@ -73,6 +73,7 @@ struct window {
     uint64_t last;            /* load in flight */
     uint64_t before;          /* what is to be completed of before something changed … */
     uint64_t settling;        /* … and for how many ns its end has been waited for */
+    uint64_t passed;          /* ns of which the figures of all did not fit together (joint.c) */
 };
 
 void window_init(struct window *);                    /* wide open, and to be learnt */
@@ -80,14 +81,15 @@ void window_set(struct window *, uint64_t threshold); /* ns; 0: learn it */
 /* About every 10 ms, of what happened since; and not where nothing was completed and
  * nothing is in flight. */
 void window_feed(struct window *, const struct window_sample *);
-/* For the scheduler.  `light`: lately a disk that had nothing in flight came while the window
- * was nearly full.  Then 2 % of a large window, one small read at least, are spared for such
- * disks: one that asks for little finds a server free.  Otherwise, and where it would be
- * more than 5 % of the window, the spare goes on top. */
-void window_split(const struct window *, bool light, uint32_t *window, uint32_t *spare);
-
-/* What to tell other gateways: the threshold, or a greater latency where it was seen that
- * less in flight does not help.  ns; 0: not known. */
-uint64_t window_bearable(const struct window *);
+/* The same for who has seen himself that this is what the present window does. */
+void window_feed_settled(struct window *, const struct window_sample *);
+/* The window that is in force is another one, by what all gateways of the datastore know. */
+void window_impose(struct window *, uint32_t size);
+/* For the scheduler: of the window, or of our part of it.  `light`: lately a disk that had nothing
+ * in flight came while the window was nearly full.  Then 2 % of a large window, one small read at
+ * least, are spared for such disks: one that asks for little finds a server free.  Otherwise, and
+ * where it would be more than 5 % of the window, the spare goes on top. */
+void window_split(const struct window *, uint32_t part, bool light, uint32_t *window,
+                  uint32_t *spare);
 
 #endif

@@ -87,9 +87,9 @@ def parda(lab, o):
         mean, worst = [], []
         for _ in range(o.rounds):
             served, gateways = start(lab, o, hosts)
-            # The last gateway stops in the middle of its work, and is killed at the end: with
-            # nbdkit 1.32 the device would not survive it that a client dies whose answers it
-            # sends ("raw_send_socket: Assertion `sock >= 0' failed").
+            # The last gateway stops in the middle of its work, and is killed after the device:
+            # nbdkit 1.32 would not survive it that a client dies whose answers it sends
+            # ("raw_send_socket: Assertion `sock >= 0' failed").
             victim = lab.start_load(half * 2, [gateways[-1].client("d3", depth=64)])
             others = [g.client(d, depth=64) for g, h in zip(gateways, hosts) for d in h][:-1]
             begin = [0.0]
@@ -102,8 +102,10 @@ def parda(lab, o):
             answers, began = lab.load(half * 2, others, kill)
             victim.kill()
             victim.wait()
+            for g in gateways[:-1]:
+                g.stop()
+            served.kill()
             gateways[-1].kill()
-            stop(served, gateways[:-1])
             killed = int(begin[0] - began) + 1
             parts = parts_of(answers, half * 2)
             expected = [w / sum(weights[:3]) for w in weights[:3]]

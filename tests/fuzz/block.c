@@ -62,7 +62,7 @@ static void judge_file(const uint8_t *file, size_t size)
     static struct judge judge;
     static struct peer_list list;
     struct gateway_report mine = { .shares = 1000, .window = 4096, .ios = 1, .backlogged = true };
-    struct split split;
+    struct split split = { 0 };
     uint32_t version;
 
     memset(&judge, 0, sizeof judge);
@@ -71,7 +71,7 @@ static void judge_file(const uint8_t *file, size_t size)
         judge_round(&judge, file, size, own, 1000000000, &list);
         check(list.count + list.stale + list.garbage <= size / BLOCK_SIZE + 1,
               "no more blocks than there are");
-        split_window(&mine, &list, &split);
+        split_window(&mine, &list, 0, &split);
         check(split.window >= BLOCK_UNIT && split.window <= UINT64_C(1) << 40, "the part is one");
     }
     if (size >= BLOCK_SIZE)

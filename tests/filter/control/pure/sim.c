@@ -196,7 +196,7 @@ static void control(struct sim *sim)
         cost_learn(sim->cost, &sim->spent);
     if (sim->window) {
         window_feed(sim->window, &sim->sample);
-        window_split(sim->window, sim->now < sim->light, &sim->scheduler.window,
+        window_split(sim->window, 0, sim->now < sim->light, &sim->scheduler.window,
                      &sim->scheduler.spare);
     }
     sim->held = sim->waiting = 0;

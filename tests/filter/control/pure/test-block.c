@@ -26,7 +26,11 @@ static const struct gateway_block sample = {
                 .latency_sum = 60000000000,
                 .latency_p99 = 9000000,
                 .capacity = 20000,
-                .backlogged = true },
+                .units = 23456,
+                .load = 3000000,
+                .held = 50 * BLOCK_UNIT,
+                .backlogged = true,
+                .learns = true },
 };
 
 static void seal(uint8_t *raw)
@@ -81,7 +85,7 @@ static void bytes_are_as_documented(void **state)
     (void)state;
     memcpy(want + 16, sample.id, BLOCK_ID);
     memcpy(want + 32, "\10\7\6\5\4\3\2\1", 8);
-    want[40] = 1;
+    want[40] = 3;
     set(want, 48, 3000);
     set(want, 56, 64 * 256);
     set(want, 64, 63 * 256);
@@ -93,6 +97,9 @@ static void bytes_are_as_documented(void **state)
     set(want, 112, 9000000);
     set(want, 120, 20000);
     memcpy(want + 128, "north", 5);
+    set(want, 192, 23456);
+    set(want, 200, 3000000);
+    set(want, 208, 50 * 256);
     seal(want);
     block_put(raw, &sample);
     assert_memory_equal(raw, want, BLOCK_SIZE);
@@ -165,7 +172,7 @@ static void absurd_figures_are_garbage(void **state)
         size_t at;
         uint64_t value;
     } absurd[] = {
-        { 40, 2 },                /* a flag that does not exist */
+        { 40, 4 },                /* a flag that does not exist */
         { 48, (1ull << 40) + 1 }, /* shares */
         { 56, 0 },                /* window */
         { 56, (1ull << 40) + 1 },
@@ -178,6 +185,9 @@ static void absurd_figures_are_garbage(void **state)
         { 104, (1ull << 53) + 1 }, /* sum of latency */
         { 112, UINT64_MAX },       /* p99 */
         { 120, (1ull << 50) + 1 }, /* capacity */
+        { 192, (1ull << 50) + 1 }, /* units */
+        { 200, (1ull << 50) + 1 }, /* load */
+        { 208, (1ull << 40) + 1 }, /* in flight over all the period */
         { 128, 0x0a636261 },       /* a name with a newline */
         { 128, 0xc3 },             /* … that is not ASCII */
     };
@@ -207,7 +217,7 @@ static void whatever_is_put_is_believed(void **state)
 
     (void)state;
     memset(&wild.report, 0xff, sizeof wild.report);
-    wild.report.backlogged = true;
+    wild.report.backlogged = wild.report.learns = true;
     memset(wild.name, 0xe4, sizeof wild.name);
     block_put(raw, &wild);
     assert_int_equal(block_get(raw, SLOT, &b), 0);

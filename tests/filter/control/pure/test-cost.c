@@ -2,26 +2,11 @@
  * SPDX-License-Identifier: BSD-3-Clause
  *
  * Simulated: a backend of known costs, seen through the scheduler. */
-#include "sim.h"
+#include "sim-case.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 
-#include <cmocka.h>
-
-static struct sim *sim;
 static struct cost cost;
-
-static int forget(void **state)
-{
-    (void)state;
-    if (sim)
-        sim_destroy(sim);
-    sim = NULL;
-    return 0;
-}
 
 /* ns for each request, and for each of its bytes. */
 static void start(double read_op, double read_byte, double write_op, double write_byte)

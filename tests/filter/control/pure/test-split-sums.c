@@ -20,7 +20,7 @@ static struct split split_four(double latency, unsigned backlogged, double used_
 {
     static struct peer_list list;
     struct gateway_report all[4];
-    struct split s;
+    struct split s = { 0 };
 
     for (unsigned i = 0; i < 4; i++) {
         double used = i < backlogged ? 25 : used_by_others;
@@ -28,6 +28,7 @@ static struct split split_four(double latency, unsigned backlogged, double used_
                                           .window = 25 * BLOCK_UNIT,
                                           .total = 100 * BLOCK_UNIT,
                                           .in_flight = (uint64_t)(used * BLOCK_UNIT),
+                                          .held = (uint64_t)(used * BLOCK_UNIT),
                                           .threshold = 5000000,
                                           .ios = 1000,
                                           .latency_sum = (uint64_t)(latency * 1e12),
@@ -36,52 +37,93 @@ static struct split split_four(double latency, unsigned backlogged, double used_
     list.count = 3;
     for (unsigned i = 0; i < 3; i++)
         list.peer[i].block.report = all[i + 1];
-    split_window(&all[0], &list, &s);
+    s.total = 100 * BLOCK_UNIT;
+    split_window(&all[0], &list, 0, &s);
     return s;
 }
 
-/* 0.2 * 100 + 0.8 * (100 * 5 ms / latency) */
-static void the_window_goes_four_fifths_of_the_way(void **state)
+/* Half of 100, and half of 100 * 5 ms / latency */
+static void the_window_goes_half_of_the_way(void **state)
 {
     (void)state;
-    assert_near((double)split_four(0.00625, 4, 0).total / BLOCK_UNIT, 84, 0.001);
-    assert_near((double)split_four(0.004, 4, 0).total / BLOCK_UNIT, 120, 0.001);
-    /* and never further than to half or twice in one period */
-    assert_near((double)split_four(5, 4, 0).total / BLOCK_UNIT, 60, 0.001);
-    assert_near((double)split_four(0.00001, 4, 0).total / BLOCK_UNIT, 180, 0.001);
+    assert_near((double)split_four(0.00625, 4, 0).total / BLOCK_UNIT, 90, 0.001);
+    assert_near((double)split_four(0.004, 4, 0).total / BLOCK_UNIT, 112.5, 0.001);
+    /* and of no more than half or twice */
+    assert_near((double)split_four(5, 4, 0).total / BLOCK_UNIT, 75, 0.001);
+    assert_near((double)split_four(0.00001, 4, 0).total / BLOCK_UNIT, 150, 0.001);
 }
 
-static void nothing_changes_while_nobody_waits(void **state)
+static void while_nobody_waits_each_is_on_its_own(void **state)
 {
     (void)state;
-    assert_int_equal(split_four(0.05, 0, 20).total, 100 * BLOCK_UNIT);
-    assert_int_equal(split_four(0.0005, 0, 20).total, 100 * BLOCK_UNIT);
+    assert_int_equal(split_four(0.05, 0, 20).window, 0);
+    assert_int_equal(split_four(0.05, 0, 20).total, 0);
+    assert_int_not_equal(split_four(0.05, 1, 20).window, 0);
 }
 
-/* The latency is low because one used nothing, not because there is room: its 25, but for
- * the unit that it keeps, go to others now and make the latency what it should be. */
+/* One window is wide open: it never bounded anything. */
+static void windows_begin_as_far_as_they_are_used(void **state)
+{
+    static struct peer_list list = { .count = 1 };
+    struct gateway_report r = {
+        .shares = 1, .window = 20 * BLOCK_UNIT, .in_flight = 20 * BLOCK_UNIT, .backlogged = true
+    };
+    struct split s = { 0 };
+
+    (void)state;
+    list.peer[0].block.report = r;
+    list.peer[0].block.report.window = 4096 * BLOCK_UNIT;
+    list.peer[0].block.report.in_flight = 4 * BLOCK_UNIT;
+    list.peer[0].block.report.backlogged = false;
+    split_window(&r, &list, 0, &s);
+    assert_int_equal(s.total, 24 * BLOCK_UNIT);
+}
+
+static void a_threshold_that_nothing_can_keep_leaves_four_units_each(void **state)
+{
+    struct split s = { 0 };
+    static struct peer_list list = { .count = 1 };
+    struct gateway_report r = { .shares = 1,
+                                .window = BLOCK_UNIT,
+                                .total = 2 * BLOCK_UNIT,
+                                .threshold = 1000000,
+                                .held = 2 * BLOCK_UNIT,
+                                .ios = 10,
+                                .latency_sum = 10000000000,
+                                .backlogged = true };
+
+    (void)state;
+    list.peer[0].block.report = r;
+    split_window(&r, &list, 0, &s);
+    assert_int_equal(s.total, 8 * BLOCK_UNIT);
+}
+
+/* The latency is low because one used nothing, not because there is room: its 25 go to the
+ * others now and make the latency what it should be. */
 static void what_lay_idle_is_no_room(void **state)
 {
     (void)state;
-    assert_near((double)split_four(0.005 * 0.75, 3, 0).total / BLOCK_UNIT, 101, 0.01);
+    assert_near((double)split_four(0.005 * 0.75, 3, 0).total / BLOCK_UNIT, 100, 0.01);
 }
 
 static void everybody_has_one_unit_at_least(void **state)
 {
     static struct peer_list list;
-    struct gateway_report r = { .shares = 1, .window = 1, .total = 1 };
-    struct split s;
+    struct gateway_report r = { .shares = 1, .window = 1, .total = 1, .backlogged = true };
+    struct split s = { 0 };
 
     (void)state;
-    for (list.count = 0; list.count < 7; list.count++)
+    for (list.count = 0; list.count < 7; list.count++) {
         list.peer[list.count].block.report = r;
-    split_window(&r, &list, &s);
+        list.peer[list.count].block.report.shares = 1000000;
+    }
+    split_window(&r, &list, 0, &s);
     assert_int_equal(s.window, BLOCK_UNIT);
-    assert_int_equal(s.total, 8 * BLOCK_UNIT);
+    assert_int_equal(s.total, 32 * BLOCK_UNIT);
 }
 
 /* Everybody's view of the same reports, in everybody's order: the totals are one number
- * and the parts add up to it. */
+ * and the parts add up to it, where those who are content count with what they use. */
 static void all_who_see_the_same_come_to_parts_that_fit(void **state)
 {
     enum { N = 13 };
@@ -91,29 +133,33 @@ static void all_who_see_the_same_come_to_parts_that_fit(void **state)
     (void)state;
     for (int turn = 0; turn < 300; turn++) {
         struct gateway_report all[N];
-        uint64_t total = 0, sum = 0;
-        for (unsigned i = 0; i < N; i++)
+        uint64_t total = 0, sum = 0, before = 40000 + (uint64_t)rand_r(&seed) % 50000;
+        for (unsigned i = 0; i < N; i++) {
             all[i] = (struct gateway_report){
                 .shares = (uint64_t)(rand_r(&seed) % 5000),
                 .window = 256 + (uint64_t)rand_r(&seed) % 10000,
                 .in_flight = (uint64_t)rand_r(&seed) % 5000,
-                .total = turn % 3 ? 40000 + (uint64_t)rand_r(&seed) % 50000 : 0,
+                .total = turn % 3 ? before : 0,
                 .threshold = 5000000,
                 .ios = 1 + (uint64_t)rand_r(&seed) % 1000,
                 .latency_sum = (uint64_t)rand_r(&seed),
                 .backlogged = rand_r(&seed) % 2,
             };
+            all[i].held = all[i].in_flight / (1 + (unsigned)rand_r(&seed) % 3);
+        }
         for (unsigned self = 0; self < N; self++) {
-            struct split s;
+            struct split s = { 0 };
             list.count = 0;
             for (unsigned i = 1; i < N; i++)
                 list.peer[list.count++].block.report = all[(self + i) % N];
-            split_window(&all[self], &list, &s);
+            split_window(&all[self], &list, 0, &s);
             if (self == 0)
                 total = s.total;
             assert_int_equal(s.total, total);
             assert_true(s.window >= BLOCK_UNIT);
-            sum += s.window;
+            const struct gateway_report *r = &all[self];
+            uint64_t need = r->in_flight + r->in_flight / 4 + BLOCK_UNIT;
+            sum += !r->backlogged && s.window == need ? r->held : s.window;
         }
         /* rounded down, but nobody gets less than one unit */
         assert_true(sum >= total - N && sum <= total + N * BLOCK_UNIT);
@@ -132,6 +178,7 @@ static void extremes_are_survived(void **state)
     for (int turn = 0; turn < 8; turn++) {
         memset(&wild, turn & 1 ? 0xff : 0, sizeof wild);
         wild.backlogged = turn & 2;
+        wild.learns = turn & 1;
         if (turn & 4)
             wild.ios = 1;
         b = (struct gateway_block){ .slot = 1, .report = wild };
@@ -139,9 +186,10 @@ static void extremes_are_survived(void **state)
         assert_int_equal(block_get(raw, 1, &b), 0);
         for (list.count = 0; list.count < BLOCK_SLOTS; list.count++)
             list.peer[list.count].block = b;
-        struct split s;
-        split_window(&b.report, &list, &s);
-        assert_true(s.window >= BLOCK_UNIT && s.window <= UINT64_C(1) << 40);
+        struct split s = { 0 };
+        split_window(&b.report, &list, 0, &s);
+        assert_int_equal(s.window >= BLOCK_UNIT, wild.backlogged);
+        assert_true(s.window <= UINT64_C(1) << 40);
         assert_true(s.total <= UINT64_C(1) << 40);
     }
 }
@@ -149,8 +197,10 @@ static void extremes_are_survived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_window_goes_four_fifths_of_the_way),
-        cmocka_unit_test(nothing_changes_while_nobody_waits),
+        cmocka_unit_test(the_window_goes_half_of_the_way),
+        cmocka_unit_test(while_nobody_waits_each_is_on_its_own),
+        cmocka_unit_test(windows_begin_as_far_as_they_are_used),
+        cmocka_unit_test(a_threshold_that_nothing_can_keep_leaves_four_units_each),
         cmocka_unit_test(what_lay_idle_is_no_room),
         cmocka_unit_test(everybody_has_one_unit_at_least),
         cmocka_unit_test(all_who_see_the_same_come_to_parts_that_fit),
