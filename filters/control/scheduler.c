@@ -54,14 +54,18 @@ bool scheduler_add(struct scheduler *s, struct disk *d)
 
 /* ---- who waits for what ------------------------------------------------------ */
 
-static uint64_t start_of(const struct scheduler *s, const struct disk *d)
+/* S = max(V, F), for a disk that did not wait for the window until now.  One that did goes
+ * on at F: of two in the same slot of the wheel the later may have gone first, so that V is
+ * beyond the F of the other, which has missed nothing. */
+static void catch_up(const struct scheduler *s, struct disk *d)
 {
-    return tag_before(d->finish, s->now) ? s->now : d->finish;
+    if (tag_before(d->finish, s->now))
+        d->finish = s->now;
 }
 
 static void make_ready(struct scheduler *s, struct disk *d)
 {
-    wheel_put(&s->turns, &d->turn, start_of(s, d));
+    wheel_put(&s->turns, &d->turn, d->finish);
     if (d->reservation)
         heap_put(&s->guarantees, &d->guarantee, d->promised);
 }
@@ -157,7 +161,7 @@ static void go(struct scheduler *s, struct item *i, uint64_t now)
     limit_charge(&d->ios, i->units, since);
     if (i->bytes)
         limit_charge(&d->bytes, i->bytes, since);
-    d->finish = start_of(s, d) + i->units * (UNIT / d->shares);
+    d->finish += i->units * (UNIT / d->shares);
     start(s, i, now);
 }
 
@@ -167,8 +171,10 @@ static void go_anyway(struct scheduler *s, struct item *i, uint64_t now)
 {
     struct disk *d = i->disk;
     uint64_t each = UNIT / d->shares, most = s->now + DEBT * each;
-    uint64_t finish = start_of(s, d) + i->units * each;
 
+    if (!d->first)
+        catch_up(s, d);
+    uint64_t finish = d->finish + i->units * each;
     limit_charge_forced(&d->ios, i->units, now);
     if (i->bytes)
         limit_charge_forced(&d->bytes, i->bytes, now);
@@ -253,6 +259,7 @@ bool scheduler_submit(struct scheduler *s, struct item *i, uint64_t now)
         s->light = now;
     bool limited = limits_when(d, i) > now;
     if (!d->queued && !limited && has_room(s, d)) {
+        catch_up(s, d);
         go(s, i, now);
         return true;
     }
@@ -266,6 +273,7 @@ bool scheduler_submit(struct scheduler *s, struct item *i, uint64_t now)
     if (d->queued == 1) {
         if (d->promised + PROMPT < now) /* what it did not ask for it has not missed */
             d->promised = now - PROMPT;
+        catch_up(s, d);
         settle(s, d, now);
     }
     return false;
@@ -278,6 +286,7 @@ static void wake_limited(struct scheduler *s, uint64_t now)
     for (struct heap_node *n; (n = heap_first(&s->moments)) && n->key <= now;) {
         heap_remove(&s->moments, n);
         disk_of(n, moment)->allowed = n->key;
+        catch_up(s, disk_of(n, moment));
         make_ready(s, disk_of(n, moment));
     }
 }
