@@ -12,7 +12,11 @@ enum { LOAD_ONE = 256, FINE = 16, SMALL = 4096 };
 static const double rule_op = 0.875, rule_byte = 1.0 / 32768;
 
 static const double least = 0.25, most = 4; /* times the rule */
-static const double noise = 0.05;           /* of a span: requests at its ends are counted whole */
+/* What ends in a span may have begun before it, and all that is in flight may end together,
+ * as with servers that all take as long: so a span is uncertain by a part of the time that
+ * one request takes, and by a part of itself; and it is many requests long. */
+static const double noise_ends = 0.3, noise = 0.05;
+enum { LONG = 3 };
 static const double speed_doubt = 1, ratio_doubt = 1.5;     /* at the beginning: relative */
 static const double speed_walk = 0.01, ratio_walk = 0.0003; /* relative, squared, per second */
 static const double believed = 3; /* times the noise and the doubt; beyond, it is not … */
@@ -54,6 +58,7 @@ static void publish_all(struct cost *c)
 void cost_init(struct cost *c)
 {
     c->begun = false;
+    cost_break(c);
     c->strange = 0;
     for (int i = 0; i < COST_OPS; i++) {
         atomic_init(&c->op[i].per_op, LOAD_ONE * FINE);
@@ -133,9 +138,10 @@ static bool is_believed(struct cost *c, double error, double variance, double ra
     return false;
 }
 
-static void update(struct cost *c, const double x[COST_TERMS], double span)
+static void update(struct cost *c, const double x[COST_TERMS], double span, double latency)
 {
-    double gain[COST_TERMS], expected = 0, variance = span * span * noise * noise;
+    double gain[COST_TERMS], expected = 0;
+    double ends = latency * noise_ends, variance = span * span * noise * noise + ends * ends;
 
     for (int i = 0; i < COST_TERMS; i++) {
         gain[i] = 0;
@@ -165,7 +171,27 @@ static void bound_time(struct cost *c)
         c->time[i] = clamped(c->time[i], small * least / 4, small * most * 4);
 }
 
-void cost_learn(struct cost *c, const struct cost_sample *s)
+void cost_break(struct cost *c)
+{
+    c->sum = (struct cost_sample){ 0 };
+    c->settling = 0;
+}
+
+static bool is_long(struct cost *c, const struct cost_sample *s)
+{
+    uint64_t before = c->sum.span;
+
+    c->sum.span += s->span;
+    if (c->sum.span)
+        c->sum.latency = (c->sum.latency * before + s->latency * s->span) / c->sum.span;
+    for (int op = 0; op < COST_OPS; op++) {
+        c->sum.op[op].count += s->op[op].count;
+        c->sum.op[op].bytes += s->op[op].bytes;
+    }
+    return c->sum.span >= LONG * c->sum.latency;
+}
+
+static void learn(struct cost *c, const struct cost_sample *s)
 {
     double x[COST_TERMS], sum = 0, span = (double)s->span;
 
@@ -184,7 +210,20 @@ void cost_learn(struct cost *c, const struct cost_sample *s)
         add_doubt(c, speed_doubt, ratio_doubt);
     }
     add_doubt(c, speed_walk * span / 1e9, ratio_walk * span / 1e9);
-    update(c, x, span);
+    update(c, x, span, (double)s->latency);
     bound_time(c);
     publish_all(c);
+}
+
+void cost_learn(struct cost *c, const struct cost_sample *s)
+{
+    /* what ends now began when the backend may have idled */
+    if (c->settling < s->latency) {
+        c->settling += s->span;
+        return;
+    }
+    if (!is_long(c, s))
+        return;
+    learn(c, &c->sum);
+    c->sum = (struct cost_sample){ 0 };
 }

@@ -27,6 +27,15 @@
 enum cost_op { COST_READ, COST_WRITE, COST_ZERO, COST_FLUSH, COST_OPS }; /* zero: trim, too */
 enum { COST_TERMS = 5 }; /* read: per op, per byte; write: the same; zero: per op */
 
+/* What was completed in `span` ns, all of which kept the backend busy. */
+struct cost_sample {
+    uint64_t span;
+    uint64_t latency; /* ns: how long one of them took, in the mean */
+    struct {
+        uint64_t count, bytes;
+    } op[COST_OPS];
+};
+
 struct cost {
     struct {
         _Atomic uint32_t per_op;   /* 1/256 of the load of a small read, and 1/16 of that */
@@ -35,22 +44,18 @@ struct cost {
 
     /* cost_learn() alone */
     bool begun;
+    struct cost_sample sum; /* until it is long enough */
+    uint64_t settling;      /* ns since what is counted does not follow what was before */
     int strange; /* spans in turn that were much longer, or, negative, shorter than believed */
     double time[COST_TERMS]; /* ns that each term takes, for as much as costs one by the rule */
     double doubt[COST_TERMS][COST_TERMS]; /* its covariance */
-};
-
-/* What was completed in `span` ns, all of which kept the backend busy. */
-struct cost_sample {
-    uint64_t span;
-    struct {
-        uint64_t count, bytes;
-    } op[COST_OPS];
 };
 
 void cost_init(struct cost *);
 /* By any thread; two coefficients that are not of the same moment do no harm. */
 uint32_t cost_of(const struct cost *, enum cost_op, uint64_t bytes); /* at least 1 */
 void cost_learn(struct cost *, const struct cost_sample *);          /* by one thread */
+/* The next sample does not follow the last one. */
+void cost_break(struct cost *);
 
 #endif

@@ -27,6 +27,7 @@ struct ticker {
     struct window window;
     struct sharing *sharing; /* NULL: the datastore is not shared */
     unsigned gateways;
+    uint64_t granted;   /* units, in the last second */
     uint64_t in_flight; /* load, at the last tick */
     int64_t owed;       /* load x ticks that less was in flight than our part */
     struct sampled sampled;
@@ -88,6 +89,8 @@ static void set_window(struct datastore *d, uint64_t now)
         part = in_the_mean(t, part, s->turns.count);
     window_split(&t->window, part, light, &s->window, &s->spare);
     s->capacity = t->window.capacity;
+    if (s->capacity && s->capacity < t->granted) /* it can do what it did in the last second */
+        s->capacity = t->granted;
     atomic_store(&d->threshold, t->window.threshold ? t->window.threshold : 5000000);
     atomic_store(&d->slice, s->window / (2 * d->cpus));
 }
@@ -127,13 +130,17 @@ static void feed(struct datastore *d, const struct tally *done, uint64_t span)
         .load = done->load,
         .latency = done->latency,
         .in_flight = ios && span ? done->held / span : t->in_flight,
+        .outstanding = t->in_flight,
         .waited = 2 * d->waited > span,
     };
     if (!t->window.learns || t->gateways < 2) /* else all learn together: joint.h */
         window_feed(&t->window, &sample);
-    if (10 * d->waited < 9 * span) /* the backend may have idled */
+    if (10 * d->waited < 9 * span) { /* the backend may have idled */
+        cost_break(&d->cost);
         return;
-    struct cost_sample saturated = { .span = span };
+    }
+    struct cost_sample saturated = { .span = span,
+                                     .latency = done->load ? done->held / done->load : 0 };
     for (int op = 0; op < COST_OPS; op++) {
         saturated.op[op].count = done->count[op];
         saturated.op[op].bytes = done->bytes[op];
@@ -184,6 +191,7 @@ static void second(struct datastore *d, uint64_t now)
     accounts_settle(d, t->window.capacity ? t->window.capacity : t->window.peak, now - t->settled,
                     &account);
     t->settled = now;
+    t->granted = account.granted;
     d->scheduler.promised = account.reserved;
     if (t->sharing)
         sharing_report(t->sharing, &t->window, account.shares, accounts_p99(d, &t->sampled));

@@ -16,6 +16,7 @@ static const uint64_t precise_span = 50000000; /* ns: … and many for a fast da
 static const uint64_t most_compared = 1000;    /* requests: more or less than a rate, … */
 static const double sure = 1.5;                /* … by so many times the noise */
 
+static const uint64_t far = 3; /* times the threshold: need not be known well */
 static const double gain = 0.5;
 static const double follows_at_least = 0.3;
 static const double more = 1.25;
@@ -181,6 +182,38 @@ static void hold_threshold(struct window *w, const struct measure *m)
     resize(w, size);
 }
 
+/* More has come at once than the datastore does in time, and nothing bounds it.  How much it
+ * does is seen long before a steady state is, and by Little's law threshold x rate may be in
+ * flight: not a half of it at a time, each after what is in flight has drained. */
+static bool stop_flood(struct window *w, const struct window_sample *s)
+{
+    bool idle = !s->ios && !s->outstanding;
+    bool quick = s->ios && s->latency <= far * s->ios * w->threshold;
+
+    if (w->learns || s->waited || idle || quick) {
+        w->flood.span = w->flood.ios = w->flood.load = 0;
+        return false;
+    }
+    w->flood.span += s->span;
+    w->flood.ios += s->ios;
+    w->flood.load += s->load;
+    if (w->flood.ios < fewest)
+        return false;
+    double rate = (double)w->flood.load / (double)w->flood.span / LOAD_ONE_READ;
+    double size = rate * (double)w->threshold;
+    w->flood.span = w->flood.ios = w->flood.load = 0;
+    if (size >= (double)s->outstanding / LOAD_ONE_READ)
+        return false;
+    w->mode = WINDOW_HOLD;
+    w->search = SEARCH_LESS;
+    w->from.in_flight = (double)s->outstanding / LOAD_ONE_READ;
+    w->from.latency = w->from.in_flight / rate; /* that of the last of them */
+    w->size = (uint32_t)((size < least_given ? least_given : size) * LOAD_ONE_READ);
+    w->last = s->outstanding;
+    begin_settling(w);
+    return true;
+}
+
 /* ---- samples ----------------------------------------------------------------- */
 
 /* How long what is completed now has taken depends on what was in flight when it went.  So
@@ -219,8 +252,7 @@ static bool is_enough(const struct window *w)
         if (off * off * (double)s->ios < sure * sure)
             return false;
     }
-    /* what is far above the threshold need not be known well */
-    if (!w->learns && (double)s->latency > 3.0 * (double)s->ios * (double)w->threshold)
+    if (!w->learns && s->latency > far * s->ios * w->threshold)
         return true;
     return (double)s->span >= 2 * latency;
 }
@@ -269,7 +301,7 @@ static void gather(struct window *w, const struct window_sample *s)
 
 void window_feed(struct window *w, const struct window_sample *s)
 {
-    if (!is_settling(w, s))
+    if (!stop_flood(w, s) && !is_settling(w, s))
         gather(w, s);
 }
 

@@ -28,6 +28,7 @@ struct window_sample {
     uint64_t ios, units, load; /* completed: requests, I/O units of 32 KiB, load */
     uint64_t latency;          /* sum of ns, each over its load in small reads, at least 1 */
     uint64_t in_flight;        /* mean load */
+    uint64_t outstanding;      /* load at the end */
     bool waited;               /* somebody waited for the window, most of the time */
 };
 
@@ -67,7 +68,10 @@ struct window {
     int odd;           /* how often in turn the speed was far from what was thought */
 
     /* what it gathers */
-    struct window_sample sum; /* but for in_flight and waited: */
+    struct {
+        uint64_t span, ios, load;
+    } flood;                  /* while all is open and far above a given threshold */
+    struct window_sample sum; /* but for in_flight, outstanding and waited: */
     double held;              /* small reads in flight x ns */
     uint64_t waited;          /* ns */
     uint64_t last;            /* load in flight */

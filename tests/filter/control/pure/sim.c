@@ -147,6 +147,7 @@ static void measure(struct sim *sim, const struct sim_request *r)
     uint32_t load = r->item.load > LOAD_ONE ? r->item.load : LOAD_ONE;
 
     sim->sample.ios++;
+    sim->spent.latency += latency;
     sim->sample.units += r->item.units;
     sim->sample.load += r->item.load;
     sim->sample.latency += latency * LOAD_ONE / load;
@@ -191,9 +192,14 @@ static void control(struct sim *sim)
     sim->tick += PERIOD;
     sim->sample.span = sim->spent.span = PERIOD;
     sim->sample.in_flight = sim->held / PERIOD;
+    sim->sample.outstanding = sim->scheduler.in_flight;
     sim->sample.waited = sim->waiting > PERIOD / 2;
+    if (sim->sample.ios)
+        sim->spent.latency /= sim->sample.ios;
     if (sim->cost && sim->waiting > PERIOD * 9 / 10)
         cost_learn(sim->cost, &sim->spent);
+    else if (sim->cost)
+        cost_break(sim->cost);
     if (sim->window) {
         window_feed(sim->window, &sim->sample);
         window_split(sim->window, 0, sim->now < sim->light, &sim->scheduler.window,

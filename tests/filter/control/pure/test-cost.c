@@ -182,6 +182,26 @@ static void test_nonsense_is_bounded(void **state)
 }
 
 /* One disk of small reads beside one of large writes: each gets half of the units. */
+/* Servers that all take as long end 32 requests at a time, so that 10 ms hold one batch or two,
+ * and a disk that reads one block at a time says little of what a read costs: neither may be
+ * taken for knowledge. */
+static void test_a_rare_reader_beside_a_writer(void **state)
+{
+    (void)state;
+    forget(NULL);
+    sim = sim_create(32, 4 * MS, 144);
+    cost_init(&cost);
+    sim_control(sim, NULL, &cost);
+    sim_add(sim, &(struct sim_client){ .set = { .shares = 1000 }, .depth = 1 });
+    sim_add(sim, &(struct sim_client){
+                     .set = { .shares = 1000 }, .depth = 64, .size = 65536, .writes = 100 });
+    for (int second = 0; second < 20; second++) {
+        sim_run(sim, S);
+        assert_cost(COST_READ, 4096, 1, 0.02);
+        assert_cost(COST_WRITE, 65536, 2.875, 0.15);
+    }
+}
+
 static void test_shares_of_a_mix(void **state)
 {
     (void)state;
@@ -213,6 +233,7 @@ int main(void)
         cmocka_unit_test_teardown(test_what_was_learnt_stays, forget),
         cmocka_unit_test(test_zeroes_are_learnt),
         cmocka_unit_test(test_nonsense_is_bounded),
+        cmocka_unit_test_teardown(test_a_rare_reader_beside_a_writer, forget),
         cmocka_unit_test_teardown(test_shares_of_a_mix, forget),
     };
     return cmocka_run_group_tests_name("cost", tests, NULL, NULL);

@@ -60,6 +60,23 @@ static void test_shares_at_any_speed(void **state)
         }
 }
 
+/* A window that opens and closes: what went while nobody waited is nobody's debt. */
+static void test_what_went_freely_is_not_paid_back(void **state)
+{
+    (void)state;
+    sim = sim_create(8, 8 * MS, 65536);
+    for (unsigned c = 0; c < 3; c++)
+        add(1u << c, 64);
+    sim_run(sim, S); /* each has done as much as the others */
+    sim->scheduler.window = 9 * LOAD_ONE;
+    sim_run(sim, S / 2); /* what is in flight drains */
+    sim_forget(sim);
+    sim_run(sim, S / 10);
+    assert_near(sim->client[0].done, 100.0 / 7, 7000);
+    assert_near(sim->client[1].done, 200.0 / 7, 7000);
+    assert_near(sim->client[2].done, 400.0 / 7, 7000);
+}
+
 /* Not only those that are simple: two disks lie in one slot of the wheel in any order. */
 static void test_any_shares(void **state)
 {
@@ -219,6 +236,7 @@ int main(void)
         cmocka_unit_test_teardown(test_vmware_all_busy, forget),
         cmocka_unit_test_teardown(test_vmware_the_third_uses_ten, forget),
         cmocka_unit_test_teardown(test_shares_at_any_speed, forget),
+        cmocka_unit_test_teardown(test_what_went_freely_is_not_paid_back, forget),
         cmocka_unit_test_teardown(test_any_shares, forget),
         cmocka_unit_test_teardown(test_a_thousand_disks, forget),
         cmocka_unit_test_teardown(test_very_unequal_shares, forget),

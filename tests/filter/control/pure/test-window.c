@@ -120,6 +120,29 @@ static void test_an_idle_datastore_keeps_its_window(void **state)
     assert_int_equal(c->disk.waits, 0);
 }
 
+/* All that comes at once is in flight before the first answer is late: the window closes as
+ * soon as it can be told how much the datastore does, not half by half. */
+static void test_a_flood_is_stopped_at_once(void **state)
+{
+    static const unsigned speeds[] = { 100, 1000, 10000 };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof speeds / sizeof *speeds; i++) {
+        uint64_t each = S / speeds[i];
+        start(4, 4 * each, false, 6 * each);
+        for (unsigned c = 0; c < 3; c++)
+            sim_add(sim, &(struct sim_client){ .set = { .shares = 1u << c }, .depth = 64 });
+        sim_run(sim, 60 * each + 20 * MS);
+        assert_between("the window", window.size, 5 * LOAD_ONE, 9 * LOAD_ONE);
+        sim_run(sim, 192 * each); /* what was in flight drains; then shares hold */
+        sim_forget(sim);
+        sim_run(sim, 700 * each);
+        for (unsigned c = 0; c < 3; c++)
+            assert_between("a part", (double)sim->client[c].done, (100 << c) * 0.97 - 1,
+                           (100 << c) * 1.03 + 1);
+    }
+}
+
 /* No window makes a datastore faster than it is: one that is smaller than it can work at
  * a time would only cost throughput. */
 static void test_a_threshold_that_cannot_be_held(void **state)
@@ -378,6 +401,7 @@ int main(void)
         cmocka_unit_test_teardown(test_control_begins_within_a_second, forget),
         cmocka_unit_test_teardown(test_below_the_threshold_nothing_is_delayed, forget),
         cmocka_unit_test_teardown(test_an_idle_datastore_keeps_its_window, forget),
+        cmocka_unit_test_teardown(test_a_flood_is_stopped_at_once, forget),
         cmocka_unit_test_teardown(test_a_threshold_that_cannot_be_held, forget),
         cmocka_unit_test_teardown(test_a_window_that_is_too_small_grows, forget),
         cmocka_unit_test_teardown(test_the_least_window, forget),
