@@ -66,22 +66,38 @@ static void collect(struct datastore *d, struct entitlement *list, uint64_t span
     }
 }
 
-void accounts_settle(struct datastore *d, uint64_t capacity, uint64_t span, struct account *ret)
+static void publish(struct datastore *d, const struct entitlement *e, const struct account *a)
 {
-    struct entitlement *list = calloc(d->scheduler.disks + 1, sizeof *list);
-
-    *ret = (struct account){ 0 };
-    collect(d, list, span ? span : 1, ret);
-    if (!list)
-        return;
-    /* it can do what it has just done */
-    entitle(list, d->scheduler.disks, capacity > ret->granted ? capacity : ret->granted);
-    const struct entitlement *e = list;
     for (struct control *c = d->disks; c; c = c->next, e++) {
-        uint64_t share = ret->shares && e->demand ? 100 * e->shares / ret->shares : 0;
+        uint64_t share = a->shares && e->demand ? 100 * e->shares / a->shares : 0;
         atomic_store(&c->share, share);
         atomic_store(&c->entitled, (uint64_t)(e->entitled + 0.5));
     }
+}
+
+void accounts_settle(struct datastore *d, uint64_t capacity, uint64_t span, struct account *ret)
+{
+    size_t disks = d->scheduler.disks;
+    uint64_t generation = d->generation;
+
+    *ret = (struct account){ 0 };
+    pthread_mutex_unlock(&d->lock);
+    struct entitlement *list = calloc(disks + 1, sizeof *list);
+    pthread_mutex_lock(&d->lock);
+    if (d->generation != generation) { /* the next second will tell */
+        free(list);
+        list = NULL;
+    }
+    collect(d, list, span ? span : 1, ret);
+    if (!list)
+        return;
+    /* some 60 looks at each disk: not while requests wait for the lock */
+    pthread_mutex_unlock(&d->lock);
+    /* it can do what it has just done */
+    entitle(list, disks, capacity > ret->granted ? capacity : ret->granted);
+    pthread_mutex_lock(&d->lock);
+    if (d->generation == generation)
+        publish(d, list, ret);
     free(list);
 }
 

@@ -18,8 +18,9 @@ struct sampled {
 };
 uint64_t accounts_p99(const struct datastore *, struct sampled *);
 
-/* About once a second, under the datastore's lock: of the last `span` ns.  A capacity that is
- * not known is 0. */
+/* About once a second, of the last `span` ns.  A capacity that is not known is 0.  With the
+ * datastore's lock, which it gives back for a while and takes again: disks may have come
+ * and gone when it returns. */
 void accounts_settle(struct datastore *, uint64_t capacity, uint64_t span, struct account *ret);
 
 #endif

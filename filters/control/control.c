@@ -105,6 +105,7 @@ static int control_attach(void *self, struct weir_below *below, const void *sett
         c->datastore = d;
         c->next = d->disks;
         d->disks = c;
+        d->generation++;
     }
     pthread_mutex_unlock(&d->lock);
     if (!added) {
@@ -125,6 +126,7 @@ static void control_detach(void *self)
     while (d->speaker == c)
         pthread_cond_wait(&d->spoken, &d->lock);
     scheduler_remove(&d->scheduler, &c->disk);
+    d->generation++;
     for (struct control **where = &d->disks; *where; where = &(*where)->next)
         if (*where == c) {
             *where = c->next;

@@ -5,6 +5,7 @@
 #include "ticker.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -40,6 +41,7 @@ static int create(const struct weir_below *below, const char *name, struct datas
 {
     struct datastore *d = calloc(1, sizeof *d);
     pthread_condattr_t monotonic;
+    sigset_t every, before;
 
     if (!d)
         return -ENOMEM;
@@ -61,7 +63,10 @@ static int create(const struct weir_below *below, const char *name, struct datas
     pthread_cond_init(&d->spoken, NULL);
     pthread_condattr_destroy(&monotonic);
     ticker_begin(d);
+    sigfillset(&every); /* the process's signals are for its own threads */
+    pthread_sigmask(SIG_SETMASK, &every, &before);
     r = pthread_create(&d->thread, NULL, ticker_run, d);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (r) {
         destroy(d);
         return -r;

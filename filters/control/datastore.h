@@ -53,6 +53,7 @@ struct datastore {
     struct scheduler scheduler;
     bool all_inside; /* everybody sees `crowded`: nothing is in flight without the scheduler */
     struct control *disks;
+    uint64_t generation;     /* another one whenever a disk comes or goes */
     struct ticker *ticker;   /* ticker.h: what the thread knows */
     uint64_t waits_since;    /* weir_now(): since when somebody waits for the window; 0: nobody */
     uint64_t waited;         /* ns: for how long somebody did, since the thread looked last */

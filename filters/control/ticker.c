@@ -27,7 +27,7 @@ struct ticker {
     struct window window;
     struct sharing *sharing; /* NULL: the datastore is not shared */
     unsigned gateways;
-    uint64_t granted;   /* units, in the last second */
+    uint64_t granted;   /* units per second: the most, lately */
     uint64_t in_flight; /* load, at the last tick */
     int64_t owed;       /* load x ticks that less was in flight than our part */
     struct sampled sampled;
@@ -89,7 +89,7 @@ static void set_window(struct datastore *d, uint64_t now)
         part = in_the_mean(t, part, s->turns.count);
     window_split(&t->window, part, light, &s->window, &s->spare);
     s->capacity = t->window.capacity;
-    if (s->capacity && s->capacity < t->granted) /* it can do what it did in the last second */
+    if (s->capacity && s->capacity < t->granted) /* it can do what it has just done */
         s->capacity = t->granted;
     atomic_store(&d->threshold, t->window.threshold ? t->window.threshold : 5000000);
     atomic_store(&d->slice, s->window / (2 * d->cpus));
@@ -191,7 +191,9 @@ static void second(struct datastore *d, uint64_t now)
     accounts_settle(d, t->window.capacity ? t->window.capacity : t->window.peak, now - t->settled,
                     &account);
     t->settled = now;
-    t->granted = account.granted;
+    t->granted -= t->granted / 8; /* one second that was disturbed is not to cut promises */
+    if (t->granted < account.granted)
+        t->granted = account.granted;
     d->scheduler.promised = account.reserved;
     if (t->sharing)
         sharing_report(t->sharing, &t->window, account.shares, accounts_p99(d, &t->sampled));

@@ -24,7 +24,8 @@ static int start(void **state)
     (void)state;
     memset(done, 0, sizeof done);
     memset(disk, 0, sizeof disk);
-    store = (struct datastore){ .cpus = 1, .disks = &disk[0] };
+    store = (struct datastore){ .cpus = 1, .disks = &disk[0], .lock = PTHREAD_MUTEX_INITIALIZER };
+    pthread_mutex_lock(&store.lock);
     store.scheduler.disks = DISKS;
     for (int i = 0; i < DISKS; i++) {
         disk[i].disk.shares = 1000;
