@@ -85,7 +85,7 @@ static void be_gateway(unsigned me)
     static struct peer_list list;
     struct gateway_report mine = { .shares = me, .window = 256, .period = 20000000 };
     struct exchange *x;
-    char name[16];
+    char name[24];
     unsigned n = 1;
 
     snprintf(name, sizeof name, "gateway %u", me);
