@@ -1,25 +1,32 @@
 /* encryption.h - what does the encryption of one disk know?
- * SPDX-License-Identifier: BSD-3-Clause */
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The core makes one call of the control path at a time (attach, geometry, apply, verbs,
+ * detach), so what only those use needs no lock.  Requests come on many threads and take
+ * the cipher by a lease; people read statistics on threads of their own, from `view`. */
 #ifndef ENCRYPTION_H
 #define ENCRYPTION_H
 
 #include "header.h"
 #include "keys.h"
-#include "sector.h"
+#include "lease.h"
 #include "weir-filter.h"
 
 #include <pthread.h>
 
 enum discard { DISCARD_IGNORE, DISCARD_PASS };
+enum encryption_state { STATE_LOCKED, STATE_UNLOCKED };
 
 struct encryption_config {
-    const char *key; /* keys.h */
-    bool format;
-    int discard;
-    int64_t key_bits;     /* of a disk that is formatted: 128 or 256 */
-    uint64_t sector_size; /* the same: 512 or 4096 */
-    const char *pbkdf;    /* the same, and of new key slots */
+    const char *key;      /* keys.h */
     uint64_t key_timeout; /* ns */
+    bool format;
+    int64_t key_bits;      /* of a disk that is formatted: 128 or 256 */
+    uint64_t sector_size;  /* the same: 512 or 4096 */
+    int pbkdf;             /* the same, and of new key slots */
+    uint64_t pbkdf_time;   /* ns; 0: libcryptsetup's */
+    uint64_t pbkdf_memory; /* bytes; 0: libcryptsetup's */
+    int discard;
 };
 
 struct encryption_stats {
@@ -27,32 +34,73 @@ struct encryption_stats {
     struct weir_histogram encrypt_time, decrypt_time; /* ns */
 };
 
+/* What people may read of it at any time. */
+struct encryption_view {
+    enum encryption_state state;
+    struct header_about about; /* .version 0: no header is known */
+    char provider[16];
+    char why[HEADER_WHY]; /* why it is locked; "" while it is not */
+};
+
 /* One disk: self. */
 struct encryption {
     struct weir_below *below;
     struct header_medium medium; /* the disk below */
-    uint64_t payload;            /* bytes: where it begins */
+    uint32_t block;              /* bytes: of the disk below, 1 at least */
+    uint64_t payload;            /* bytes: where it begins on the medium */
     uint64_t size;               /* bytes: how long it is */
     uint32_t sector;             /* bytes */
+    bool shown;                  /* the three above have been told to the layers above */
+    bool trim;                   /* that TRIM exists was told to them, too */
+    struct lease lease;          /* the cipher, for requests */
 
-    /* Data path: read with acquire; NULL while the disk is locked, when no request gets here. */
-    _Atomic(struct sector_cipher *) cipher;
-
-    /* Guards what follows: the control path alone; held while a key is asked for, as one
-     * thing at a time is done with a header.  Never taken on the data path. */
-    pthread_mutex_t lock;
+    /* control path alone */
     struct header *header; /* NULL: none could be read */
-    struct header_about about;
-    char why[HEADER_WHY]; /* why it is locked; "" while it is not */
+    int slot;              /* that the key of the options opened; -1: none */
+
+    pthread_mutex_t lock; /* guards `view`, for the time of a copy; a leaf */
+    struct encryption_view view;
 };
 
-/* request.c */
+/* A request on its way down and up: weir_scratch(). */
+struct encryption_use {
+    struct sector_cipher *cipher; /* NULL: none is lent */
+    unsigned user;
+};
+
+/* ---- unlock.c: how does a disk get its key, and lose it? ---------------------- */
+
+/* Reads the header, formats where that is asked for, asks for the key and serves the disk; or
+ * locks the export and leaves the sentence in view.why.  0 or -errno. */
+int encryption_unlock(struct encryption *, const struct encryption_config *);
+/* Requests that are under way end as they began; false: there are some, and the last one
+ * wipes the key. */
+bool encryption_lock(struct encryption *, const char *why);
+int encryption_get_key(struct encryption *, const char *key, const struct encryption_config *,
+                       struct secret *, char why[HEADER_WHY]);
+/* How a header and its new key slots are made. */
+struct header_format encryption_format(const struct encryption_config *);
+void encryption_look(struct encryption *, struct encryption_view *);
+
+/* ---- medium.c: the disk below, as a header wants it ---------------------------- */
+
+void medium_init(struct encryption *);
+/* Is each byte of it zero?  0, -EEXIST with *where the first that is not, or another -errno. */
+int medium_empty(struct encryption *, uint64_t *where);
+
+/* ---- request.c, partial.c: the data path --------------------------------------- */
+
 enum weir_verdict encryption_down(void *self, struct weir_request *);
 enum weir_verdict encryption_up(void *self, struct weir_request *);
+/* Those that begin or end inside a sector: the verdict of down(). */
+enum weir_verdict partial_read(struct encryption *, struct sector_cipher *, struct weir_request *);
+enum weir_verdict partial_write(struct encryption *, struct sector_cipher *, struct weir_request *);
 
-/* tables.c */
+/* ---- tables.c, verbs.c ---------------------------------------------------------- */
+
 extern const struct weir_option encryption_options[];
 extern const struct weir_stat encryption_stats[];
 extern const struct weir_verb encryption_verbs[];
+const char *encryption_pbkdf(int choice); /* the word */
 
 #endif

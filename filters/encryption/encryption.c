@@ -1,0 +1,139 @@
+/* encryption.c - how does a disk come to be encrypted, and what do the layers above see of it?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "encryption.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Where the payload of a LUKS2 disk begins if nobody asks for another place. */
+enum { USUAL_PAYLOAD = 16 << 20 };
+
+static int encryption_check(const void *settings, struct weir_text *why)
+{
+    const struct encryption_config *config = settings;
+    char said[HEADER_WHY] = "";
+    int r = keys_check(config->key, said);
+
+    if (r) {
+        weir_print(why, "key: %s", said);
+        return r;
+    }
+    if (config->key_bits != 128 && config->key_bits != 256) {
+        weir_print(why, "key_bits = %lld is not a key size of AES here: expected 128 or 256",
+                   (long long)config->key_bits);
+        return -EINVAL;
+    }
+    if (config->sector_size != 512 && config->sector_size != 4096) {
+        weir_print(why, "sector_size = %llu is not a sector size here: expected 512 or 4096",
+                   (unsigned long long)config->sector_size);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* The word before the colon, which is no secret, and all of the word that is shown. */
+static void note_provider(struct encryption *e, const struct encryption_config *config)
+{
+    size_t length = strcspn(config->key, ":");
+
+    pthread_mutex_lock(&e->lock);
+    snprintf(e->view.provider, sizeof e->view.provider, "%.*s", (int)length, config->key);
+    pthread_mutex_unlock(&e->lock);
+}
+
+static int encryption_attach(void *self, struct weir_below *below, const void *settings,
+                             struct weir_text *why)
+{
+    struct encryption *e = self;
+
+    e->below = below;
+    e->slot = -1;
+    if (lease_init(&e->lease)) {
+        weir_print(why, "no memory for the cipher's users");
+        return -ENOMEM;
+    }
+    pthread_mutex_init(&e->lock, NULL);
+    medium_init(e);
+    note_provider(e, settings);
+    encryption_unlock(e, settings); /* or the export is locked, and says why */
+    return 0;
+}
+
+static void encryption_detach(void *self)
+{
+    struct encryption *e = self;
+
+    lease_finish(&e->lease);
+    header_close(e->header);
+    pthread_mutex_destroy(&e->lock);
+}
+
+/* While no header is known, what a disk that is formatted here would be: the disk is locked,
+ * and should not become another one when it is unlocked. */
+static void guess(struct encryption *e)
+{
+    const struct encryption_config *config = weir_own_config(e->below);
+
+    e->sector = (uint32_t)config->sector_size;
+    e->payload = e->medium.size > USUAL_PAYLOAD ? USUAL_PAYLOAD : 0;
+}
+
+static int encryption_geometry(void *self, struct weir_geometry *g, struct weir_text *why)
+{
+    struct encryption *e = self;
+    const struct encryption_config *config = weir_own_config(e->below);
+
+    (void)why;
+    e->medium.size = g->size; /* it may have grown */
+    if (!e->header)
+        guess(e);
+    e->size = g->size > e->payload ? (g->size - e->payload) & ~(uint64_t)(e->sector - 1) : 0;
+    g->size = e->size;
+    if (g->block_preferred < e->sector)
+        g->block_preferred = e->sector;
+    if (config->discard != DISCARD_PASS)
+        g->ops &= ~WEIR_OP(WEIR_TRIM);
+    g->fast_zero = false; /* zeroes are written, encrypted */
+    e->trim = g->ops & WEIR_OP(WEIR_TRIM);
+    e->shown = true;
+    return 0;
+}
+
+static void encryption_apply(void *self, const void *settings)
+{
+    const struct encryption_config *config = settings;
+    struct encryption *e = self;
+    struct weir_geometry below;
+
+    note_provider(e, config);
+    weir_geometry(e->below, &below);
+    if (config->discard == DISCARD_PASS && !e->trim && below.ops & WEIR_OP(WEIR_TRIM))
+        weir_report(e->below, WEIR_INFO,
+                    "discard = pass: clients are offered trim when the export is next opened");
+}
+
+const struct weir_filter weir_filter = {
+    WEIR_FILTER_HEADER,
+    .name = "encryption",
+    .version = "1",
+    .summary = "LUKS disks: what is stored is encrypted.",
+    .klass = WEIR_CLASS_ENCRYPTION,
+    .flags = WEIR_NEEDS_ORDER | WEIR_TRANSFORMS,
+    .ops = WEIR_ALL_OPS & ~WEIR_OP(WEIR_ZERO),
+    .order_align = 4096, /* the largest sector */
+    .self_size = sizeof(struct encryption),
+    .request_size = sizeof(struct encryption_use),
+    .config_size = sizeof(struct encryption_config),
+    .stats_size = sizeof(struct encryption_stats),
+    .options = encryption_options,
+    .stats = encryption_stats,
+    .verbs = encryption_verbs,
+    .check = encryption_check,
+    .attach = encryption_attach,
+    .geometry = encryption_geometry,
+    .apply = encryption_apply,
+    .detach = encryption_detach,
+    .down = encryption_down,
+    .up = encryption_up,
+};

@@ -1,0 +1,261 @@
+/* unlock.c - how does a disk get its key, and lose it?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * At attach, and whenever the verb `unlock` asks for it: read the header (or make one, where that
+ * is asked for and nothing is there), ask for the key, open a key slot, lend the cipher to
+ * requests.  Whatever fails locks the export with the sentence; the disk is never served
+ * otherwise. */
+#include "encryption.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+WEIR_PRINTF(3, 4)
+static int refuse(char why[HEADER_WHY], int r, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(why, HEADER_WHY, format, args);
+    va_end(args);
+    return r;
+}
+
+/* ---- what people see ------------------------------------------------------------ */
+
+void encryption_look(struct encryption *e, struct encryption_view *view)
+{
+    pthread_mutex_lock(&e->lock);
+    *view = e->view;
+    pthread_mutex_unlock(&e->lock);
+}
+
+static void show(struct encryption *e, enum encryption_state state, const char *why)
+{
+    struct header_about about = { 0 };
+
+    if (e->header)
+        header_about(e->header, &about);
+    pthread_mutex_lock(&e->lock);
+    e->view.state = state;
+    e->view.about = about;
+    snprintf(e->view.why, sizeof e->view.why, "%s", why);
+    pthread_mutex_unlock(&e->lock);
+}
+
+/* ---- the key -------------------------------------------------------------------- */
+
+int encryption_get_key(struct encryption *e, const char *key,
+                       const struct encryption_config *config, struct secret *ret,
+                       char why[HEADER_WHY])
+{
+    struct header_about about = { 0 };
+
+    if (e->header)
+        header_about(e->header, &about);
+    const struct key_request request = {
+        .export = weir_export_name(e->below),
+        .uuid = about.uuid,
+        .header = e->header,
+        .patience = config->key_timeout,
+    };
+    return keys_get(key, &request, ret, why);
+}
+
+/* ---- the header ----------------------------------------------------------------- */
+
+struct header_format encryption_format(const struct encryption_config *config)
+{
+    return (struct header_format){
+        .key_bits = 2 * (unsigned)config->key_bits, /* XTS has two keys */
+        .sector = (uint32_t)config->sector_size,
+        .pbkdf = encryption_pbkdf(config->pbkdf),
+        .pbkdf_ms = config->pbkdf_time / 1000000,
+        .pbkdf_memory = (uint32_t)(config->pbkdf_memory >> 10),
+    };
+}
+
+static int judge_empty(struct encryption *e, char why[HEADER_WHY])
+{
+    uint64_t where = 0;
+    int r = medium_empty(e, &where);
+
+    if (r == -EEXIST)
+        return refuse(why, r,
+                      "the disk has no LUKS header, and is not formatted although format = true: "
+                      "it is not empty, as byte %" PRIu64
+                      " is not zero; zero the image if what it holds may be lost, or leave the "
+                      "filter encryption out of its policy",
+                      where);
+    if (r)
+        return refuse(why, r,
+                      "the disk is not formatted, as it cannot be read to see that it is "
+                      "empty: %s",
+                      strerror(-r));
+    return 0;
+}
+
+static int format(struct encryption *e, const struct encryption_config *config,
+                  char why[HEADER_WHY])
+{
+    const struct header_format how = encryption_format(config);
+    struct secret key = { 0 };
+
+    if (!config->format)
+        return refuse(why, -ENODATA,
+                      "the disk has no LUKS header: say format = true to have an empty image "
+                      "formatted, or check that this is the right image");
+    if (e->medium.read_only)
+        return refuse(why, -EROFS,
+                      "the disk has no LUKS header and cannot be formatted, as the export is "
+                      "read-only: format it once where it may be written");
+    int r = judge_empty(e, why);
+    if (!r)
+        r = encryption_get_key(e, config->key, config, &key, why);
+    if (!r)
+        r = header_format(&e->medium, &how, &key, &e->header, why);
+    secret_clear(&key);
+    if (!r)
+        weir_report(e->below, WEIR_INFO, "the empty disk was formatted as LUKS2");
+    return r;
+}
+
+static int judge_place(const struct encryption *e, const struct header_about *about,
+                       char why[HEADER_WHY])
+{
+    if (about->offset >= e->medium.size || e->medium.size - about->offset < about->sector)
+        return refuse(why, -EFBIG,
+                      "the data of the disk begin at byte %" PRIu64 ", and it has %" PRIu64
+                      " bytes: it is cut off; bring it back to its full length",
+                      about->offset, e->medium.size);
+    if (about->offset % e->block)
+        return refuse(why, -ENOTSUP,
+                      "the data of the disk begin at byte %" PRIu64
+                      ", which is inside a block: the disk below wants whole blocks of %u bytes",
+                      about->offset, e->block);
+    return 0;
+}
+
+/* The layers above know the disk since it was opened and cannot be told another size. */
+static int place_payload(struct encryption *e, char why[HEADER_WHY])
+{
+    struct header_about about;
+    uint64_t size;
+
+    header_about(e->header, &about);
+    int r = judge_place(e, &about, why);
+    if (r)
+        return r;
+    size = (e->medium.size - about.offset) & ~(uint64_t)(about.sector - 1);
+    if (e->shown && (size != e->size || about.sector > e->sector))
+        return refuse(why, -ESTALE,
+                      "the disk has a header now and is of another size than when it was opened: "
+                      "close and open the export");
+    e->payload = about.offset;
+    e->size = size;
+    e->sector = about.sector;
+    return 0;
+}
+
+static int read_header(struct encryption *e, const struct encryption_config *config,
+                       char why[HEADER_WHY])
+{
+    struct header_about about;
+
+    if (e->header)
+        return 0;
+    int r = header_open(&e->medium, &e->header, why);
+    if (r == -ENODATA)
+        r = format(e, config, why);
+    if (!r)
+        r = place_payload(e, why);
+    if (r) { /* a header that does not fit this disk is none */
+        header_close(e->header);
+        e->header = NULL;
+        return r;
+    }
+    header_about(e->header, &about);
+    if (about.repaired)
+        weir_report(e->below, WEIR_WARNING,
+                    "the primary LUKS header was damaged; the secondary one serves");
+    return 0;
+}
+
+/* ---- both ----------------------------------------------------------------------- */
+
+static int open_cipher(struct encryption *e, const struct secret *volume, char why[HEADER_WHY])
+{
+    struct sector_cipher *cipher = NULL;
+    struct header_about about;
+
+    header_about(e->header, &about);
+    int r = sector_cipher_create(about.cipher, about.mode, volume, about.sector, &cipher, why,
+                                 HEADER_WHY);
+    if (r)
+        return r;
+    r = lease_open(&e->lease, cipher);
+    if (!r)
+        return 0;
+    sector_cipher_destroy(cipher);
+    return refuse(why, r,
+                  "requests from before the disk was locked are still under way: unlock it when "
+                  "they have ended");
+}
+
+static int open_slot(struct encryption *e, const struct encryption_config *config,
+                     char why[HEADER_WHY])
+{
+    struct secret key = { 0 }, volume = { 0 };
+    int slot = -1;
+    int r = encryption_get_key(e, config->key, config, &key, why);
+
+    if (!r)
+        r = header_unlock(e->header, &key, &volume, &slot, why);
+    secret_clear(&key);
+    if (!r)
+        r = open_cipher(e, &volume, why);
+    secret_clear(&volume);
+    if (!r)
+        e->slot = slot;
+    return r;
+}
+
+static int unlock(struct encryption *e, const struct encryption_config *config,
+                  char why[HEADER_WHY])
+{
+    int r = secret_init(why, HEADER_WHY);
+
+    if (!r)
+        r = read_header(e, config, why);
+    if (!r)
+        r = open_slot(e, config, why);
+    if (r && !why[0])
+        refuse(why, r, "the disk cannot be unlocked: %s", strerror(-r));
+    return r;
+}
+
+int encryption_unlock(struct encryption *e, const struct encryption_config *config)
+{
+    char why[HEADER_WHY] = "";
+    int r = unlock(e, config, why);
+
+    if (r) {
+        encryption_lock(e, why);
+        return r;
+    }
+    show(e, STATE_UNLOCKED, "");
+    weir_unlock_export(e->below);
+    return 0;
+}
+
+bool encryption_lock(struct encryption *e, const char *why)
+{
+    weir_lock_export(e->below, "%s", why);
+    bool gone = lease_close(&e->lease);
+    e->slot = -1;
+    show(e, STATE_LOCKED, why);
+    return gone;
+}
