@@ -17,6 +17,9 @@
  * unlocked then. */
 int secret_init(char *why, size_t size);
 
+/* True once per process, with a sentence to report: some of the region could not be locked. */
+bool secret_warning(char *why, size_t size);
+
 /* Zeroed; NULL: the region is full (`secret_room()` says how much is left). */
 void *secret_alloc(size_t size);
 void secret_free(void *); /* wipes; NULL is fine */
