@@ -80,7 +80,8 @@ struct header_slot {
 };
 size_t header_slots(const struct header *, struct header_slot slots[HEADER_SLOTS]);
 
-/* LUKS2 tokens, as text; keys.h asks them.  -ENOENT past the last. */
+/* LUKS2 tokens by their number, as text to free(); keys.h asks them.  -ENODATA: none has this
+ * number; -ENOENT: none can have it, it is past the last. */
 int header_token(const struct header *, int token, char **json);
 
 #endif
