@@ -8,7 +8,8 @@
 #include <string.h>
 
 const struct key_provider *const key_providers[] = {
-    &provider_file, &provider_credential, &provider_keyring, &provider_exec, NULL,
+    &provider_file,   &provider_credential, &provider_keyring, &provider_exec,
+    &provider_pkcs11, &provider_token,      &provider_clevis,  NULL,
 };
 
 enum { NAME_MAX_LENGTH = 16, WORD_MAX = 4096 };

@@ -49,16 +49,17 @@ int keyring_read(const char *type, const char *description, struct secret *key,
                  char why[HEADER_WHY]);
 
 /* What a token of type "clevis" holds, by `clevis decrypt`. */
-int clevis_open_token(const struct key_request *, int token, const char *json, struct secret *key,
-                      char why[HEADER_WHY]);
+struct json_object;
+int clevis_open_token(const struct key_request *, int token, struct json_object *,
+                      struct secret *key, char why[HEADER_WHY]);
 
 /* What follows "token:" or "clevis:" is nothing or a number: *token is -1 or that. */
 int token_parse(const char *word, int *token, char why[HEADER_WHY]);
 /* The first key that one of the tokens of `type` (NULL: any) gives. */
 int token_open(const struct key_request *, const char *type, struct secret *key,
                char why[HEADER_WHY]);
-/* plugin.c: by a plugin of libcryptsetup, in a process that has its token `json`. */
-int plugin_open_token(const struct key_request *, int token, const char *type, const char *json,
+/* What a plugin of libcryptsetup for `type` makes of it. */
+int plugin_open_token(const struct key_request *, int token, const char *type, struct json_object *,
                       struct secret *key, char why[HEADER_WHY]);
 
 extern const struct key_provider provider_file, provider_credential, provider_keyring,
