@@ -1,9 +1,9 @@
 /* sector.c - how do the bytes of a sector become cipher text, and back?
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * EVP finds the cipher; its work is then done by the functions that OpenSSL's provider has
- * for it (provider-cipher(7)), as EVP_CipherInit_ex2() takes 95 ns to set a tweak, where the
- * provider's own function takes 15 and a sector of 4 KiB takes 600. */
+ * EVP finds the cipher, and the functions that OpenSSL's provider has for it do the work
+ * (provider-cipher(7)): to set a tweak EVP_CipherInit_ex2() takes 95 ns in OpenSSL 3.0 where
+ * the provider's own function takes 10, and a sector of 4 KiB 600. */
 #include "sector.h"
 
 #include <endian.h>
@@ -111,9 +111,10 @@ static int work(struct sector_cipher *c, enum way way, uint8_t *to, const uint8_
     if (r)
         return r;
     for (uint64_t at = 0; at < length; at += sector, unit += sector / UNIT) {
-        uint64_t tweak[2] = { htole64(unit & c->counts), 0 };
+        /* stored in one piece, as it is loaded */
+        uint64_t tweak __attribute__((vector_size(TWEAK))) = { htole64(unit & c->counts), 0 };
         size_t done;
-        if (!set(context, NULL, 0, (const uint8_t *)tweak, TWEAK, NULL) ||
+        if (!set(context, NULL, 0, (const uint8_t *)&tweak, TWEAK, NULL) ||
             !cipher(context, to + at, &done, sector, from + at, sector) || done != sector) {
             ERR_clear_error();
             r = -EIO;
