@@ -81,6 +81,17 @@ static void region_door_inside(bool yes)
     inside = yes;
 }
 
+/* memcpy() leaves a key in vector registers, and what comes next may save them on a stack: a
+ * signal, or the dynamic linker that looks a function up.  This leaves a byte of it. */
+static void copy(void *to, const void *from, size_t size)
+{
+    const uint8_t *source = from;
+    volatile uint8_t *target = to;
+
+    for (size_t i = 0; i < size; i++)
+        target[i] = source[i];
+}
+
 /* ---- libcrypto's allocator --------------------------------------------------- */
 
 static void *crypto_malloc(size_t size, const char *file, int line);
@@ -130,7 +141,7 @@ static void *crypto_realloc(void *data, size_t size, const char *file, int line)
         return data;
     void *new = region_alloc(&region, size);
     if (new) {
-        memcpy(new, data, old);
+        copy(new, data, old);
         region_free(&region, data);
     }
     return new;
@@ -275,13 +286,12 @@ void secret_end(void)
 
 int secret_copy(struct secret *s, const void *data, size_t size)
 {
-    uint8_t *copy = secret_alloc(size);
+    uint8_t *to = secret_alloc(size);
 
-    if (!copy)
+    if (!to)
         return -ENOMEM;
-    if (size)
-        memcpy(copy, data, size);
-    *s = (struct secret){ copy, size };
+    copy(to, data, size);
+    *s = (struct secret){ to, size };
     return 0;
 }
 
