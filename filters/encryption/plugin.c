@@ -126,6 +126,11 @@ static int refuse_open(int error, int token, const char *type, const char *said,
                           "token %d of type %s wants a PIN, and nobody is there to type it: enrol "
                           "one without a PIN, or use another provider.",
                           token, type);
+    if (error == EAGAIN)
+        return key_refuse(why, ENOENT,
+                          "token %d of type %s: the device that it needs, as a TPM, is not there "
+                          "or not for the user of the gateway: look at /dev/tpmrm0.",
+                          token, type);
     return key_refuse(why, error == EPERM ? EACCES : error,
                       "token %d of type %s gave no key: %s%s%s.", token, type, strerror(error),
                       *said ? ": " : "", said);

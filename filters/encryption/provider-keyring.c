@@ -119,12 +119,11 @@ int keyring_read(const char *type, const char *description, struct secret *key,
     case -EACCES:
         return key_refuse(why, EACCES,
                           "the gateway may not read the kernel's key \"%s\" of type %s: keyctl "
-                          "setperm it so that its possessor or user can read it.",
+                          "setperm it so that its possessor can find and read it.",
                           description, type);
     case -ENODATA:
         return key_refuse(why, ENODATA, "the kernel's key \"%s\" of type %s is empty.", description,
                           type);
-    case -ENODEV: /* the kernel does not know the type */
     case -ENOSYS:
     case -EPERM:
         return key_refuse(why, ENOTSUP,

@@ -72,7 +72,7 @@ static int open_one(const struct key_request *request, int token, const char *js
 
     if (!object || !json_object_is_type(object, json_type_object)) {
         json_object_put(object);
-        return key_refuse(why, EBADMSG, "token %d of the header is not JSON.", token);
+        return key_refuse(why, EBADMSG, "token %d of the header is no JSON object.", token);
     }
     const char *type = text_of(object, "type");
     if (wanted && strcmp(type, wanted))
