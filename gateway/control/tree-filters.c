@@ -176,8 +176,12 @@ int option_write(struct place *place, const struct change *change, struct weir_t
         return error ? error : option_check(place, value, &refusal->why);
     if (!error)
         error = config_set_option(export, label, option, value, &refusal->why);
+    /* Whoever types a passphrase where its file goes is refused, and must not find it in the log:
+     * the sentence repeats the value where that is right. */
+    if (error || place->option->flags & WEIR_SECRET)
+        return change_done(place, error, refusal, "option %s of %s/%s set", option, export, label);
     return change_done(place, error, refusal, "option %s of %s/%s set to %s", option, export, label,
-                       value ? value : "(no single value)");
+                       value);
 }
 
 /* ---- statistics of its own --------------------------------------------------- */
