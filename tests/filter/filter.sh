@@ -2,19 +2,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash disable=SC2034
 #
-# Sourced instead of tests/lib.sh.  One disk of 16 MiB, "vm1", behind the filters under test.
+# Sourced instead of tests/lib.sh.  One disk, "vm1", behind the filters under test; of
+# 16 MiB, or of $SIZE.
 . "$WEIR_SOURCE/tests/lib.sh"
 PATH=/usr/bin:$PATH # the python of the distribution has the nbd module
 requires nbdinfo nbdsh python3
 disk=$work/disks/vm1
 
-# serve FILTERS: as in a policy file, without the parentheses.  POLICY_MORE: its other keys.
+# serve FILTERS: as in a policy file, without the parentheses.  POLICY_MORE, EXPORT_MORE: other
+# keys of policy and export.
 serve() {
     mkdir -p "$work/policies.d" "$work/disks"
     printf 'name = "p"; %s\nfilters = ( %s );\n' "${POLICY_MORE:-}" "$1" >"$work/policies.d/p.conf"
     cat >"$work/weir.conf" <<END
 datastores = ( { name = "disks"; type = "file"; path = "$work/disks"; } );
-exports = ( { name = "vm1"; datastore = "disks"; image = "vm1"; size = "16M"; policy = "p"; } );
+exports = ( { name = "vm1"; datastore = "disks"; image = "vm1"; size = "${SIZE:-16M}"; policy = "p"; ${EXPORT_MORE:-} } );
 include_policies = "policies.d";
 END
     start_gateway "$work/weir.conf"
