@@ -6,9 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Where the payload of a LUKS2 disk begins if nobody asks for another place. */
-enum { USUAL_PAYLOAD = 16 << 20 };
-
 static int encryption_check(const void *settings, struct weir_text *why)
 {
     const struct encryption_config *config = settings;

@@ -15,6 +15,8 @@
 #include <pthread.h>
 
 enum discard { DISCARD_IGNORE, DISCARD_PASS };
+/* Where the payload of a LUKS2 disk begins that is formatted here; before it is the header. */
+enum { USUAL_PAYLOAD = 16 << 20 };
 enum encryption_state { STATE_LOCKED, STATE_UNLOCKED };
 
 struct encryption_config {
@@ -85,8 +87,9 @@ void encryption_look(struct encryption *, struct encryption_view *);
 /* ---- medium.c: the disk below, as a header wants it ---------------------------- */
 
 void medium_init(struct encryption *);
-/* Is each byte of it zero?  0, -EEXIST with *where the first that is not, or another -errno. */
-int medium_empty(struct encryption *, uint64_t *where);
+/* Is each byte zero, from `from` on?  0, -EEXIST with *where the first that is not, or another
+ * -errno. */
+int medium_empty(struct encryption *, uint64_t from, uint64_t *where);
 
 /* ---- request.c, partial.c: the data path --------------------------------------- */
 

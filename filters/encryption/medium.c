@@ -158,11 +158,11 @@ static int ask_extents(struct encryption *e, struct weir_extents *extents)
     return -a.error;
 }
 
-int medium_empty(struct encryption *e, uint64_t *where)
+int medium_empty(struct encryption *e, uint64_t from, uint64_t *where)
 {
     struct weir_extents *extents = weir_extents_create();
     uint8_t *data = malloc(PIECE);
-    uint64_t next = 0, offset, length;
+    uint64_t next = from, offset, length;
     uint32_t type;
     int r = extents && data ? 0 : -ENOMEM;
 

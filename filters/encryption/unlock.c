@@ -78,10 +78,11 @@ struct header_format encryption_format(const struct encryption_config *config)
     };
 }
 
+/* Behind the header, whose place header_format() looks at. */
 static int judge_empty(struct encryption *e, char why[HEADER_WHY])
 {
     uint64_t where = 0;
-    int r = medium_empty(e, &where);
+    int r = medium_empty(e, USUAL_PAYLOAD, &where);
 
     if (r == -EEXIST)
         return refuse(why, r,

@@ -1,0 +1,56 @@
+#!/bin/bash
+# format.sh - is an empty image formatted, and one that holds anything never?
+# SPDX-License-Identifier: BSD-3-Clause
+. "$WEIR_SOURCE/tests/filter/encryption/encryption.sh" || exit
+
+# ---- anything that is not zero, anywhere: locked, and the image is as before
+something() { # AT WORDS
+    rm -f "$disk"
+    truncate -s 24M "$disk"
+    printf x | dd of="$disk" bs=1 seek="$1" conv=notrunc status=none
+    before=$(sha256sum <"$disk")
+    serve "$(formatted)"
+    assert_locked "$2"
+    stop_gateway
+    assert_eq "$(sha256sum <"$disk")" "$before" "the image with a byte at $1"
+}
+something 0 "holds something that is not LUKS"
+something 4096 "holds something that is not LUKS"
+something $((9 << 20)) "holds something near byte $((9 << 20))"
+something $((16 << 20)) "byte $((16 << 20)) is not zero"
+something $((20 << 20)) "byte $((20 << 20)) is not zero"
+something $(((24 << 20) - 1)) "holds something"
+
+# ---- empty, but nobody said format
+rm "$disk"
+serve "$(encrypted)"
+assert_locked "say format = true to have an empty image formatted, or check that this is the right image"
+stop_gateway
+cmp -n $((24 << 20)) "$disk" /dev/zero || fail "it was formatted without being asked"
+
+# ---- empty, but the export is read-only
+EXPORT_MORE='read_only = true;'
+serve "$(formatted)"
+assert_locked "the export is read-only"
+stop_gateway
+EXPORT_MORE=
+cmp -n $((24 << 20)) "$disk" /dev/zero || fail "it was formatted although it is read-only"
+
+# ---- empty and no key: locked, not formatted; the key comes, and unlock does it
+mv "$work/key" "$work/away"
+serve "$(formatted)"
+assert_locked "$work/key"
+cmp -n $((24 << 20)) "$disk" /dev/zero || fail "it was formatted without a key"
+mv "$work/away" "$work/key"
+verb encryption unlock
+assert_eq "$(state)" active "with its key"
+assert_eq "$(nbdinfo --size "$url")" $((8 << 20)) "the size of the payload"
+nbd 'h.pwrite(block, 4096); h.flush()'
+stop_gateway
+
+# ---- formatted already: format means nothing
+head=$(head -c 16M "$disk" | sha256sum)
+serve "$(formatted)"
+nbd 'expect(h.pread(4096, 4096), block)'
+assert_eq "$(head -c 16M "$disk" | sha256sum)" "$head" "the header after a second opening"
+stop_gateway
