@@ -8,6 +8,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* A sanitizer's shadow memory takes terabytes of addresses, and its mlock() does nothing. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 1 };
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+#else
+enum { SANITIZED = 0 };
+#endif
+
 /* Runs body() in a child: what it returns, or 256 and the signal that it died of.  It leaves no
  * core. */
 static inline int in_child(int (*body)(void *arg), void *arg)

@@ -1,5 +1,6 @@
 /* test-sector.c - is what lies on the disk what dm-crypt's aes-xts-plain64 writes?
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "child.h"
 #include "ieee1619.h"
 #include "sector.h"
 
@@ -203,6 +204,26 @@ static void part_of_a_sector_is_refused_and_leaves_no_plain_text(void **state)
     sector_cipher_destroy(c);
 }
 
+static int encrypt_in_child(void *cipher)
+{
+    uint8_t data[4096], zero[4096] = { 0 };
+
+    memset(data, 'p', sizeof data);
+    if (sector_encrypt(cipher, data, data, sizeof data, 0) != -EIO)
+        return 1;
+    return memcmp(data, zero, sizeof data) != 0;
+}
+
+/* Its contexts are zero there: what they would make of data is not what the disk has. */
+static void a_forked_child_cannot_encrypt(void **state)
+{
+    struct sector_cipher *c = cipher_of(ieee1619_key_256, "xts-plain64", 4096);
+
+    (void)state;
+    assert_int_equal(in_child(encrypt_in_child, c), 0);
+    sector_cipher_destroy(c);
+}
+
 /* ---- many at once ------------------------------------------------------------ */
 
 /* More than there are CPUs, so that contexts are made, found and given up. */
@@ -285,6 +306,7 @@ int main(void)
         cmocka_unit_test(what_we_do_not_know_is_refused),
         cmocka_unit_test(a_key_of_equal_halves_is_refused),
         cmocka_unit_test(part_of_a_sector_is_refused_and_leaves_no_plain_text),
+        cmocka_unit_test(a_forked_child_cannot_encrypt),
         cmocka_unit_test(threads_share_a_cipher),
         cmocka_unit_test(a_cipher_gives_back_all_that_it_took),
     };
