@@ -258,10 +258,12 @@ static int fill(struct sector_cipher *c, const struct secret *key, char *why, si
         atomic_store(&c->slot[0].context[way], context[way]);
     }
     if (r == -ENOMEM)
-        snprintf(why, size,
-                 "no room among the secrets of this process: %zu bytes are left; serve "
-                 "fewer encrypted disks from one gateway",
-                 secret_room());
+        snprintf(
+            why, size,
+            "the region that keeps keys out of dumps has no room for this disk's (%zu MiB of its "
+            "addresses are left): serve fewer encrypted disks from one gateway, or raise "
+            "RLIMIT_DATA (LimitDATA= of the unit)",
+            secret_room() >> 20);
     else if (r)
         snprintf(why, size, "OpenSSL refuses the volume key for %s", cipher);
     return r;

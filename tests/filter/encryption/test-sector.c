@@ -224,55 +224,101 @@ static void a_forked_child_cannot_encrypt(void **state)
     sector_cipher_destroy(c);
 }
 
+/* ---- without memory ---------------------------------------------------------- */
+
+static int create_without_room(void *arg)
+{
+    uint8_t bytes[64] = { 1 };
+    struct sector_cipher *c = NULL;
+    struct secret key;
+    char why[512] = "";
+
+    (void)arg;
+    if (secret_init(why, sizeof why) || secret_copy(&key, bytes, sizeof bytes))
+        return 1;
+    /* warm: what libcrypto keeps, it has */
+    if (sector_cipher_create("aes", "xts-plain64", &key, 512, &c, why, sizeof why))
+        return 2;
+    sector_cipher_destroy(c);
+    c = NULL;
+    if (setrlimit(RLIMIT_DATA, &(struct rlimit){ 0, 0 }))
+        return 3;
+    for (size_t size = 16; size <= 2048; size += 16)
+        while (secret_alloc(size))
+            ;
+    if (sector_cipher_create("aes", "xts-plain64", &key, 512, &c, why, sizeof why) != -ENOMEM || c)
+        return 4;
+    return strstr(why, "has no room for this disk's") ? 0 : 5;
+}
+
+/* In a child whose region is not yet made. */
+static void a_full_region_is_an_error(void **state)
+{
+    (void)state;
+    if (SANITIZED)
+        skip();
+    assert_int_equal(in_child(create_without_room, NULL), 0);
+}
+
 /* ---- many at once ------------------------------------------------------------ */
 
-/* More than there are CPUs, so that contexts are made, found and given up. */
-enum { THREADS = 80, TURNS = 200 };
+/* More than there are CPUs, and long at work: so that they are interrupted in it, and contexts
+ * are made, found and given up. */
+enum { THREADS = 32, TURNS = 20, MUCH = 256 << 10 };
 
 struct crowd {
     struct sector_cipher *cipher;
     pthread_barrier_t start;
-    const uint8_t *plain, *meant;
+    uint8_t plain[MUCH], meant[MUCH], data[THREADS][MUCH];
+};
+
+struct member {
+    struct crowd *crowd;
+    uint8_t *data;
 };
 
 static void *work(void *arg)
 {
-    struct crowd *crowd = arg;
-    uint8_t data[2048];
+    struct crowd *crowd = ((struct member *)arg)->crowd;
+    uint8_t *data = ((struct member *)arg)->data;
     intptr_t wrong = 0;
 
     pthread_barrier_wait(&crowd->start);
     for (int i = 0; i < TURNS; i++) {
-        wrong += sector_encrypt(crowd->cipher, data, crowd->plain, sizeof data, 1 << 20) != 0;
-        wrong += memcmp(data, crowd->meant, sizeof data) != 0;
-        wrong += sector_decrypt(crowd->cipher, data, data, sizeof data, 1 << 20) != 0;
-        wrong += memcmp(data, crowd->plain, sizeof data) != 0;
+        wrong += sector_encrypt(crowd->cipher, data, crowd->plain, MUCH, 1 << 20) != 0;
+        wrong += memcmp(data, crowd->meant, MUCH) != 0;
+        wrong += sector_decrypt(crowd->cipher, data, data, MUCH, 1 << 20) != 0;
+        wrong += memcmp(data, crowd->plain, MUCH) != 0;
     }
     return (void *)wrong;
 }
 
 static void threads_share_a_cipher(void **state)
 {
-    struct sector_cipher *c = cipher_of(ieee1619_key_256, "xts-plain64", 512);
-    uint8_t plain[2048], meant[2048];
-    struct crowd crowd = { .cipher = c, .plain = plain, .meant = meant };
+    static struct crowd crowd;
+    struct member member[THREADS];
     pthread_t thread[THREADS];
+    size_t room = secret_room();
 
     (void)state;
-    fill(plain, sizeof plain);
-    memcpy(meant, plain, sizeof meant);
-    for (unsigned i = 0; i < 4; i++)
-        evp(ieee1619_key_256, 2048 + i, 1, meant + 512 * i, 512);
+    crowd.cipher = cipher_of(ieee1619_key_256, "xts-plain64", 512);
+    fill(crowd.plain, MUCH);
+    memcpy(crowd.meant, crowd.plain, MUCH);
+    for (unsigned i = 0; i < MUCH / 512; i++)
+        evp(ieee1619_key_256, 2048 + i, 1, crowd.meant + 512 * i, 512);
     assert_int_equal(pthread_barrier_init(&crowd.start, NULL, THREADS), 0);
-    for (int i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&thread[i], NULL, work, &crowd), 0);
+    for (int i = 0; i < THREADS; i++) {
+        member[i] = (struct member){ &crowd, crowd.data[i] };
+        assert_int_equal(pthread_create(&thread[i], NULL, work, &member[i]), 0);
+    }
     for (int i = 0; i < THREADS; i++) {
         void *wrong;
         pthread_join(thread[i], &wrong);
         assert_null(wrong);
     }
     pthread_barrier_destroy(&crowd.start);
-    sector_cipher_destroy(c);
+    sector_cipher_destroy(crowd.cipher);
+    assert_int_equal(secret_room(), room);
 }
 
 static void a_cipher_gives_back_all_that_it_took(void **state)
@@ -310,5 +356,7 @@ int main(void)
         cmocka_unit_test(threads_share_a_cipher),
         cmocka_unit_test(a_cipher_gives_back_all_that_it_took),
     };
-    return cmocka_run_group_tests(tests, init, NULL);
+    const struct CMUnitTest first[] = { cmocka_unit_test(a_full_region_is_an_error) };
+
+    return cmocka_run_group_tests(first, NULL, NULL) + cmocka_run_group_tests(tests, init, NULL);
 }
