@@ -247,6 +247,8 @@ int encryption_unlock(struct encryption *e, const struct encryption_config *conf
         encryption_lock(e, why);
         return r;
     }
+    if (secret_warning(why, sizeof why))
+        weir_report(e->below, WEIR_WARNING, "%s", why);
     show(e, STATE_UNLOCKED, "");
     weir_unlock_export(e->below);
     return 0;
