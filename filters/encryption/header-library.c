@@ -164,6 +164,8 @@ int header_library_why(const struct header_library *library, int r, char why[HEA
     return r;
 }
 
+enum { LEAST_MS = 10 };
+
 int header_library_pbkdf(struct header_library *library, const struct header_format *format,
                          char why[HEADER_WHY])
 {
@@ -182,6 +184,11 @@ int header_library_pbkdf(struct header_library *library, const struct header_for
         pbkdf.time_ms = (uint32_t)(format->pbkdf_ms < UINT32_MAX ? format->pbkdf_ms : UINT32_MAX);
     if (format && format->pbkdf_memory && pbkdf.max_memory_kb > format->pbkdf_memory)
         pbkdf.max_memory_kb = format->pbkdf_memory;
+    if (format && format->pbkdf_ms && format->pbkdf_ms < LEAST_MS) {
+        /* less than can be measured; to measure takes a second of a CPU */
+        pbkdf.flags |= CRYPT_PBKDF_NO_BENCHMARK;
+        pbkdf.iterations = strcmp(type, CRYPT_KDF_PBKDF2) ? 4 : 1000; /* LUKS2's least */
+    }
     int r = crypt_set_pbkdf_type(library->device, &pbkdf);
     return r ? header_library_why(library, r, why, "The cost of a key slot cannot be set") : 0;
 }

@@ -58,7 +58,8 @@ struct header_format {
     unsigned key_bits;     /* 256 or 512 */
     uint32_t sector;       /* 512 or 4096 */
     const char *pbkdf;     /* "argon2id" (default), "pbkdf2" */
-    uint64_t pbkdf_ms;     /* 0: libcryptsetup's default; else how long it shall take */
+    /* 0: libcryptsetup's default; else how long it shall take; below 10 what LUKS allows at least */
+    uint64_t pbkdf_ms;
     uint32_t pbkdf_memory; /* KiB, at most; 0: default */
 };
 /* A new LUKS2 header on a medium that must be all zero where the header goes and at its

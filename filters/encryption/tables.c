@@ -26,7 +26,7 @@ const struct weir_option encryption_options[] = {
         .help = "How new key slots make a key of a passphrase."),
     WEIR_OPTION_TIME(struct encryption_config, pbkdf_time, .flags = WEIR_LIVE, .fallback = "auto",
         .min = SECOND / 1000, .max = 60 * SECOND, .words = automatic,
-        .help = "How long that shall take in new key slots; auto is cryptsetup's 2 s."),
+        .help = "How long that shall take in new key slots; auto is cryptsetup's 2 s, below 10ms the least that LUKS allows."),
     WEIR_OPTION_SIZE(struct encryption_config, pbkdf_memory, .flags = WEIR_LIVE, .fallback = "auto",
         .min = 32 << 10, .max = 4ll << 30, .words = automatic,
         .help = "Memory that argon2id takes in new key slots, at most; auto is cryptsetup's 1 GiB."),
