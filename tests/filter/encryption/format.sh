@@ -42,7 +42,7 @@ serve "$(formatted)"
 assert_locked "$work/key"
 cmp -n $((24 << 20)) "$disk" /dev/zero || fail "it was formatted without a key"
 mv "$work/away" "$work/key"
-verb encryption unlock
+verb encryption unlock >/dev/null
 assert_eq "$(state)" active "with its key"
 assert_eq "$(nbdinfo --size "$url")" $((8 << 20)) "the size of the payload"
 nbd 'h.pwrite(block, 4096); h.flush()'

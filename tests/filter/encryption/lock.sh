@@ -19,7 +19,7 @@ verb fault release
 wait "$reader" || fail "a read that was under way failed: $(cat "$work/reader.log")"
 assert_eq "$(verb encryption lock)" "locked; the key is wiped"
 option fault hold false
-verb encryption unlock
+verb encryption unlock >/dev/null
 
 # ---- under load: each request ends well, or with EIO after the lock and before unlock
 cat >"$work/load.py" <<'END'

@@ -16,7 +16,7 @@ assert_locked "key slot"
 before=$(sha256sum <"$disk")
 refused unlock "key slot"
 mv -f "$work/right" "$work/key"
-verb encryption unlock
+verb encryption unlock >/dev/null
 works
 assert_eq "$(verb encryption status | sed -n 's/^state: //p')" unlocked
 stop_gateway
@@ -30,7 +30,7 @@ cp "$work/right" "$work/key"
 chmod 644 "$work/key"
 refused unlock "$work/key"
 mv -f "$work/right" "$work/key"
-verb encryption unlock
+verb encryption unlock >/dev/null
 works
 stop_gateway
 
@@ -39,7 +39,7 @@ new_key other wrong
 serve "{ filter = \"encryption\"; key = \"file:$work/other\"; }"
 assert_locked "key slot"
 option encryption key "file:$work/key"
-verb encryption unlock
+verb encryption unlock >/dev/null
 works
 stop_gateway
 

@@ -1,0 +1,38 @@
+#!/bin/bash
+# place.sh - who sees plain text, by default and with plaintext_filters, in a chain with others?
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Two filters that write down what they see: one of the class capture, one of the class cache.
+. "$WEIR_SOURCE/tests/filter/encryption/encryption.sh" || exit
+WEIR_FILTERS=$WEIR_FILTERS:$WEIR_BUILD/tests/filter/encryption
+word="this is plain text, which not everybody should see"
+
+chain() { # PLAINTEXT_FILTERS
+    rm -rf "$disk" "$work"/seen.*
+    POLICY_MORE="plaintext_filters = $1;"
+    serve "{ filter = \"seen-cache\"; path = \"$work/seen.cache\"; }, $(formatted),
+        { filter = \"inspection\"; }, { filter = \"seen-capture\"; path = \"$work/seen.capture\"; }"
+    nbd "
+for i in range(200):
+    h.pwrite((b'$word' * 100)[:4096], i * 4096)
+h.pwrite(b'$word', 1000001)
+h.flush()
+expect(h.pread(4096, 0), (b'$word' * 100)[:4096])
+expect(h.pread(${#word}, 1000001), b'$word')
+"
+    trace=$(statistic inspection trace | awk '$2 == "write" && $5 !~ /derived/ { print $3; exit }')
+    stop_gateway
+    ! grep -qaF "$word" "$disk" || fail "plain text is in the image"
+    ! grep -qaF "$word" "$work/seen.cache" || fail "the cache saw plain text"
+    [ "$(stat -c %s "$work/seen.cache")" -gt 800000 ] || fail "the cache saw nothing"
+    [ "$(stat -c %s "$work/seen.capture")" -gt 800000 ] || fail "the capture saw nothing"
+}
+
+chain false
+! grep -qaF "$word" "$work/seen.capture" || fail "the capture saw plain text, by default"
+assert_eq "$trace" $((16 << 20)) "where inspection saw the first write, below encryption"
+
+chain true
+assert_eq "$(grep -aoF "$word" "$work/seen.capture" | wc -l)" $(((200 + 1) * (4096 / ${#word}) + 2)) \
+    "what the capture saw of the words, above encryption"
+assert_eq "$trace" 0 "where inspection saw the first write, above encryption"
