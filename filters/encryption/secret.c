@@ -26,6 +26,7 @@ enum { SECRET_SIZE = 1 << 30 };
 
 struct doors {
     char magic[16];
+    size_t size;             /* of this struct, where it lies */
     CRYPTO_malloc_fn malloc; /* as libcrypto has it: no other allocator can say so */
     void *(*alloc)(size_t);
     void (*free)(void *);
@@ -98,6 +99,7 @@ static void *crypto_malloc(size_t size, const char *file, int line);
 
 static const struct doors own_doors = {
     .magic = DOORS_MAGIC,
+    .size = sizeof(struct doors),
     .malloc = crypto_malloc,
     .alloc = region_door_alloc,
     .free = region_door_free,
@@ -160,7 +162,8 @@ static const struct doors *find_doors(bool *stranger)
         return NULL;
     /* a stranger takes this for an order, and fills it */
     const struct doors *d = get(sizeof *d, ASK_FILE, ASK_LINE);
-    if (d && memcmp(d->magic, DOORS_MAGIC, sizeof DOORS_MAGIC) == 0 && d->malloc == get) {
+    if (d && memcmp(d->magic, DOORS_MAGIC, sizeof DOORS_MAGIC) == 0 && d->malloc == get &&
+        d->size >= sizeof *d) {
         *stranger = false;
         return d;
     }
@@ -211,7 +214,7 @@ static int init(char *why, size_t size)
 
 int secret_init(char *why, size_t size)
 {
-    /* Two disks may be opened at once; taken after nothing. */
+    /* Guards init(), as two disks may be opened at once.  Taken after nothing. */
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
     pthread_mutex_lock(&lock);

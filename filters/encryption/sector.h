@@ -13,15 +13,16 @@
 
 struct sector_cipher;
 
-/* `name` and `mode` are LUKS's words, as "aes" and "xts-plain64"; `sector` is 512 to 4096.
- * 0; -ENOTSUP with a sentence where we do not know them; -ENOMEM.  The key is copied into the
- * region. */
+/* `name` and `mode` are LUKS's words: "aes", and "xts-plain64" or "xts-plain" (whose numbers have
+ * 32 bits and begin again after 2 TiB); `sector` is 512, 1024, 2048 or 4096.  0; -ENOTSUP: another
+ * one; -EINVAL: the key has equal halves; -ENOMEM; -EIO: OpenSSL refuses the key; each with a
+ * sentence.  The key is copied into the region. */
 int sector_cipher_create(const char *name, const char *mode, const struct secret *key,
                          uint32_t sector, struct sector_cipher **, char *why, size_t size);
 void sector_cipher_destroy(struct sector_cipher *); /* NULL is fine; nobody uses it any more */
 
 /* `offset` and `length` are multiples of the sector size, bytes of the payload; `from` and `to`
- * are the same or do not overlap.  0 or -errno (EIO, ENOMEM): then `to` holds no plain text. */
+ * are the same or do not overlap.  0 or -errno (EIO, ENOMEM, EINVAL): then `to` is zero. */
 int sector_encrypt(struct sector_cipher *, void *to, const void *from, uint64_t length,
                    uint64_t offset);
 int sector_decrypt(struct sector_cipher *, void *to, const void *from, uint64_t length,

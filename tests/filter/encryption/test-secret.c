@@ -15,7 +15,9 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-/* ---- before secret_init(): each in a child, as what is done to libcrypto is for good */
+/* ---- before secret_init() ---------------------------------------------------- */
+
+/* Each in a child, as what is done to libcrypto is for good. */
 
 static int refused(const char *sentence)
 {
