@@ -106,6 +106,46 @@ static int run_unlock(void *self, const char *arguments, struct weir_text *answe
     return r;
 }
 
+/* ---- format --------------------------------------------------------------------- */
+
+/* 0: nothing is where a header would be. */
+static int need_nothing(struct encryption *e, struct weir_text *answer)
+{
+    char why[HEADER_WHY] = "";
+    struct header *header = NULL;
+
+    int r = e->header ? 0 : header_open(&e->medium, &header, why);
+    header_close(header);
+    if (r == -ENODATA)
+        return 0;
+    weir_print(answer, "format: %s",
+               r ? why : "the disk has a LUKS header, and is not formatted a second time");
+    return r ? r : -EEXIST;
+}
+
+/* As if the option format were true, for this once: an option that stays would format, at some
+ * opening, the empty image that has taken the place of a lost one. */
+static int run_format(void *self, const char *arguments, struct weir_text *answer)
+{
+    struct encryption *e = self;
+    struct encryption_config once = *(const struct encryption_config *)weir_own_config(e->below);
+    struct encryption_view view;
+
+    int r = no_arguments("format", arguments, answer);
+    if (!r)
+        r = need_nothing(e, answer);
+    if (r)
+        return r;
+    once.format = true;
+    r = encryption_unlock(e, &once);
+    encryption_look(e, &view);
+    if (r)
+        weir_print(answer, "format: %s", view.why);
+    else
+        weir_print(answer, "formatted and unlocked by key slot %d", e->slot);
+    return r;
+}
+
 /* ---- key slots ------------------------------------------------------------------ */
 
 /* A header that may be changed, and, if `open` is asked for, a disk that is unlocked. */
@@ -291,6 +331,7 @@ const struct weir_verb encryption_verbs[] = {
     { "status", "What is known of the header, the key and its slots.", run_status },
     { "lock", "Takes the key away: requests fail until unlock.", run_lock },
     { "unlock", "Asks for the key again and serves the disk.", run_unlock },
+    { "format", "Makes a LUKS2 header on an empty disk, and serves it.", run_format },
     { "add", "add KEY: a key slot more, for what KEY gives, as file:/etc/weir/new.key.", run_add },
     { "remove", "remove SLOT: a key slot less; never the one that opened the disk.", run_remove },
     { "rekey",
