@@ -21,6 +21,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
     [OPTION_SORT] = { "sort", "COLUMN", "Sort by name, iops, read, write, p50, p99 or queue." },
     [OPTION_FOLLOW] = { "follow", NULL, "Go on and print what comes." },
     [OPTION_SINCE] = { "since", "N", "Only events with a number above N." },
+    [OPTION_DEEP] = { "deep", NULL, "Encrypt the whole disk with a new volume key." },
 };
 
 enum {
@@ -61,6 +62,13 @@ const struct command commands[] = {
     { "datastore", "set", ctl_datastore_set, "DATASTORE KEY VALUE", 0, "Set a key of a datastore, such as latency_threshold, while its disks are open." },
     { "control", "show", ctl_control_show, "[EXPORT]", 0, "Show the exports under I/O control: shares, reservation, limits, and what they got." },
     { "control", "set", ctl_control_set, "EXPORT OPTION VALUE", 0, "Set an option of I/O control, such as shares; it takes effect at once." },
+    { "key", "status", ctl_key_status, "[EXPORT]", 0, "Show the encrypted exports, or the header and the key slots of one." },
+    { "key", "format", ctl_key_format, "EXPORT", 0, "Make an empty disk an encrypted one; never one that holds anything." },
+    { "key", "add", ctl_key_add, "EXPORT KEY", 0, "Add a key slot for what KEY gives, such as file:/etc/weir/new.key." },
+    { "key", "remove", ctl_key_remove, "EXPORT SLOT", 0, "Remove a key slot." },
+    { "key", "rekey", ctl_key_rekey, "EXPORT [KEY]", TAKES(OPTION_DEEP), "Go over to what KEY gives; with --deep to a new volume key." },
+    { "key", "lock", ctl_key_lock, "EXPORT", 0, "Take the key away: requests fail until it is unlocked." },
+    { "key", "unlock", ctl_key_unlock, "EXPORT", 0, "Ask for the key again, and serve the disk." },
     { "filter", "list", ctl_filter_list, "", LOADS, "List the filters that can be loaded and those in use." },
     { "filter", "info", ctl_filter_info, "FILTER", LOADS, "Show version, class, file and exports of a filter." },
     { "filter", "exports", ctl_filter_exports, "FILTER", LOADS, "List the exports that use a filter." },

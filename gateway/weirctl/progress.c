@@ -26,7 +26,11 @@ void progress_init(struct progress *progress, const char *what, bool quiet)
     pthread_condattr_t monotonic;
 
     *progress = (struct progress){
-        .what = what, .quiet = quiet, .terminal = isatty(STDERR_FILENO) == 1, .begun_ms = now_ms()
+        .what = what,
+        .quiet = quiet,
+        .terminal = isatty(STDERR_FILENO) == 1,
+        .percent = -1,
+        .begun_ms = now_ms(),
     };
     pthread_mutex_init(&progress->lock, NULL);
     pthread_condattr_init(&monotonic);
@@ -62,24 +66,44 @@ static bool wait_done(struct progress *progress)
     return done;
 }
 
-void progress_draw(const char *what, unsigned tick, unsigned seconds, int columns,
-                   struct weir_text *ret)
+static void print_blocks(unsigned count, struct weir_text *ret)
+{
+    bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+
+    for (unsigned i = 0; i < count; i++)
+        weir_print(ret, "%s", utf8 ? "█" : "#");
+}
+
+/* "what  [   ███     ]  12 s", at most `columns` wide: where nobody says how far it is the
+ * block runs to and fro.  Else "what  [████       ]  37 %  12 s". */
+static void print_bar(const struct progress *progress, uint64_t age, int columns,
+                      struct weir_text *ret)
 {
     enum { BLOCK = 4, LEAST = 10, MOST = 40 };
-    bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-    int room = columns - text_width(what) - 14;
+    bool known = progress->percent >= 0;
+    int room = columns - text_width(progress->what) - (known ? 21 : 14);
     unsigned width = room < LEAST ? LEAST : room > MOST ? MOST : (unsigned)room;
-    unsigned way = width - BLOCK, at = tick % (2 * way);
-    unsigned from = at < way ? at : 2 * way - at;
+    unsigned way = width - BLOCK, at = (unsigned)(age / DRAW_MS) % (2 * way);
+    unsigned from = known ? 0 : at < way ? at : 2 * way - at;
+    unsigned length = known ? width * (unsigned)progress->percent / 100 : BLOCK;
 
-    if (room < LEAST) { /* no room for a bar */
-        weir_print(ret, "%s  %u s", what, seconds);
-        return;
+    weir_print(ret, "%s  ", progress->what);
+    if (room >= LEAST) {
+        weir_print(ret, "[%*s", (int)from, "");
+        print_blocks(length, ret);
+        weir_print(ret, "%*s]  ", (int)(width - from - length), "");
     }
-    weir_print(ret, "%s  [%*s", what, (int)from, "");
-    for (unsigned i = 0; i < BLOCK; i++)
-        weir_print(ret, "%s", utf8 ? "█" : "#");
-    weir_print(ret, "%*s]  %u s", (int)(way - from), "", seconds);
+    if (known)
+        weir_print(ret, "%d %%  ", progress->percent);
+    weir_print(ret, "%u s", (unsigned)(age / 1000));
+}
+
+static void print_line(struct progress *progress, uint64_t age)
+{
+    fprintf(stderr, "%s: ", progress->what);
+    if (progress->percent >= 0)
+        fprintf(stderr, "%d %%, ", progress->percent);
+    fprintf(stderr, "%u s\n", (unsigned)(age / 1000));
 }
 
 static void draw(struct progress *progress)
@@ -90,22 +114,32 @@ static void draw(struct progress *progress)
 
     if (progress->terminal) {
         ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
-        progress_draw(progress->what, (unsigned)(age / DRAW_MS), (unsigned)(age / 1000),
-                      size.ws_col, &line);
+        print_bar(progress, age, size.ws_col, &line);
         fprintf(stderr, "\r%s\033[K", text_string(&line));
         fflush(stderr);
         progress->shown = true;
     } else if (!progress->told_ms || now_ms() - progress->told_ms >= TELL_MS) {
         progress->told_ms = now_ms();
-        fprintf(stderr, "%s: %u s\n", progress->what, (unsigned)(age / 1000));
+        print_line(progress, age);
     }
+}
+
+static void draw_if_long(struct progress *progress)
+{
+    if (!progress->quiet && now_ms() - progress->begun_ms >= SILENT_MS)
+        draw(progress);
 }
 
 void progress_show(struct progress *progress)
 {
     while (!wait_done(progress))
-        if (!progress->quiet && now_ms() - progress->begun_ms >= SILENT_MS)
-            draw(progress);
+        draw_if_long(progress);
+}
+
+void progress_tell(struct progress *progress, int percent)
+{
+    progress->percent = percent < 0 ? 0 : percent > 100 ? 100 : percent;
+    draw_if_long(progress);
 }
 
 void progress_finish(struct progress *progress)

@@ -13,6 +13,7 @@
 struct progress {
     const char *what;
     bool quiet, terminal, shown;
+    int percent; /* -1: nobody says how far it is */
     uint64_t begun_ms, told_ms;
     pthread_mutex_t lock; /* guards done; taken alone */
     pthread_cond_t changed;
@@ -22,12 +23,8 @@ struct progress {
 void progress_init(struct progress *, const char *what, bool quiet);
 void progress_done(struct progress *); /* from any thread: progress_show() returns */
 void progress_show(struct progress *); /* until progress_done() */
+/* Or, where the thread that waits asks how far the work is: one picture of it, at once. */
+void progress_tell(struct progress *, int percent);
 void progress_finish(struct progress *);
-
-/* One picture of it: "what  [   ███     ]  12 s", at most `columns` wide; the gateway does
- * not say how far it is, so the block runs to and fro with every tick. */
-struct weir_text;
-void progress_draw(const char *what, unsigned tick, unsigned seconds, int columns,
-                   struct weir_text *);
 
 #endif

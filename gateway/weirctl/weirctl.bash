@@ -24,7 +24,13 @@ _weirctl_argument() {
     EXPORT) _weirctl_ask export list | grep -o '"exports":.*' | _weirctl_values name ;;
     POLICY) _weirctl_ask policy list | _weirctl_values name ;;
     DATASTORE) _weirctl_ask datastore list | grep -o '"datastores":.*' | _weirctl_values name ;;
-    KEY) _weirctl_ask datastore show "$3" | grep -o '"live":\[[^]]*\]' | cut -d: -f2 | grep -o '[a-z_.]*' ;;
+    KEY)
+        if [[ $1 == key ]]; then # where a passphrase comes from
+            printf '%s:\n' file credential keyring exec pkcs11 token clevis
+            return
+        fi
+        _weirctl_ask datastore show "$3" | grep -o '"live":\[[^]]*\]' | cut -d: -f2 | grep -o '[a-z_.]*' ;;
+    SLOT) _weirctl_ask key status "$3" | grep -o '"slot":[0-9]*' | cut -d: -f2 ;;
     NAME) _weirctl_ask gateway list | _weirctl_values name ;;
     COMMAND)
         if [[ $# -eq 1 ]]; then

@@ -28,6 +28,7 @@ enum option {
     OPTION_SORT,
     OPTION_FOLLOW,
     OPTION_SINCE,
+    OPTION_DEEP,
     OPTION_COUNT
 };
 #define TAKES(option) (1u << (option))
@@ -163,6 +164,13 @@ enum exit_code ctl_datastore_show(const struct invocation *);
 enum exit_code ctl_datastore_set(const struct invocation *);
 enum exit_code ctl_control_show(const struct invocation *);
 enum exit_code ctl_control_set(const struct invocation *);
+enum exit_code ctl_key_status(const struct invocation *);
+enum exit_code ctl_key_format(const struct invocation *);
+enum exit_code ctl_key_add(const struct invocation *);
+enum exit_code ctl_key_remove(const struct invocation *);
+enum exit_code ctl_key_rekey(const struct invocation *);
+enum exit_code ctl_key_lock(const struct invocation *);
+enum exit_code ctl_key_unlock(const struct invocation *);
 enum exit_code ctl_filter_list(const struct invocation *);
 enum exit_code ctl_filter_info(const struct invocation *);
 enum exit_code ctl_filter_exports(const struct invocation *);

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 . "$WEIR_SOURCE/tests/lib.sh" || exit 1
 . "$WEIR_SOURCE/tests/system/cli/cli.sh"
-fake main --exports=vm1,vm2,db --control=vm1,db
+fake main --exports=vm1,vm2,db --control=vm1,db --encrypted=vm1
 . "$WEIR_SOURCE/gateway/weirctl/weirctl.bash"
 
 # offers LINE WORDS: what is offered at the end of the line, without the spaces that end words
@@ -37,6 +37,13 @@ offers "weirctl control s" "show set"
 offers "weirctl control show v" "vm1 vm2"
 offers "weirctl control set vm1 " "mode shares reservation iops bytes_per_sec max_delay"
 offers "weirctl control set vm2 s" ""
+offers "weirctl key r" "remove rekey"
+offers "weirctl key add v" "vm1 vm2"
+offers "weirctl key add vm1 c" "credential: clevis:"
+offers "weirctl key rekey vm1 k" "keyring:"
+offers "weirctl key rekey vm1 --d" "--deep"
+offers "weirctl key remove vm1 " "0 2"
+offers "weirctl key remove vm2 " ""
 offers "weirctl export option vm1 con" "control"
 offers "weirctl --gateway=" "main"
 offers "weirctl top --sort=p" "p50 p99"

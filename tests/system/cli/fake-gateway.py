@@ -4,10 +4,12 @@
 #
 #     fake-gateway.py RUN NAME [--exports=vm1,vm2] [--silent|--hang-up|--garbage] [--slow=FILE]
 #                              [--control=vm1,vm2 [--control-lacks=STATISTIC,…]]
+#                              [--encrypted=vm1,vm2 [--deep=FILE]]
 #
 # Speaks gateway/control/control.h.  Its disks do I/O that follows a sine, so that a screen
 # has something to show.  A policy text with the word "wrong" in it is refused where it is.
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -98,6 +100,49 @@ class Control:
                 "histograms": {n: h.document() for n, h in self.histograms.items()}}
 
 
+class Encryption:
+    """A filter of class encryption, first in a chain, that does what its verbs say in words."""
+    def __init__(self, gateway):
+        self.gateway, self.state, self.verbs = gateway, "unlocked", []
+        self.options = {"key": "file:/etc/weir/old.key"}
+        self.cipher = "aes-xts-plain64, key of 512 bits"
+
+    def percent(self):
+        """What the file says that --deep names: a test moves it on; without it all is done."""
+        with contextlib.suppress(OSError, ValueError), open(self.gateway.args.deep) as file:
+            return int(file.read())
+        self.state = "unlocked" if self.state == "rekeying" else self.state
+        return 100
+
+    def document(self, place):
+        return {"place": place, "label": place[3:], "name": place[3:], "class": "encryption",
+                "held": 0, "oldest_hold_ns": 0, "longest_hold_ns": 0, "bypassed": False, "ops": {},
+                "options": dict(self.options), "histograms": {},
+                "stats": {"sector_size": "4096", "rekey_progress_percent": str(self.percent())}}
+
+    def statistic(self, name):
+        percent = self.percent()
+        return {"state": self.state, "cipher": self.cipher, "key_provider": "file",
+                "rekey_progress_percent": str(percent)}[name]
+
+    def run(self, line):
+        verb, _, argument = line.partition(" ")
+        self.verbs.append(line)
+        if verb == "verbs":
+            return {"text": "\n".join(self.verbs[:-1]) + "\n"}
+        if verb == "status":
+            return {"text": f"state: {self.state}\nkey: {self.options['key']}\nheader: LUKS2, 1234\n"
+                            "slot 0: argon2id, opened the disk\nslot 2: pbkdf2\n"}
+        if verb == "rekey-deep":
+            self.state = "rekeying"
+            return {"text": "the disk gets a new volume key"}
+        if verb in ("lock", "unlock"):
+            self.state = verb + "ed"
+        if argument == "file:/missing":
+            raise Refused("ENOENT", f"{verb}: there is no file /missing")
+        return {"text": f"{verb} done"}
+
+
 class Disk:
     def __init__(self, gateway, name, index):
         self.gateway, self.name, self.index = gateway, name, index
@@ -106,6 +151,7 @@ class Disk:
         self.options = {"delay": "0s", "mode": "async"}
         self.control = Control(index, gateway.args) \
             if name in gateway.args.control.split(",") else None
+        self.encryption = Encryption(gateway) if name in gateway.args.encrypted.split(",") else None
         self.places = {key: Place() for key in ("ops", "store", "10-fault", "20-pass")}
         self.last = time.monotonic()
         self.tick(1.0)
@@ -131,6 +177,8 @@ class Disk:
                   "options": dict(self.options) if place == "10-fault" else {},
                   "stats": {"delayed": "17"} if place == "10-fault" else {}}
                  for place in ("10-fault", "20-pass")]
+        if self.encryption:
+            chain.insert(0, self.encryption.document("00-encryption"))
         if self.control:
             chain.append(self.control.document("30-control"))
         bad = self.state == "locked"
@@ -196,7 +244,8 @@ class Gateway:
         if len(parts) != 6 or parts[0] != "exports" or parts[4] != "options":
             raise Refused("ENOENT", f'there is no "{path}"')
         disk = self.disk(parts[1])
-        return disk.control.options if parts[3] == "30-control" else disk.options, parts[5]
+        return {"30-control": disk.control, "00-encryption": disk.encryption}.get(
+            parts[3], disk).options, parts[5]
 
     def op_get(self, request):
         path = request["path"]
@@ -204,6 +253,9 @@ class Gateway:
             return {"text": "# TYPE weir_up gauge\nweir_up 1\n"}
         if path.startswith("policies/"):
             return {"text": self.policies[path[9:]]}
+        parts = path.split("/")
+        if parts[3:5] == ["00-encryption", "stats"]:
+            return {"text": self.disk(parts[1]).encryption.statistic(parts[5]) + "\n"}
         options, name = self.option(path)
         return {"text": options[name] + "\n"}
 
@@ -226,8 +278,10 @@ class Gateway:
         return {}
 
     def op_set(self, request):
-        self.op_check(request)
         path = request["path"]
+        if path.endswith("/00-encryption/ctl"):
+            return self.disk(path.split("/")[1]).encryption.run(request["text"])
+        self.op_check(request)
         if path.startswith("policies/"):
             self.policies[path[9:]] = request["text"]
         elif path.startswith("datastores/"):
@@ -317,6 +371,8 @@ def main():
     parser.add_argument("--control", default="", help="these have a filter of class control")
     parser.add_argument("--control-lacks", default="", help="statistics that it does not have")
     parser.add_argument("--control-peak", default="12300", help="what it has learnt")
+    parser.add_argument("--encrypted", default="", help="these have a filter of class encryption")
+    parser.add_argument("--deep", default="", help="a file that says how far a deep rekey is")
     parser.add_argument("--slow", help="nothing is done as long as this exists")
     parser.add_argument("--silent-file", help="silent as soon as this exists")
     for flag in ("silent", "hang-up", "garbage", "idle", "no-uri", "bad-reload", "control-bypassed", "control-past"):
