@@ -47,8 +47,8 @@ static int check_digests(struct json_object *header, char why[HEADER_WHY])
         if (iterations >= 0 && (uint64_t)iterations <= HEADER_MOST_ITERATIONS)
             continue;
         header_say(why,
-                   "Digest %s of the LUKS2 header asks for %" PRId64
-                   " iterations, more than anybody waits for: restore a backup of the header.",
+                   "digest %s of the LUKS2 header asks for %" PRId64
+                   " iterations, more than anybody waits for: restore a backup of the header",
                    id, iterations);
         return -ENOTSUP;
     }
@@ -61,25 +61,25 @@ static int check_segments(struct json_object *header, char why[HEADER_WHY])
 
     if (!segment || json_object_object_length(segments) != 1) {
         header_say(why,
-                   "The LUKS2 header has %d segments where one is served: finish its re-encryption "
-                   "with cryptsetup reencrypt.",
+                   "the LUKS2 header has %d segments where one is served: finish its re-encryption "
+                   "with cryptsetup reencrypt",
                    segments ? json_object_object_length(segments) : 0);
         return -ENOTSUP;
     }
     if (!says(segment, "type", "crypt")) {
-        header_say(why, "The LUKS2 segment is of type \"%s\", not \"crypt\".",
+        header_say(why, "the LUKS2 segment is of type \"%s\", not \"crypt\"",
                    json_object_get_string(member(segment, "type")));
         return -ENOTSUP;
     }
     if (member(segment, "integrity")) {
-        header_say(why, "The LUKS2 header asks for integrity tags (dm-integrity), which are not "
-                        "served: format without --integrity.");
+        header_say(why, "the LUKS2 header asks for integrity tags (dm-integrity), which are not "
+                        "served: format without --integrity");
         return -ENOTSUP;
     }
     if (!says(segment, "size", "dynamic") || !says(segment, "iv_tweak", "0")) {
         header_say(why,
-                   "The LUKS2 segment has size %s and iv_tweak %s; only a payload that reaches to "
-                   "the end of the disk (\"dynamic\") and begins at sector 0 is served.",
+                   "the LUKS2 segment has size %s and iv_tweak %s; only a payload that reaches to "
+                   "the end of the disk (\"dynamic\") and begins at sector 0 is served",
                    json_object_get_string(member(segment, "size")),
                    json_object_get_string(member(segment, "iv_tweak")));
         return -ENOTSUP;
@@ -96,9 +96,9 @@ static int check_luks2(struct header_library *library, struct header_image *imag
 
     int r = crypt_persistent_flags_get(library->device, CRYPT_FLAGS_REQUIREMENTS, &requirements);
     if (r)
-        return header_library_why(library, r, why, "The LUKS2 header's requirements");
+        return header_library_why(library, r, why, "the LUKS2 header's requirements");
     if (requirements) {
-        header_say(why, "The LUKS2 header requires what is not done here%s.",
+        header_say(why, "the LUKS2 header requires what is not done here%s",
                    requirements & (CRYPT_REQUIREMENT_OFFLINE_REENCRYPT |
                                    CRYPT_REQUIREMENT_ONLINE_REENCRYPT)
                        ? ": a re-encryption is under way; finish it with cryptsetup reencrypt"
@@ -109,12 +109,12 @@ static int check_luks2(struct header_library *library, struct header_image *imag
     if (!r)
         r = crypt_dump_json(library->device, &json, 0);
     if (r)
-        return header_library_why(library, r, why, "The LUKS2 header");
+        return header_library_why(library, r, why, "the LUKS2 header");
     image->json = strdup(json);
     struct json_object *header = json_tokener_parse(json);
     if (!image->json || !header) {
         json_object_put(header);
-        header_say(why, "No memory for the LUKS2 header.");
+        header_say(why, "no memory for the LUKS2 header");
         return -ENOMEM;
     }
     r = check_segments(header, why);
@@ -135,8 +135,8 @@ static int check_luks1(const struct header_image *image, char why[HEADER_WHY])
     uint32_t iterations = (uint32_t)n[0] << 24 | (uint32_t)n[1] << 16 | (uint32_t)n[2] << 8 | n[3];
     if (iterations > HEADER_MOST_ITERATIONS) {
         header_say(why,
-                   "The digest of the LUKS1 header asks for %" PRIu32
-                   " iterations, more than anybody waits for: restore a backup of the header.",
+                   "the digest of the LUKS1 header asks for %" PRIu32
+                   " iterations, more than anybody waits for: restore a backup of the header",
                    iterations);
         return -ENOTSUP;
     }
@@ -173,26 +173,25 @@ static int check_cipher(const struct header_image *image, char why[HEADER_WHY])
 
     if (strcmp(about->cipher, "aes") || (!plain && strcmp(about->mode, "xts-plain64"))) {
         header_say(why,
-                   "The disk is encrypted with \"%s-%s\"; aes-xts-plain64 is served: re-encrypt "
-                   "it with cryptsetup reencrypt --cipher aes-xts-plain64.",
+                   "the disk is encrypted with \"%s-%s\"; aes-xts-plain64 is served: re-encrypt "
+                   "it with cryptsetup reencrypt --cipher aes-xts-plain64",
                    about->cipher, about->mode);
         return -ENOTSUP;
     }
     if (plain && (image->size - about->offset) / HEADER_SECTOR > UINT32_MAX) {
         header_say(why, "\"aes-xts-plain\" counts no further than 2 TiB and this disk is larger: "
-                        "re-encrypt it with --cipher aes-xts-plain64.");
+                        "re-encrypt it with --cipher aes-xts-plain64");
         return -ENOTSUP;
     }
     if (about->sector < 512 || about->sector > 4096 || about->sector & (about->sector - 1)) {
-        header_say(why, "Sectors of %u bytes are not served: 512 to 4096.", about->sector);
+        header_say(why, "sectors of %u bytes are not served: 512 to 4096", about->sector);
         return -ENOTSUP;
     }
     if (about->key_bits != 256 && about->key_bits != 512) {
         header_say(why,
-                   about->key_bits
-                       ? "A volume key of %u bits is not served: AES-XTS has 256 or 512."
-                       : "The header has no key slot (%u bits of key): nothing opens "
-                         "it; restore a backup of the header.",
+                   about->key_bits ? "a volume key of %u bits is not served: AES-XTS has 256 or 512"
+                                   : "the header has no key slot (%u bits of key): nothing opens "
+                                     "it; restore a backup of the header",
                    about->key_bits);
         return -ENOTSUP;
     }
@@ -205,15 +204,15 @@ static int check_place(const struct header_image *image, char why[HEADER_WHY])
 
     if (about->offset < 2 * image->metadata || about->offset < HEADER_BLOCK) {
         header_say(why,
-                   "The LUKS%u header is detached (its payload begins at byte %" PRIu64
-                   "), which is not served: put the header on the disk.",
+                   "the LUKS%u header is detached (its payload begins at byte %" PRIu64
+                   "), which is not served: put the header on the disk",
                    about->version, about->offset);
         return -ENOTSUP;
     }
     if (about->offset > image->size || image->size - about->offset < about->sector) {
         header_say(why,
-                   "The LUKS%u payload begins at byte %" PRIu64 " but the disk ends at %" PRIu64
-                   ": the image is cut short; grow it to its former size.",
+                   "the LUKS%u payload begins at byte %" PRIu64 " but the disk ends at %" PRIu64
+                   ": the image is cut short; grow it to its former size",
                    about->version, about->offset, image->size);
         return -EFBIG;
     }
@@ -232,7 +231,7 @@ static int fill_slots(struct header_library *library, struct header_image *image
             continue;
         if (crypt_keyslot_area(library->device, i, &area.offset, &area.length) ||
             area.offset > image->about.offset || area.length > image->about.offset - area.offset) {
-            header_say(why, "Key slot %d lies outside of the header: restore a backup of it.", i);
+            header_say(why, "key slot %d lies outside of the header: restore a backup of it", i);
             return -EBADMSG;
         }
         struct header_slot *slot = &image->slots[image->count];
@@ -246,7 +245,7 @@ static int fill_slots(struct header_library *library, struct header_image *image
 
 int header_check(struct header_library *library, struct header_image *image, char why[HEADER_WHY])
 {
-    header_say(why, "The LUKS header makes no sense: restore a backup of it.");
+    header_say(why, "the LUKS header makes no sense: restore a backup of it");
     image->count = 0;
     int r = fill_about(library, image);
     if (!r)
@@ -266,20 +265,20 @@ int header_check_slot(struct header_library *library, int slot, char why[HEADER_
 
     if (!cipher || strncmp(cipher, "aes-xts-plain", 13)) {
         /* the library would have the kernel decrypt it, by a loop device */
-        header_say(why, "Key slot %d is encrypted with \"%s\", not aes-xts-plain64.", slot,
+        header_say(why, "key slot %d is encrypted with \"%s\", not aes-xts-plain64", slot,
                    cipher ? cipher : "");
         return -ENOTSUP;
     }
     int r = crypt_keyslot_get_pbkdf(library->device, slot, &pbkdf);
     if (r)
-        return header_library_why(library, r, why, "The cost of a key slot");
+        return header_library_why(library, r, why, "the cost of a key slot");
     bool memory = strcmp(pbkdf.type, CRYPT_KDF_PBKDF2) != 0;
     if (pbkdf.parallel_threads > MOST_LANES ||
         (memory && (uint64_t)pbkdf.iterations * pbkdf.max_memory_kb > HEADER_MOST_MEMORY_PASSES) ||
         (!memory && pbkdf.iterations > HEADER_MOST_ITERATIONS)) {
         header_say(why,
-                   "Key slot %d asks for %" PRIu32 " passes over %" PRIu32 " KiB by %" PRIu32
-                   " threads, more than anybody waits for.",
+                   "key slot %d asks for %" PRIu32 " passes over %" PRIu32 " KiB by %" PRIu32
+                   " threads, more than anybody waits for",
                    slot, pbkdf.iterations, pbkdf.max_memory_kb, pbkdf.parallel_threads);
         return -ENOTSUP;
     }

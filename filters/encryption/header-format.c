@@ -58,11 +58,11 @@ static int check_empty(const struct header_medium *medium, uint64_t from, uint64
         if (!r && !all_zero(data, length)) {
             r = -EMEDIUMTYPE;
             header_say(why,
-                       "The disk holds something near byte %" PRIu64
-                       ", where its header would go: it is not formatted; give an empty image.",
+                       "the disk holds something near byte %" PRIu64
+                       ", where its header would go: it is not formatted; give an empty image",
                        from);
         } else if (r)
-            header_say(why, "The disk cannot be read at byte %" PRIu64 ": %s.", from, strerror(-r));
+            header_say(why, "the disk cannot be read at byte %" PRIu64 ": %s", from, strerror(-r));
     }
     free(data);
     return r;
@@ -75,13 +75,13 @@ static int check_medium(const struct header_medium *medium, uint64_t payload, ch
     struct header *header;
 
     if (medium->read_only) {
-        header_say(why, "The disk is read-only: it cannot be formatted.");
+        header_say(why, "the disk is read-only: it cannot be formatted");
         return -EROFS;
     }
     int r = header_open(medium, &header, why);
     header_close(header);
     if (!r) {
-        header_say(why, "The disk has a LUKS header: it is not formatted.");
+        header_say(why, "the disk has a LUKS header: it is not formatted");
         return -EEXIST;
     }
     return r == -ENODATA ? check_empty(medium, seen, payload, why) : r;
@@ -106,7 +106,7 @@ static int make(struct header_library *library, const struct header_format *form
         r = crypt_keyslot_add_by_volume_key(library->device, 0, NULL, 0,
                                             key->size ? (const char *)key->data : "", key->size);
     secret_end();
-    return r < 0 ? header_library_why(library, r, why, "The disk cannot be formatted") : 0;
+    return r < 0 ? header_library_why(library, r, why, "the disk cannot be formatted") : 0;
 }
 
 static int write_mark(const struct header_medium *medium, char why[HEADER_WHY])
@@ -116,7 +116,7 @@ static int write_mark(const struct header_medium *medium, char why[HEADER_WHY])
     memcpy(block, mark, sizeof mark);
     int r = medium->write(medium->arg, block, sizeof block, 0);
     if (r)
-        header_say(why, "The disk cannot be written: %s.", strerror(-r));
+        header_say(why, "the disk cannot be written: %s", strerror(-r));
     return r ? r : header_medium_flush(medium, why);
 }
 
@@ -131,7 +131,7 @@ static int write_all(struct header_library *library, const struct header_image *
 
     int r = crypt_keyslot_area(library->device, 0, &before[0].offset, &before[0].length);
     if (r || before[0].offset != FIRST_SLOT || before[0].length > most_material) {
-        header_say(why, "libcryptsetup puts key slot 0 where it is not expected.");
+        header_say(why, "libcryptsetup puts key slot 0 where it is not expected");
         return -ENOTSUP;
     }
     r = write_mark(medium, why);
@@ -139,10 +139,8 @@ static int write_all(struct header_library *library, const struct header_image *
         r = header_image_write(image, medium, before[i], why);
     if (!r)
         r = header_medium_flush(medium, why);
-    if (!r)
+    if (!r) /* one sector each is not zero: either makes a header of it */
         r = header_image_write(image, medium, first, why);
-    if (!r)
-        r = header_medium_flush(medium, why);
     if (!r)
         r = header_image_write(image, medium, second, why);
     return r ? r : header_medium_flush(medium, why);
@@ -159,8 +157,8 @@ int header_format(const struct header_medium *medium, const struct header_format
     *why = '\0';
     if (medium->size < payload + format->sector) {
         header_say(why,
-                   "The disk of %" PRIu64 " bytes is too small: the header takes %" PRIu64
-                   " and data at least %" PRIu32 ".",
+                   "the disk of %" PRIu64 " bytes is too small: the header takes %" PRIu64
+                   " and data at least %" PRIu32,
                    medium->size, payload, format->sector);
         return -EFBIG;
     }

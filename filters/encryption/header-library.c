@@ -29,7 +29,7 @@ int header_image_create(struct header_image *image, uint64_t size, char why[HEAD
     image->fd = memfd_create("weir-header", MFD_CLOEXEC);
     if (image->fd < 0 || ftruncate(image->fd, (off_t)size)) {
         int r = -errno;
-        header_say(why, "No memory for the header: %s.", strerror(-r));
+        header_say(why, "no memory for the header: %s", strerror(-r));
         header_image_close(image);
         return r;
     }
@@ -141,7 +141,7 @@ int header_library_load(struct header_library *library, const struct header_imag
         return r;
     r = crypt_load(library->device, NULL, NULL);
     if (r)
-        header_say(why, "libcryptsetup cannot read the header: %s.",
+        header_say(why, "libcryptsetup cannot read the header: %s",
                    *library->said ? library->said : strerror(-r));
     return r;
 }
@@ -158,9 +158,9 @@ int header_library_why(const struct header_library *library, int r, char why[HEA
     if (r == -EPERM)
         r = -EACCES;
     if (*library->said)
-        header_say(why, "%s: %s (%s).", what, library->said, strerror(-r));
+        header_say(why, "%s: %s (%s)", what, library->said, strerror(-r));
     else
-        header_say(why, "%s: %s.", what, strerror(-r));
+        header_say(why, "%s: %s", what, strerror(-r));
     return r;
 }
 
@@ -176,7 +176,7 @@ int header_library_pbkdf(struct header_library *library, const struct header_for
         type = CRYPT_KDF_PBKDF2;
     const struct crypt_pbkdf_type *standard = crypt_get_pbkdf_type_params(type);
     if (!standard) {
-        header_say(why, "pbkdf = \"%s\" is not known: \"argon2id\" or \"pbkdf2\".", type);
+        header_say(why, "pbkdf = \"%s\" is not known: \"argon2id\" or \"pbkdf2\"", type);
         return -EINVAL;
     }
     struct crypt_pbkdf_type pbkdf = *standard;
@@ -190,5 +190,5 @@ int header_library_pbkdf(struct header_library *library, const struct header_for
         pbkdf.iterations = strcmp(type, CRYPT_KDF_PBKDF2) ? 4 : 1000; /* LUKS2's least */
     }
     int r = crypt_set_pbkdf_type(library->device, &pbkdf);
-    return r ? header_library_why(library, r, why, "The cost of a key slot cannot be set") : 0;
+    return r ? header_library_why(library, r, why, "the cost of a key slot cannot be set") : 0;
 }

@@ -65,7 +65,7 @@ static int read_area(const struct header_image *image, const struct header_mediu
     }
     free(data);
     if (r)
-        header_say(why, "The header cannot be read (bytes %" PRIu64 " to %" PRIu64 "): %s.",
+        header_say(why, "the header cannot be read (bytes %" PRIu64 " to %" PRIu64 "): %s",
                    area.offset, end, strerror(-r));
     return r;
 }
@@ -84,7 +84,7 @@ int header_image_write(const struct header_image *image, const struct header_med
         r = medium->write(medium->arg, data, area.length, area.offset);
     free(data);
     if (r)
-        header_say(why, "The header cannot be written (bytes %" PRIu64 " to %" PRIu64 "): %s.",
+        header_say(why, "the header cannot be written (bytes %" PRIu64 " to %" PRIu64 "): %s",
                    area.offset, end, strerror(-r));
     return r;
 }
@@ -94,7 +94,7 @@ int header_medium_flush(const struct header_medium *medium, char why[HEADER_WHY]
     int r = medium->flush(medium->arg);
 
     if (r)
-        header_say(why, "The header cannot be made durable: %s.", strerror(-r));
+        header_say(why, "the header cannot be made durable: %s", strerror(-r));
     return r;
 }
 
@@ -134,12 +134,12 @@ static int repair(struct header_library *library, struct header_image *image,
     uint8_t *before = malloc(length), *after = malloc(length);
     bool primary = false, secondary = false;
 
-    header_say(why, "No memory for the LUKS2 header.");
+    header_say(why, "no memory for the LUKS2 header");
     int r = before && after ? header_image_get(image, before, length, 0) : -ENOMEM;
     if (!r) {
         r = crypt_repair(library->device, CRYPT_LUKS2, NULL);
         if (r)
-            header_library_why(library, r, why, "The damaged LUKS2 header cannot be repaired");
+            header_library_why(library, r, why, "the damaged LUKS2 header cannot be repaired");
     }
     if (!r)
         r = header_image_get(image, after, length, 0);
@@ -211,8 +211,8 @@ static int read_luks1(struct header_image *image, const struct header_medium *me
 
     if (payload >= medium->size) {
         header_say(why,
-                   "The LUKS1 payload begins at byte %" PRIu64 " but the disk ends at %" PRIu64
-                   ": the image is cut short; grow it to its former size.",
+                   "the LUKS1 payload begins at byte %" PRIu64 " but the disk ends at %" PRIu64
+                   ": the image is cut short; grow it to its former size",
                    payload, medium->size);
         return -EFBIG;
     }
@@ -236,8 +236,8 @@ static int judge(const struct header_medium *medium, const uint8_t *head, uint64
         memcpy(said, why, sizeof said - 1);
         said[sizeof said - 1] = '\0';
         header_say(why,
-                   "The LUKS header and its copy are damaged: restore a backup of the header "
-                   "(cryptsetup luksHeaderRestore). %s",
+                   "the LUKS header and its copy are damaged: restore a backup of the header "
+                   "(cryptsetup luksHeaderRestore); %s",
                    said);
         return -EBADMSG;
     }
@@ -248,8 +248,8 @@ static int judge(const struct header_medium *medium, const uint8_t *head, uint64
         return -ENODATA;
     }
     header_say(why,
-               "The disk of %" PRIu64 " bytes holds something that is not LUKS: encrypt it with "
-               "cryptsetup reencrypt --encrypt, or give an empty image.",
+               "the disk of %" PRIu64 " bytes holds something that is not LUKS: encrypt it with "
+               "cryptsetup reencrypt --encrypt, or give an empty image",
                medium->size);
     return -EMEDIUMTYPE;
 }
@@ -264,7 +264,7 @@ static int read_wide(struct header_image *image, const struct header_medium *med
     uint8_t *data = malloc(length + tail + 1);
 
     if (!data) {
-        header_say(why, "No memory for the header.");
+        header_say(why, "no memory for the header");
         return -ENOMEM;
     }
     struct header_area head = { 0, length }, end = { medium->size - tail, tail };

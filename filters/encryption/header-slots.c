@@ -18,19 +18,19 @@ static int change_begin(const struct header *header, struct header_image *image,
     if (header->medium.read_only) {
         image->fd = -1;
         image->json = NULL;
-        header_say(why, "The disk is read-only: its key slots cannot change.");
+        header_say(why, "the disk is read-only: its key slots cannot change");
         return -EROFS;
     }
     int r = header_image_read(image, &header->medium, why);
     if (r == -ENODATA)
-        header_say(why, "The header is gone from the disk.");
+        header_say(why, "the header is gone from the disk");
     if (r)
         return r;
     if (strcmp(old->uuid, now->uuid) || old->offset != now->offset || old->sector != now->sector ||
         old->key_bits != now->key_bits) {
         header_say(why,
-                   "The header on the disk is no longer the one that was opened (UUID %s, "
-                   "then %s): open the disk again.",
+                   "the header on the disk is no longer the one that was opened (UUID %s, "
+                   "then %s): open the disk again",
                    old->uuid, now->uuid);
         return -ESTALE;
     }
@@ -68,10 +68,10 @@ static int slot_area(struct header_library *library, const struct header_image *
     int r = crypt_keyslot_area(library->device, slot, &area->offset, &area->length);
 
     if (r)
-        return header_library_why(library, r, why, "The place of a key slot is not known");
+        return header_library_why(library, r, why, "the place of a key slot is not known");
     if (area->offset < HEADER_BLOCK || area->offset > image->about.offset ||
         area->length > image->about.offset - area->offset) {
-        header_say(why, "Key slot %d lies outside of the header.", slot);
+        header_say(why, "key slot %d lies outside of the header", slot);
         return -EBADMSG;
     }
     return 0;
@@ -109,8 +109,8 @@ int header_add_key(struct header *header, const struct secret *old, const struct
         secret_end();
         if (r < 0)
             r = header_library_why(&library, r, why,
-                                   r == -EPERM ? "The present key opens no key slot"
-                                               : "A key slot cannot be added");
+                                   r == -EPERM ? "the present key opens no key slot"
+                                               : "a key slot cannot be added");
         else {
             *slot = r;
             r = write_added(&library, &image, &header->medium, *slot, why);
@@ -130,17 +130,17 @@ static int may_remove(struct header_library *library, int slot, char why[HEADER_
         return 0;
     case CRYPT_SLOT_ACTIVE_LAST:
         header_say(why,
-                   "Key slot %d is the last one: without it nothing opens the disk; add "
-                   "another key first.",
+                   "key slot %d is the last one: without it nothing opens the disk; add "
+                   "another key first",
                    slot);
         return -EBUSY;
     case CRYPT_SLOT_INACTIVE:
-        header_say(why, "Key slot %d is not in use.", slot);
+        header_say(why, "key slot %d is not in use", slot);
         return -ENOENT;
     case CRYPT_SLOT_INVALID:
         break;
     }
-    header_say(why, "There is no key slot %d: 0 to %d.", slot,
+    header_say(why, "there is no key slot %d: 0 to %d", slot,
                crypt_keyslot_max(crypt_get_type(library->device)) - 1);
     return -ENOENT;
 }
@@ -159,7 +159,7 @@ int header_remove_slot(struct header *header, int slot, char why[HEADER_WHY])
     if (!r) {
         r = crypt_keyslot_destroy(library.device, slot);
         if (r < 0)
-            r = header_library_why(&library, r, why, "The key slot cannot be removed");
+            r = header_library_why(&library, r, why, "the key slot cannot be removed");
     }
     if (!r)
         r = header_image_commit(&image, &header->medium, why);

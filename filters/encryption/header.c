@@ -15,7 +15,7 @@ int header_open(const struct header_medium *medium, struct header **result, char
     *result = NULL;
     *why = '\0';
     if (!header) {
-        header_say(why, "No memory for the header.");
+        header_say(why, "no memory for the header");
         return -ENOMEM;
     }
     header->medium = *medium;
@@ -89,12 +89,12 @@ static int try_slot(struct header_library *library, const struct header_image *i
     if (r == -EPERM || r == -ENOENT)
         return -EACCES;
     if (r >= 0 && size * 8 != image->about.key_bits) {
-        header_say(why, "Key slot %d holds a key of %zu bits, not %u.", slot, size * 8,
+        header_say(why, "key slot %d holds a key of %zu bits, not %u", slot, size * 8,
                    image->about.key_bits);
         return -EBADMSG;
     }
     if (r < 0)
-        header_library_why(library, r, why, "A key slot cannot be opened");
+        header_library_why(library, r, why, "a key slot cannot be opened");
     return r < 0 ? r : 0;
 }
 
@@ -126,10 +126,10 @@ static int try_slots(struct header_library *library, const struct header_image *
         }
     if (worst == -EACCES)
         header_say(why,
-                   tried ? "The key opens none of the %zu key slots in use: give the key that "
-                           "the disk was formatted with."
-                         : "None of the %zu key slots in use may be tried without its number: "
-                           "see their priority with cryptsetup luksDump.",
+                   tried ? "the key opens none of the %zu key slots in use: give the key that "
+                           "the disk was formatted with"
+                         : "none of the %zu key slots in use may be tried without its number: "
+                           "see their priority with cryptsetup luksDump",
                    image->count);
     return worst;
 }
@@ -145,7 +145,7 @@ int header_unlock(struct header *header, const struct secret *key, struct secret
     size_t size = image->about.key_bits / 8;
     uint8_t *data = secret_alloc(size);
     if (!data) {
-        header_say(why, "No room for a volume key in locked memory: raise LimitMEMLOCK.");
+        header_say(why, "no room for a volume key in locked memory: raise LimitMEMLOCK");
         return -ENOMEM;
     }
     volume->data = data;
