@@ -31,14 +31,18 @@ int header_token(const struct header *header, int token, char **json)
 static void read_tokens(const char *path)
 {
     FILE *file = fopen(path, "r");
+    char *line = NULL;
     size_t room = 0;
 
     if (!file) {
         perror(path);
         exit(2);
     }
-    for (int i = 0; i < TOKENS_MAX && getline(&tokens[i], &room, file) > 0; i++, room = 0)
-        tokens[i][strcspn(tokens[i], "\n")] = '\0';
+    for (int i = 0; i < TOKENS_MAX && getline(&line, &room, file) > 0; i++) {
+        line[strcspn(line, "\n")] = '\0';
+        tokens[i] = strdup(line);
+    }
+    free(line);
     fclose(file);
 }
 
