@@ -1,14 +1,21 @@
-/* key-of.c - which key does a word give?  Prints its SHA-256 and length, never the key.
+/* key-of.c - which key does a word give, and where else does it lie then?
  * SPDX-License-Identifier: BSD-3-Clause
  *
  *     key-of KEY [SECONDS [TOKENS]]
  *
+ * Prints the key's SHA-256, never the key, how many bytes it has, and how many of its words of
+ * 8 bytes are found outside the region in what can be read of this process.  (0 under
+ * sanitizers, whose memory is too large.)
+ *
  * TOKENS is a file with the JSON of one LUKS2 token on each line, in place of a header; an
  * empty line is a number that no token has.  Prints the error's name and its sentence, and
  * ends with 1, when there is no key. */
+#include "child.h"
 #include "keys.h"
+#include "needle.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,16 +53,45 @@ static void read_tokens(const char *path)
     fclose(file);
 }
 
+/* Without malloc(), the stack or stdio, which would write over what was left behind. */
+static size_t count_outside(const struct secret *key)
+{
+    static char text[1 << 20];
+    static struct needle needle;
+    size_t size = 0, found = 0;
+    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    ssize_t n;
+
+    while (fd >= 0 && (n = read(fd, text + size, sizeof text - 1 - size)) > 0)
+        size += (size_t)n;
+    close(fd);
+    if (SANITIZED || !size)
+        return !SANITIZED;
+    needle_add(&needle, key->data, key->size / 8 * 8);
+    for (char *line = text; *line; line += strcspn(line, "\n") + 1) {
+        char *at;
+        const uint8_t *start = (const uint8_t *)strtoul(line, &at, 16);
+        const uint8_t *end = (const uint8_t *)strtoul(at + 1, &at, 16);
+        char *name = memchr(line, '[', strcspn(line, "\n"));
+        if (at[1] != 'r' || secret_holds(start) ||
+            (name && (!strncmp(name, "[vvar", 5) || !strncmp(name, "[vsys", 5))))
+            continue;
+        found += needle_count(&needle, start, (size_t)(end - start));
+    }
+    return found;
+}
+
 static int show(const struct secret *key)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned size = 0;
+    size_t outside = count_outside(key);
 
     if (!EVP_Digest(key->data, key->size, digest, &size, EVP_sha256(), NULL))
         return 2;
     for (unsigned i = 0; i < size; i++)
         printf("%02x", digest[i]);
-    printf(" %zu\n", key->size);
+    printf(" %zu %zu\n", key->size, outside);
     return secret_holds(key->data) ? 0 : 3;
 }
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # keys-clevis.sh - does a Clevis binding give its passphrase, with Tang on loopback and Shamir's shares?
 # SPDX-License-Identifier: BSD-3-Clause
-# shellcheck source=tests/filter/encryption/keys.sh
-. "$WEIR_SOURCE/tests/filter/encryption/keys.sh"
+# shellcheck source=tests/filter/encryption/providers.sh
+. "$WEIR_SOURCE/tests/filter/encryption/providers.sh"
 requires clevis clevis-luks-bind jose socat curl cryptsetup
 
 # A Tang server that has its keys; the port is what the kernel gives.

@@ -1,8 +1,8 @@
 #!/bin/bash
 # keys-credential.sh - is a credential what systemd-creds reads, in a folder as systemd makes it?
 # SPDX-License-Identifier: BSD-3-Clause
-# shellcheck source=tests/filter/encryption/keys.sh
-. "$WEIR_SOURCE/tests/filter/encryption/keys.sh"
+# shellcheck source=tests/filter/encryption/providers.sh
+. "$WEIR_SOURCE/tests/filter/encryption/providers.sh"
 requires systemd-creds
 
 mkdir "$work/credentials"

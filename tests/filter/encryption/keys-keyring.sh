@@ -1,8 +1,8 @@
 #!/bin/bash
 # keys-keyring.sh - does the kernel give its keys, to a word and to a LUKS2 token that names one?
 # SPDX-License-Identifier: BSD-3-Clause
-# shellcheck source=tests/filter/encryption/keys.sh
-. "$WEIR_SOURCE/tests/filter/encryption/keys.sh"
+# shellcheck source=tests/filter/encryption/providers.sh
+. "$WEIR_SOURCE/tests/filter/encryption/providers.sh"
 requires keyctl cryptsetup
 keyctl show >/dev/null 2>&1 || skip "needs a kernel that lets us use keyctl"
 
@@ -14,15 +14,16 @@ put() {
     cleanup_fn "keyctl unlink $id $3"
     echo "$id" >"$work/id"
 }
-printf 'correct horse\n' >"$work/passphrase"
+head -c 33 /dev/urandom | base64 -w 0 >"$work/passphrase"
 want=$(digest <"$work/passphrase")
 
 refused "keyring:$name" ENOENT "the kernel has no key \"$name\" of type user"
 put user "$name" @u <"$work/passphrase"
 gives "keyring:$name" "$want"
 gives "keyring:user:$name" "$want"
-put user "$name:long" @u < <(head -c 30000 /dev/zero)
-gives "keyring:$name:long" "$(head -c 30000 /dev/zero | digest)"
+head -c 30000 /dev/urandom >"$work/long"
+put user "$name:long" @u <"$work/long"
+gives "keyring:$name:long" "$(digest <"$work/long")"
 refused "keyring:big_key:$name" ENOENT "no key \"$name\" of type big_key" # but of another
 if put big_key "$name" @u <"$work/passphrase" 2>/dev/null; then # not all kernels have the type
     gives "keyring:big_key:$name" "$want"
@@ -30,11 +31,11 @@ fi
 
 # in a session that does not have the user's keyring, as that of a service
 alone() { keyctl session - "$@" 2>/dev/null; }
-assert_eq "$(alone "$key_of" "keyring:$name")" "$want 14"
+assert_eq "$(alone "$key_of" "keyring:$name")" "$want 44 0"
 # and a key that only such a session has
 # shellcheck disable=SC2016
 assert_eq "$(alone bash -c 'keyctl padd user "$1" @s <"$2" >/dev/null; exec "$3" "keyring:$1"' - \
-    "$name:mine" "$work/passphrase" "$key_of")" "$want 14"
+    "$name:mine" "$work/passphrase" "$key_of")" "$want 44 0"
 refused "keyring:$name:mine" ENOENT "the kernel has no key"
 
 # a LUKS2 token that names it

@@ -1,8 +1,8 @@
 #!/bin/bash
 # keys-kmip.sh - is exec: enough to get a key from a KMIP server over mutual TLS?
 # SPDX-License-Identifier: BSD-3-Clause
-# shellcheck source=tests/filter/encryption/keys.sh
-. "$WEIR_SOURCE/tests/filter/encryption/keys.sh"
+# shellcheck source=tests/filter/encryption/providers.sh
+. "$WEIR_SOURCE/tests/filter/encryption/providers.sh"
 requires openssl /usr/bin/python3
 /usr/bin/python3 -c 'import kmip' 2>/dev/null || skip "needs python3-pykmip"
 tls=$work/tls

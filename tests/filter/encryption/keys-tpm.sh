@@ -1,8 +1,8 @@
 #!/bin/bash
 # keys-tpm.sh - does a TPM 2.0 give the passphrase that systemd or Clevis has sealed by it?
 # SPDX-License-Identifier: BSD-3-Clause
-# shellcheck source=tests/filter/encryption/keys.sh
-. "$WEIR_SOURCE/tests/filter/encryption/keys.sh"
+# shellcheck source=tests/filter/encryption/providers.sh
+. "$WEIR_SOURCE/tests/filter/encryption/providers.sh"
 requires swtpm cryptsetup systemd-cryptenroll clevis-decrypt-tpm2 clevis-luks-bind tpm2_pcrextend
 
 mkdir "$work/tpm"
