@@ -131,6 +131,20 @@ static void bad_words(void **state)
         { "keyring:trusted:x", "what is read from it is its cipher text" },
         { "exec:get-key vm1", "\"exec:get-key vm1\": expected the absolute path of a command" },
         { "exec: /bin/true", "expected the absolute path of a command" },
+        { "pkcs11:token=a", "pkcs11: expected type=private and x-wrapped=/PATH, or type=data" },
+        { "pkcs11:object=b;type=data", "names no token" },
+        { "pkcs11:token=a;objekt=b;type=data", "has an attribute that RFC 7512 does not name" },
+        { "pkcs11:token=a;type=private", "type=private needs x-wrapped=/PATH" },
+        { "pkcs11:token=a;type=private?x-wrapped=b", "type=private needs x-wrapped=/PATH" },
+        { "pkcs11:token=a;type=data?x-wrapped=/b", "x-wrapped is for type=private" },
+        { "pkcs11:token=a;type=data?pin-value=1", "pin-value would show the PIN" },
+        { "pkcs11:token=a;type=data?pin-source=b", "pin-source: the key does not begin with" },
+        { "pkcs11:token=a;type=data?pin-source=token:", "pin-source=token:: expected file:, " },
+        { "pkcs11:%zz", "the URI is not one of RFC 7512" },
+        { "token:32", "\"32\" is not the number of a LUKS2 token: expected 0 to 31" },
+        { "token:-1", "expected 0 to 31" },
+        { "token:001", "expected 0 to 31" },
+        { "clevis:tang", "\"tang\" is not the number of a LUKS2 token" },
         { "file:/a\nb", "the key has a control character at byte 7" },
     };
 
@@ -336,6 +350,26 @@ static void command_has_fresh_signals(void **state)
     pthread_sigmask(SIG_UNBLOCK, &blocked, NULL);
 }
 
+/* A daemon may have closed its standard descriptors: ours get their numbers. */
+static void command_of_a_process_without_standard_descriptors(void **state)
+{
+    int saved[3];
+
+    (void)state;
+    put_script("hook", "cat; echo out; echo err >&2");
+    for (int i = 0; i < 3; i++) {
+        saved[i] = fcntl(i, F_DUPFD_CLOEXEC, 100);
+        close(i);
+    }
+    int r = get(word_of("exec", "hook"));
+    for (int i = 0; i < 3; i++) {
+        dup2(saved[i], i);
+        close(saved[i]);
+    }
+    assert_int_equal(r, 0);
+    is_key("out\n");
+}
+
 static void command_that_fails(void **state)
 {
     (void)state;
@@ -499,6 +533,7 @@ int main(void)
         cmocka_unit_test(command_gives_more_than_one_page),
         cmocka_unit_test(command_has_a_small_world),
         cmocka_unit_test(command_has_fresh_signals),
+        cmocka_unit_test(command_of_a_process_without_standard_descriptors),
         cmocka_unit_test(command_that_fails),
         cmocka_unit_test(command_that_cannot_start),
         cmocka_unit_test(command_that_hangs_is_ended_with_its_children),
