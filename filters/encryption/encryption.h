@@ -68,6 +68,7 @@ struct encryption {
 struct encryption_use {
     struct sector_cipher *cipher; /* NULL: none is lent */
     unsigned user;
+    void *hidden; /* what a write stores; of malloc() */
 };
 
 /* ---- unlock.c: how does a disk get its key, and lose it? ---------------------- */
@@ -75,9 +76,8 @@ struct encryption_use {
 /* Reads the header, formats where that is asked for, asks for the key and serves the disk; or
  * locks the export and leaves the sentence in view.why.  0 or -errno. */
 int encryption_unlock(struct encryption *, const struct encryption_config *);
-/* Requests that are under way end as they began; false: there are some, and the last one
- * wipes the key. */
-bool encryption_lock(struct encryption *, const char *why);
+/* Requests that are under way end as they began, and the last one wipes the key. */
+void encryption_lock(struct encryption *, const char *why);
 int encryption_get_key(struct encryption *, const char *key, const struct encryption_config *,
                        struct secret *, char why[HEADER_WHY]);
 /* How a header and its new key slots are made. */

@@ -91,14 +91,14 @@ int lease_open(struct lease *l, struct sector_cipher *cipher)
     return 0;
 }
 
-bool lease_close(struct lease *l)
+void lease_close(struct lease *l)
 {
     pthread_mutex_lock(&l->lock);
     struct sector_cipher *cipher = atomic_exchange(&l->cipher, NULL);
     if (cipher)
         atomic_store(&l->leaving, cipher);
     pthread_mutex_unlock(&l->lock);
-    return reap(l);
+    reap(l);
 }
 
 bool lease_busy(struct lease *l)

@@ -35,8 +35,8 @@ void lease_give(struct lease *, unsigned user);
 
 /* Lends `cipher` from now on, and takes it over.  -EBUSY: requests still have the one before. */
 int lease_open(struct lease *, struct sector_cipher *cipher);
-/* Lends nothing from now on.  True: the cipher is destroyed already. */
-bool lease_close(struct lease *);
+/* Lends nothing from now on; the cipher is destroyed, or will be by the last who has it. */
+void lease_close(struct lease *);
 /* Does a request still have one that was taken away? */
 bool lease_busy(struct lease *);
 

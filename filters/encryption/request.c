@@ -8,6 +8,7 @@
 #include "encryption.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { TIMED = 4096 }; /* bytes: less is not worth reading a clock for */
@@ -38,20 +39,25 @@ static void time_it(struct weir_histogram *h, const struct weir_request *req, ui
 
 /* ---- reads and writes ---------------------------------------------------------- */
 
+/* Not weir_bounce(), which would copy what is read once more to be encrypted. */
 static enum weir_verdict write_sectors(struct encryption *e, struct sector_cipher *cipher,
                                        struct weir_request *req)
 {
+    struct encryption_use *use = weir_scratch(req);
     struct encryption_stats *counts = weir_stats(req);
-    const void *plain = req->data;
-    void *hidden = weir_bounce(req);
+    void *hidden;
 
-    if (!hidden)
+    /* on pages: a store with O_DIRECT need not copy */
+    if (posix_memalign(&hidden, 4096, req->length ? req->length : 1))
         return weir_fail(req, ENOMEM);
-    int r = sector_encrypt(cipher, hidden, plain, req->length, req->offset);
-    if (r)
+    int r = sector_encrypt(cipher, hidden, req->data, req->length, req->offset);
+    if (r) {
+        free(hidden);
         return weir_fail(req, -r);
+    }
     weir_add(&counts->bytes_encrypted, req->length);
     time_it(&counts->encrypt_time, req, weir_now(req));
+    req->data = use->hidden = hidden;
     req->offset += e->payload;
     return WEIR_PASS;
 }
@@ -180,6 +186,8 @@ enum weir_verdict encryption_up(void *self, struct weir_request *req)
 
     if (req->op == WEIR_READ)
         return finish_read(e, req);
+    if (req->op == WEIR_WRITE)
+        free(((struct encryption_use *)weir_scratch(req))->hidden);
     if (req->op == WEIR_EXTENTS && !req->error) {
         int r = move_extents(e, req->data);
         if (r)

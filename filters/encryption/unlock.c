@@ -254,11 +254,10 @@ int encryption_unlock(struct encryption *e, const struct encryption_config *conf
     return 0;
 }
 
-bool encryption_lock(struct encryption *e, const char *why)
+void encryption_lock(struct encryption *e, const char *why)
 {
     weir_lock_export(e->below, "%s", why);
-    bool gone = lease_close(&e->lease);
+    lease_close(&e->lease);
     e->slot = -1;
     show(e, STATE_LOCKED, why);
-    return gone;
 }

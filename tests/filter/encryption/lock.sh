@@ -15,7 +15,7 @@ verb encryption lock >"$work/said"
 grep -q "still under way" "$work/said" || fail "$(cat "$work/said")"
 assert_statistic encryption state locked
 refused unlock "still under way"
-verb fault release
+verb fault release >/dev/null
 wait "$reader" || fail "a read that was under way failed: $(cat "$work/reader.log")"
 assert_eq "$(verb encryption lock)" "locked; the key is wiped"
 option fault hold false

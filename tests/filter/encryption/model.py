@@ -10,7 +10,7 @@ import threading
 
 import nbd
 
-CONNECTIONS, STRIP, REQUESTS = 8, 1003, 250
+CONNECTIONS, STRIP, REQUESTS = 8, 1003, 400
 uri, seed, what, path = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
 failures = []
 
@@ -28,7 +28,8 @@ def own_range(r, size, who):
         part = area // CONNECTIONS
         at = area + who * part + r.randrange(part)
         return at, min(r.choice([4096, 70000, 1, 300000]), area + (who + 1) * part - at)
-    strip = r.randrange(area // STRIP // CONNECTIONS) * CONNECTIONS + who
+    strips = area // STRIP // CONNECTIONS
+    strip = r.randrange(4 if r.random() < 0.7 else strips) * CONNECTIONS + who  # mostly few
     at = r.randrange(STRIP)
     return strip * STRIP + at, r.randrange(1, STRIP - at + 1)
 
