@@ -106,9 +106,10 @@ static int format(struct encryption *e, const struct encryption_config *config,
     struct secret key = { 0 };
 
     if (!config->format)
-        return refuse(why, -ENODATA,
-                      "the disk has no LUKS header: say format = true to have an empty image "
-                      "formatted, or check that this is the right image");
+        return refuse(
+            why, -ENODATA,
+            "the disk has no LUKS header: the verb format, or format = true, makes one on "
+            "an empty image; or check that this is the right image");
     if (e->medium.read_only)
         return refuse(why, -EROFS,
                       "the disk has no LUKS header and cannot be formatted, as the export is "

@@ -24,7 +24,7 @@ something $(((24 << 20) - 1)) "holds something"
 # ---- empty, but nobody said format
 rm "$disk"
 serve "$(encrypted)"
-assert_locked "say format = true to have an empty image formatted, or check that this is the right image"
+assert_locked "the verb format, or format = true, makes one on an empty image; or check that this is the right image"
 stop_gateway
 cmp -n $((24 << 20)) "$disk" /dev/zero || fail "it was formatted without being asked"
 
@@ -45,6 +45,25 @@ mv "$work/away" "$work/key"
 verb encryption unlock >/dev/null
 assert_eq "$(state)" active "with its key"
 assert_eq "$(nbdinfo --size "$url")" $((8 << 20)) "the size of the payload"
+nbd 'h.pwrite(block, 4096); h.flush()'
+stop_gateway
+
+# ---- by the verb, once, without the option; not twice, and not where anything is
+rm "$disk"
+serve "$(encrypted "$quick")"
+refused unlock "the disk has no LUKS header"
+verb encryption format >/dev/null
+nbd 'h.pwrite(block, 4096); h.flush()'
+refused format "is not formatted a second time"
+stop_gateway
+printf x | dd of="$disk" bs=1 seek=$((20 << 20)) conv=notrunc status=none
+dd if=/dev/zero of="$disk" bs=1M count=16 conv=notrunc status=none
+serve "$(encrypted "$quick")"
+refused format "is not zero"
+assert_locked "is not zero"
+stop_gateway
+rm "$disk"
+serve "$(formatted)"
 nbd 'h.pwrite(block, 4096); h.flush()'
 stop_gateway
 
