@@ -8,7 +8,7 @@
  *   exec:COMMAND           what a command writes; the hook for a KMS (KMIP, Vault, …)
  *   pkcs11:…               an RFC 7512 URI: a secret that a token unwraps or holds
  *   token:[ID]             LUKS2 tokens of the header, by libcryptsetup's plugins
- *   clevis:                a Clevis binding in the header (Tang, TPM 2.0)
+ *   clevis:[ID]            a Clevis binding in the header (Tang, TPM 2.0)
  * Secrets are never in the word, so that the word may be shown.  No provider logs, prints or passes
  * a secret as an argument or in the environment. */
 #ifndef ENCRYPTION_KEYS_H
@@ -29,7 +29,8 @@ struct key_provider {
     /* Is the word well formed?  Nothing is opened.  0 or -EINVAL with a sentence. */
     int (*check)(const char *word, char why[HEADER_WHY]);
     /* 0; -ENOENT: it is not there (yet); -EACCES, -ETIMEDOUT, … each with a sentence that names
-     * what was asked and the remedy.  May block for `patience`. */
+     * what was asked and the remedy.  May block for `patience`; pkcs11 and token for as long
+     * as a module or plugin does, which runs in this process. */
     int (*get)(const struct key_request *, struct secret *key, char why[HEADER_WHY]);
 };
 
