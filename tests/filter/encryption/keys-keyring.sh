@@ -21,7 +21,8 @@ refused "keyring:$name" ENOENT "the kernel has no key \"$name\" of type user"
 put user "$name" @u <"$work/passphrase"
 gives "keyring:$name" "$want"
 gives "keyring:user:$name" "$want"
-head -c 30000 /dev/urandom >"$work/long"
+head -c 6000 /dev/urandom >"$work/long"
+# an ordinary user has 20000 bytes in all
 put user "$name:long" @u <"$work/long"
 gives "keyring:$name:long" "$(digest <"$work/long")"
 refused "keyring:big_key:$name" ENOENT "no key \"$name\" of type big_key" # but of another

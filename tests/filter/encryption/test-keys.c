@@ -45,7 +45,8 @@ static const char *word_of(const char *provider, const char *name)
 
 static void put(const char *name, const char *text, size_t size, mode_t mode)
 {
-    int fd = open(path_of(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    unlink(path_of(name)); /* it may be one that its owner may not write to, either */
+    int fd = open(path_of(name), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, size), size);
