@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 SIZE=40M
 . "$WEIR_SOURCE/tests/filter/encryption/encryption.sh" || exit
+PATH=$PATH:/usr/sbin:/sbin
 requires keyctl cryptsetup
 keyctl show >/dev/null 2>&1 || skip "needs a kernel that lets us use keyctl"
 

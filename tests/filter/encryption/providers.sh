@@ -4,6 +4,7 @@
 #
 # Sourced instead of tests/lib.sh.  key-of prints the digest of a key, so no log has one.
 . "$WEIR_SOURCE/tests/lib.sh"
+PATH=$PATH:/usr/sbin:/sbin # cryptsetup, for ordinary users
 key_of=$WEIR_BUILD/tests/filter/encryption/key-of
 patience=60 # seconds: what is not stuck never needs it
 
