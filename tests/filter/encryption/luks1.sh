@@ -6,10 +6,14 @@ requires qemu-img qemu-io
 secret="secret,id=key,file=$work/key"
 image="driver=luks,key-secret=key,file.filename=$disk"
 
-for cipher in aes-128 aes-256; do
+# create CIPHER: again while QEMU says that it cannot measure its pbkdf, on a busy machine
+create() {
     rm -f "$disk"
-    qemu-img create -q -f luks --object "$secret" \
-        -o "key-secret=key,cipher-alg=$cipher,iter-time=10" "$disk" 8M
+    qemu-img create -q -f luks --object "$secret" -o "key-secret=key,cipher-alg=$1,iter-time=10" "$disk" 8M
+}
+
+for cipher in aes-128 aes-256; do
+    wait_until 60 create $cipher
     qemu-io --object "$secret" --image-opts "$image" -c 'write -P 0x5a 1M 1M' \
         -c 'write -P 0x3c 1536k 512' >/dev/null
     SIZE=$(stat -c %s "$disk")
