@@ -81,10 +81,16 @@ static int encryption_geometry(void *self, struct weir_geometry *g, struct weir_
     struct encryption *e = self;
     const struct encryption_config *config = weir_own_config(e->below);
 
-    (void)why;
-    e->medium.size = g->size; /* it may have grown */
+    e->medium.size = g->size; /* it may have grown, or stand on other filters now */
+    e->block = g->block_min ? g->block_min : 1;
     if (!e->header)
         guess(e);
+    else if (e->payload % e->block) {
+        weir_print(why,
+                   "the data of the disk begin at byte %llu, and what is below wants blocks of %u",
+                   (unsigned long long)e->payload, e->block);
+        return -ENOTSUP;
+    }
     e->size = g->size > e->payload ? (g->size - e->payload) & ~(uint64_t)(e->sector - 1) : 0;
     g->size = e->size;
     if (g->block_preferred < e->sector)

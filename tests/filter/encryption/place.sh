@@ -36,3 +36,19 @@ chain true
 assert_eq "$(grep -aoF "$word" "$work/seen.capture" | wc -l)" $(((200 + 1) * (4096 / ${#word}) + 2)) \
     "what the capture saw of the words, above encryption"
 assert_eq "$trace" 0 "where inspection saw the first write, above encryption"
+
+# ---- a change of the chain, its order as well, keeps the key: nobody is asked for it again
+POLICY_MORE=
+rm "$disk"
+serve "$(formatted)"
+nbd 'h.pwrite(block, 5000); h.flush()'
+mv "$work/key" "$work/away"
+for plaintext in false true; do
+    printf 'name = "p"; plaintext_filters = %s; filters = ( %s, { filter = "inspection"; } );\n' \
+        $plaintext "$(formatted)" >"$work/new.conf"
+    "$weirctl" policy set p "$work/new.conf"
+    nbd 'expect(h.pread(4096, 5000), block); h.pwrite(block, 5000)'
+    assert_statistic encryption state unlocked
+done
+assert_eq "$(statistic inspection trace | awk '$2 == "write" { at = $3 } END { print at }')" 5000 \
+    "where inspection saw the last write, above encryption"
