@@ -269,6 +269,12 @@ int header_check_slot(struct header_library *library, int slot, char why[HEADER_
                    cipher ? cipher : "");
         return -ENOTSUP;
     }
+    if (size != 32 && size != 64) {
+        /* to derive a key of megabytes takes hours at any cost of the slot */
+        header_say(why, "key slot %d is encrypted with a key of %zu bytes, not 32 or 64", slot,
+                   size);
+        return -ENOTSUP;
+    }
     int r = crypt_keyslot_get_pbkdf(library->device, slot, &pbkdf);
     if (r)
         return header_library_why(library, r, why, "the cost of a key slot");
