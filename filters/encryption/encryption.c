@@ -51,6 +51,7 @@ static int encryption_attach(void *self, struct weir_below *below, const void *s
         return -ENOMEM;
     }
     pthread_mutex_init(&e->lock, NULL);
+    rekey_init(e);
     medium_init(e);
     note_provider(e, settings);
     encryption_unlock(e, settings); /* or the export is locked, and says why */
@@ -61,6 +62,7 @@ static void encryption_detach(void *self)
 {
     struct encryption *e = self;
 
+    rekey_finish(e);
     lease_finish(&e->lease);
     header_close(e->header);
     pthread_mutex_destroy(&e->lock);
@@ -91,6 +93,13 @@ static int encryption_geometry(void *self, struct weir_geometry *g, struct weir_
                    (unsigned long long)e->payload, e->block);
         return -ENOTSUP;
     }
+    if (rekey_state(e) && e->block > REKEY_BLOCK) {
+        weir_print(why,
+                   "a deep rekey is under way, whose progress is written in blocks of %d, and what "
+                   "is below wants blocks of %u",
+                   REKEY_BLOCK, e->block);
+        return -ENOTSUP;
+    }
     e->size = g->size > e->payload ? (g->size - e->payload) & ~(uint64_t)(e->sector - 1) : 0;
     g->size = e->size;
     if (g->block_preferred < e->sector)
@@ -100,6 +109,14 @@ static int encryption_geometry(void *self, struct weir_geometry *g, struct weir_
     g->fast_zero = false; /* zeroes are written, encrypted */
     e->trim = g->ops & WEIR_OP(WEIR_TRIM);
     e->shown = true;
+    rekey_resize(e);
+    return 0;
+}
+
+static int encryption_drain(void *self, bool begin, struct weir_text *why)
+{
+    (void)why;
+    rekey_hold(self, begin);
     return 0;
 }
 
@@ -136,6 +153,7 @@ const struct weir_filter weir_filter = {
     .attach = encryption_attach,
     .geometry = encryption_geometry,
     .apply = encryption_apply,
+    .drain = encryption_drain,
     .detach = encryption_detach,
     .down = encryption_down,
     .up = encryption_up,

@@ -10,6 +10,7 @@
 #include "header.h"
 #include "keys.h"
 #include "lease.h"
+#include "rekey.h"
 #include "weir-filter.h"
 
 #include <pthread.h>
@@ -55,6 +56,7 @@ struct encryption {
     bool shown;                  /* the three above have been told to the layers above */
     bool trim;                   /* that TRIM exists was told to them, too */
     struct lease lease;          /* the cipher, for requests */
+    struct rekey rekey;          /* the way to another volume key */
 
     /* control path alone */
     struct header *header; /* NULL: none could be read */
@@ -68,6 +70,9 @@ struct encryption {
 struct encryption_use {
     struct sector_cipher *cipher; /* NULL: none is lent */
     unsigned user;
+    struct sector_cipher *next; /* while the volume key changes: of what lies before `split` */
+    uint64_t split;             /* bytes; 0: all is of `cipher` */
+    struct rekey_read read;
     void *hidden; /* what a write stores; of malloc() */
 };
 
@@ -95,15 +100,23 @@ int medium_empty(struct encryption *, uint64_t from, uint64_t *where);
 
 enum weir_verdict encryption_down(void *self, struct weir_request *);
 enum weir_verdict encryption_up(void *self, struct weir_request *);
+/* As sector_encrypt() and sector_decrypt(), with the key that each part is of. */
+int use_encrypt(const struct encryption_use *, void *to, const void *from, uint64_t length,
+                uint64_t offset);
+int use_decrypt(const struct encryption_use *, void *to, const void *from, uint64_t length,
+                uint64_t offset);
 /* Those that begin or end inside a sector: the verdict of down(). */
-enum weir_verdict partial_read(struct encryption *, struct sector_cipher *, struct weir_request *);
-enum weir_verdict partial_write(struct encryption *, struct sector_cipher *, struct weir_request *);
+enum weir_verdict partial_read(struct encryption *, const struct encryption_use *,
+                               struct weir_request *);
+enum weir_verdict partial_write(struct encryption *, const struct encryption_use *,
+                                struct weir_request *);
 
 /* ---- tables.c, verbs.c ---------------------------------------------------------- */
 
 extern const struct weir_option encryption_options[];
 extern const struct weir_stat encryption_stats[];
 extern const struct weir_verb encryption_verbs[];
-const char *encryption_pbkdf(int choice); /* the word */
+const char *encryption_pbkdf(int choice);                                          /* the word */
+const char *encryption_state(struct encryption *, const struct encryption_view *); /* the word */
 
 #endif

@@ -87,6 +87,21 @@ static int check_segments(struct json_object *header, char why[HEADER_WHY])
     return 0;
 }
 
+/* The one that our deep rekey sets, to keep others out, is ours. */
+static int check_requirements(struct json_object *header, uint32_t requirements,
+                              char why[HEADER_WHY])
+{
+    if (!requirements ||
+        (requirements == CRYPT_REQUIREMENT_OFFLINE_REENCRYPT && header_rekey_ours(header)))
+        return 0;
+    header_say(why, "the LUKS2 header requires what is not done here%s",
+               requirements &
+                       (CRYPT_REQUIREMENT_OFFLINE_REENCRYPT | CRYPT_REQUIREMENT_ONLINE_REENCRYPT)
+                   ? ": a re-encryption is under way; finish it with cryptsetup reencrypt"
+                   : " (config.requirements), see cryptsetup luksDump");
+    return -ENOTSUP;
+}
+
 static int check_luks2(struct header_library *library, struct header_image *image,
                        char why[HEADER_WHY])
 {
@@ -97,14 +112,6 @@ static int check_luks2(struct header_library *library, struct header_image *imag
     int r = crypt_persistent_flags_get(library->device, CRYPT_FLAGS_REQUIREMENTS, &requirements);
     if (r)
         return header_library_why(library, r, why, "the LUKS2 header's requirements");
-    if (requirements) {
-        header_say(why, "the LUKS2 header requires what is not done here%s",
-                   requirements & (CRYPT_REQUIREMENT_OFFLINE_REENCRYPT |
-                                   CRYPT_REQUIREMENT_ONLINE_REENCRYPT)
-                       ? ": a re-encryption is under way; finish it with cryptsetup reencrypt"
-                       : " (config.requirements), see cryptsetup luksDump");
-        return -ENOTSUP;
-    }
     r = crypt_get_metadata_size(library->device, &image->metadata, &keyslots);
     if (!r)
         r = crypt_dump_json(library->device, &json, 0);
@@ -117,7 +124,9 @@ static int check_luks2(struct header_library *library, struct header_image *imag
         header_say(why, "no memory for the LUKS2 header");
         return -ENOMEM;
     }
-    r = check_segments(header, why);
+    r = check_requirements(header, requirements, why);
+    if (!r)
+        r = check_segments(header, why);
     if (!r)
         r = check_digests(header, why);
     json_object_put(header);

@@ -84,6 +84,32 @@ int header_medium_flush(const struct header_medium *, char why[HEADER_WHY]);
 int header_image_commit(const struct header_image *, const struct header_medium *,
                         char why[HEADER_WHY]);
 
+/* ---- header-slots.c: a change of what is on the medium ---------------------------- */
+
+/* The header as it is on the medium now, and a context to change it. */
+int header_change_begin(const struct header *, struct header_image *, struct header_library *,
+                        char why[HEADER_WHY]);
+/* What has been written (r is 0) is what is remembered; or nothing of it.  Takes the image. */
+int header_change_end(struct header *, struct header_image *, int r, char why[HEADER_WHY]);
+/* Where the key material of a slot lies; it is checked to be inside of the header. */
+int header_slot_area(struct header_library *, const struct header_image *, int slot,
+                     struct header_area *, char why[HEADER_WHY]);
+/* A slot that is new: material, flush, headers. */
+int header_write_added(struct header_library *, const struct header_image *,
+                       const struct header_medium *, int slot, char why[HEADER_WHY]);
+
+/* ---- header.c -------------------------------------------------------------------- */
+
+/* `key` at one slot; `volume` has room for it.  -EACCES: it does not open with that. */
+int header_try_slot(struct header_library *, const struct header_image *, int slot,
+                    const struct secret *key, struct secret *volume, char why[HEADER_WHY]);
+
+/* ---- header-rekey.c --------------------------------------------------------------- */
+
+struct json_object;
+/* Does the JSON tell of a deep rekey of ours that is under way? */
+bool header_rekey_ours(struct json_object *header);
+
 /* ---- header-format.c: what a format leaves when it is cut short ------------------ */
 
 /* Is this the first block of a format that began and did not end?  Then the medium held nothing

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int change_begin(const struct header *header, struct header_image *image,
+int header_change_begin(const struct header *header, struct header_image *image,
                         struct header_library *library, char why[HEADER_WHY])
 {
     const struct header_about *old = &header->image.about, *now = &image->about;
@@ -38,7 +38,7 @@ static int change_begin(const struct header *header, struct header_image *image,
 }
 
 /* What has been written is what is remembered; or nothing of it.  Takes the image. */
-static int change_end(struct header *header, struct header_image *image, int r,
+int header_change_end(struct header *header, struct header_image *image, int r,
                       char why[HEADER_WHY])
 {
     struct header_library library;
@@ -62,7 +62,7 @@ static int change_end(struct header *header, struct header_image *image, int r,
     return 0;
 }
 
-static int slot_area(struct header_library *library, const struct header_image *image, int slot,
+int header_slot_area(struct header_library *library, const struct header_image *image, int slot,
                      struct header_area *area, char why[HEADER_WHY])
 {
     int r = crypt_keyslot_area(library->device, slot, &area->offset, &area->length);
@@ -79,12 +79,12 @@ static int slot_area(struct header_library *library, const struct header_image *
 
 /* ---- adding ------------------------------------------------------------------------ */
 
-static int write_added(struct header_library *library, const struct header_image *image,
+int header_write_added(struct header_library *library, const struct header_image *image,
                        const struct header_medium *medium, int slot, char why[HEADER_WHY])
 {
     struct header_area area;
 
-    int r = slot_area(library, image, slot, &area, why);
+    int r = header_slot_area(library, image, slot, &area, why);
     if (!r)
         r = header_image_write(image, medium, area, why);
     if (!r)
@@ -98,7 +98,7 @@ int header_add_key(struct header *header, const struct secret *old, const struct
     struct header_library library;
     struct header_image image;
 
-    int r = change_begin(header, &image, &library, why);
+    int r = header_change_begin(header, &image, &library, why);
     if (!r)
         r = header_library_pbkdf(&library, pbkdf, why);
     if (!r) {
@@ -113,11 +113,11 @@ int header_add_key(struct header *header, const struct secret *old, const struct
                                                : "a key slot cannot be added");
         else {
             *slot = r;
-            r = write_added(&library, &image, &header->medium, *slot, why);
+            r = header_write_added(&library, &image, &header->medium, *slot, why);
         }
     }
     header_library_close(&library);
-    return change_end(header, &image, r, why);
+    return header_change_end(header, &image, r, why);
 }
 
 /* ---- removing ---------------------------------------------------------------------- */
@@ -151,11 +151,11 @@ int header_remove_slot(struct header *header, int slot, char why[HEADER_WHY])
     struct header_image image;
     struct header_area area;
 
-    int r = change_begin(header, &image, &library, why);
+    int r = header_change_begin(header, &image, &library, why);
     if (!r)
         r = may_remove(&library, slot, why);
     if (!r)
-        r = slot_area(&library, &image, slot, &area, why);
+        r = header_slot_area(&library, &image, slot, &area, why);
     if (!r) {
         r = crypt_keyslot_destroy(library.device, slot);
         if (r < 0)
@@ -168,5 +168,5 @@ int header_remove_slot(struct header *header, int slot, char why[HEADER_WHY])
     if (!r)
         r = header_medium_flush(&header->medium, why);
     header_library_close(&library);
-    return change_end(header, &image, r, why);
+    return header_change_end(header, &image, r, why);
 }

@@ -74,7 +74,7 @@ int header_token(const struct header *header, int token, char **json)
 /* ---- unlocking ------------------------------------------------------------------- */
 
 /* The library compares with the digest of the volume key, so what comes is right. */
-static int try_slot(struct header_library *library, const struct header_image *image, int slot,
+int header_try_slot(struct header_library *library, const struct header_image *image, int slot,
                     const struct secret *key, struct secret *volume, char why[HEADER_WHY])
 {
     size_t size = volume->size;
@@ -115,7 +115,7 @@ static int try_slots(struct header_library *library, const struct header_image *
             if (image->slots[i].unbound ||
                 crypt_keyslot_get_priority(library->device, id) != order[turn])
                 continue;
-            int r = try_slot(library, image, id, key, volume, why);
+            int r = header_try_slot(library, image, id, key, volume, why);
             if (!r) {
                 *slot = id;
                 return 0;

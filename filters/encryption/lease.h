@@ -14,8 +14,11 @@
 
 struct lease {
     _Atomic(struct sector_cipher *) cipher;  /* NULL: the disk is locked */
+    _Atomic(struct sector_cipher *) next;    /* goes with it while a deep rekey runs; or NULL */
     _Atomic(struct sector_cipher *) leaving; /* taken away, and still lent; NULL: none */
-    struct lease_users *users;               /* for each CPU: how many have it */
+    _Atomic(struct sector_cipher *) leaving_next;
+    struct lease_users *users; /* for each CPU, twice: how many have it */
+    atomic_uint turn;          /* 0 or 1: which of the two counts who comes now */
     unsigned cpus;
     pthread_mutex_t lock; /* guards that one thread destroys what is leaving; a leaf */
 };
@@ -39,5 +42,21 @@ int lease_open(struct lease *, struct sector_cipher *cipher);
 void lease_close(struct lease *);
 /* Does a request still have one that was taken away? */
 bool lease_busy(struct lease *);
+
+/* ---- two ciphers, while a deep rekey runs: for the one who may close the lease ----- */
+
+/* Lends `next`, too, takes it over, and closes it with the other one.  NULL is fine. */
+void lease_add(struct lease *, struct sector_cipher *next);
+/* The second one, for who has the first.  NULL: the disk is being locked. */
+static inline struct sector_cipher *lease_next(struct lease *l)
+{
+    return atomic_load(&l->next);
+}
+/* Whoever had taken the cipher before this call has given it back, and what was stored before is
+ * seen by all who come.  Waits. */
+void lease_settle(struct lease *);
+/* What is lent from now on is the second one alone.  alone() runs when all who come are lent it
+ * as the first; from when it returns, nobody who comes may ask for a second one.  Waits. */
+void lease_pass(struct lease *, void (*alone)(void *arg), void *arg);
 
 #endif

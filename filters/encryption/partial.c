@@ -33,7 +33,7 @@ static int span_init(const struct encryption *e, const struct weir_request *req,
     return 0;
 }
 
-static int read_plain(struct encryption *e, struct sector_cipher *cipher,
+static int read_plain(struct encryption *e, const struct encryption_use *use,
                       const struct weir_request *req, uint8_t *to, uint64_t length, uint64_t offset)
 {
     struct encryption_stats *counts = weir_stats(req);
@@ -42,7 +42,7 @@ static int read_plain(struct encryption *e, struct sector_cipher *cipher,
     if (r)
         return r;
     uint64_t began = weir_now(NULL);
-    r = sector_decrypt(cipher, to, to, length, offset);
+    r = use_decrypt(use, to, to, length, offset);
     if (r)
         return r;
     weir_add(&counts->bytes_decrypted, length);
@@ -50,7 +50,7 @@ static int read_plain(struct encryption *e, struct sector_cipher *cipher,
     return 0;
 }
 
-enum weir_verdict partial_read(struct encryption *e, struct sector_cipher *cipher,
+enum weir_verdict partial_read(struct encryption *e, const struct encryption_use *use,
                                struct weir_request *req)
 {
     struct span s;
@@ -58,7 +58,7 @@ enum weir_verdict partial_read(struct encryption *e, struct sector_cipher *ciphe
 
     if (r)
         return weir_fail(req, -r);
-    r = read_plain(e, cipher, req, s.data, s.length, s.from);
+    r = read_plain(e, use, req, s.data, s.length, s.from);
     if (!r)
         memcpy(req->data, s.data + (req->offset - s.from), req->length);
     else
@@ -68,26 +68,26 @@ enum weir_verdict partial_read(struct encryption *e, struct sector_cipher *ciphe
 }
 
 /* Reads the sectors at both ends, as far as the request leaves some of them as it is. */
-static int read_ends(struct encryption *e, struct sector_cipher *cipher,
+static int read_ends(struct encryption *e, const struct encryption_use *use,
                      const struct weir_request *req, const struct span *s)
 {
     const uint64_t end = req->offset + req->length, last = s->from + s->length - e->sector;
     int r = 0;
 
     if (req->offset > s->from)
-        r = read_plain(e, cipher, req, s->data, e->sector, s->from);
+        r = read_plain(e, use, req, s->data, e->sector, s->from);
     /* one sector that has both ends is read once */
     if (!r && end & (e->sector - 1) && (last > s->from || req->offset == s->from))
-        r = read_plain(e, cipher, req, s->data + (last - s->from), e->sector, last);
+        r = read_plain(e, use, req, s->data + (last - s->from), e->sector, last);
     return r;
 }
 
-static int write_span(struct encryption *e, struct sector_cipher *cipher,
+static int write_span(struct encryption *e, const struct encryption_use *use,
                       const struct weir_request *req, const struct span *s)
 {
     struct encryption_stats *counts = weir_stats(req);
     uint64_t began = weir_now(NULL);
-    int r = sector_encrypt(cipher, s->data, s->data, s->length, s->from);
+    int r = use_encrypt(use, s->data, s->data, s->length, s->from);
 
     if (r)
         return r;
@@ -98,7 +98,7 @@ static int write_span(struct encryption *e, struct sector_cipher *cipher,
                       req->flags & (WEIR_FUA | WEIR_BACKGROUND));
 }
 
-enum weir_verdict partial_write(struct encryption *e, struct sector_cipher *cipher,
+enum weir_verdict partial_write(struct encryption *e, const struct encryption_use *use,
                                 struct weir_request *req)
 {
     struct span s;
@@ -106,10 +106,10 @@ enum weir_verdict partial_write(struct encryption *e, struct sector_cipher *ciph
 
     if (r)
         return weir_fail(req, -r);
-    r = read_ends(e, cipher, req, &s);
+    r = read_ends(e, use, req, &s);
     if (!r) {
         memcpy(s.data + (req->offset - s.from), req->data, req->length);
-        r = write_span(e, cipher, req, &s);
+        r = write_span(e, use, req, &s);
     }
     free(s.data);
     return r ? weir_fail(req, -r) : WEIR_COMPLETE;

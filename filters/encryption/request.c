@@ -15,19 +15,74 @@ enum { TIMED = 4096 }; /* bytes: less is not worth reading a clock for */
 
 /* ---- the cipher ---------------------------------------------------------------- */
 
-static struct sector_cipher *take(struct encryption *e, struct weir_request *req)
+/* While a deep rekey runs: both ciphers, and where one ends and the other begins. */
+static int take_both(struct encryption *e, struct encryption_use *use,
+                     const struct weir_request *req)
 {
-    struct encryption_use *use = weir_scratch(req);
+    struct rekey_gate *gate = &e->rekey.gate;
+    const uint64_t most = e->sector - 1;
+    const uint64_t from = req->offset & ~most, to = (req->offset + req->length + most) & ~most;
 
-    return use->cipher = lease_take(&e->lease, &use->user);
+    use->next = lease_next(&e->lease);
+    if (!use->next) /* it is being locked */
+        return -EIO;
+    return req->op == WEIR_READ ? gate_read_begins(gate, &use->read, from, to, &use->split)
+                                : gate_write(gate, from, to, &use->split);
 }
 
-static void give(struct encryption *e, struct weir_request *req)
+/* 0; -EIO: the disk was locked after the request had come in, or this part of it is barred. */
+static int take(struct encryption *e, struct encryption_use *use, const struct weir_request *req)
 {
-    struct encryption_use *use = weir_scratch(req);
+    use->cipher = lease_take(&e->lease, &use->user);
+    if (!use->cipher)
+        return -EIO;
+    int r = gate_on(&e->rekey.gate) ? take_both(e, use, req) : 0;
+    if (r)
+        lease_give(&e->lease, use->user);
+    return r;
+}
 
+static void give(struct encryption *e, struct encryption_use *use)
+{
+    gate_read_ends(&e->rekey.gate, &use->read);
     use->cipher = NULL;
     lease_give(&e->lease, use->user);
+}
+
+/* How much of it is of the new key. */
+static uint64_t before_split(const struct encryption_use *use, uint64_t length, uint64_t offset)
+{
+    if (offset >= use->split)
+        return 0;
+    return length < use->split - offset ? length : use->split - offset;
+}
+
+int use_encrypt(const struct encryption_use *use, void *to, const void *from, uint64_t length,
+                uint64_t offset)
+{
+    const uint64_t first = before_split(use, length, offset);
+    int r = 0;
+
+    if (first)
+        r = sector_encrypt(use->next, to, from, first, offset);
+    if (!r && first < length)
+        r = sector_encrypt(use->cipher, (uint8_t *)to + first, (const uint8_t *)from + first,
+                           length - first, offset + first);
+    return r;
+}
+
+int use_decrypt(const struct encryption_use *use, void *to, const void *from, uint64_t length,
+                uint64_t offset)
+{
+    const uint64_t first = before_split(use, length, offset);
+    int r = 0;
+
+    if (first)
+        r = sector_decrypt(use->next, to, from, first, offset);
+    if (!r && first < length)
+        r = sector_decrypt(use->cipher, (uint8_t *)to + first, (const uint8_t *)from + first,
+                           length - first, offset + first);
+    return r;
 }
 
 /* The time since `began` was in hand, if the request is worth it. */
@@ -40,17 +95,16 @@ static void time_it(struct weir_histogram *h, const struct weir_request *req, ui
 /* ---- reads and writes ---------------------------------------------------------- */
 
 /* Not weir_bounce(), which would copy what is read once more to be encrypted. */
-static enum weir_verdict write_sectors(struct encryption *e, struct sector_cipher *cipher,
+static enum weir_verdict write_sectors(struct encryption *e, struct encryption_use *use,
                                        struct weir_request *req)
 {
-    struct encryption_use *use = weir_scratch(req);
     struct encryption_stats *counts = weir_stats(req);
     void *hidden;
 
     /* on pages: a store with O_DIRECT need not copy */
     if (posix_memalign(&hidden, 4096, req->length ? req->length : 1))
         return weir_fail(req, ENOMEM);
-    int r = sector_encrypt(cipher, hidden, req->data, req->length, req->offset);
+    int r = use_encrypt(use, hidden, req->data, req->length, req->offset);
     if (r) {
         free(hidden);
         return weir_fail(req, -r);
@@ -65,20 +119,21 @@ static enum weir_verdict write_sectors(struct encryption *e, struct sector_ciphe
 static enum weir_verdict transfer(struct encryption *e, struct weir_request *req)
 {
     const bool whole = !((req->offset | req->length) & (e->sector - 1));
-    struct sector_cipher *cipher = take(e, req);
+    struct encryption_use *use = weir_scratch(req);
     enum weir_verdict v;
 
-    if (!cipher) /* a request that passed the gate before the disk was locked */
-        return weir_fail(req, EIO);
+    int r = take(e, use, req);
+    if (r)
+        return weir_fail(req, -r);
     if (whole && req->op == WEIR_READ) { /* it has the cipher until it is back */
         req->offset += e->payload;
         return WEIR_PASS;
     }
     if (whole)
-        v = write_sectors(e, cipher, req);
+        v = write_sectors(e, use, req);
     else
-        v = req->op == WEIR_READ ? partial_read(e, cipher, req) : partial_write(e, cipher, req);
-    give(e, req);
+        v = req->op == WEIR_READ ? partial_read(e, use, req) : partial_write(e, use, req);
+    give(e, use);
     return v;
 }
 
@@ -89,7 +144,7 @@ static enum weir_verdict finish_read(struct encryption *e, struct weir_request *
     enum weir_verdict v = WEIR_PASS;
 
     if (!req->error) {
-        int r = sector_decrypt(use->cipher, req->data, req->data, req->length, req->offset);
+        int r = use_decrypt(use, req->data, req->data, req->length, req->offset);
         if (r) {
             memset(req->data, 0, req->length);
             v = weir_fail(req, -r);
@@ -98,7 +153,7 @@ static enum weir_verdict finish_read(struct encryption *e, struct weir_request *
             time_it(&counts->decrypt_time, req, weir_now(req));
         }
     }
-    give(e, req);
+    give(e, use);
     return v;
 }
 

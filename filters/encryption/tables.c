@@ -43,12 +43,26 @@ const char *encryption_pbkdf(int choice)
 
 /* ---- statistics ----------------------------------------------------------------- */
 
+const char *encryption_state(struct encryption *e, const struct encryption_view *view)
+{
+    if (view->state != STATE_UNLOCKED)
+        return "locked";
+    return rekey_state(e) ?: "unlocked";
+}
+
 static void state(void *self, struct weir_text *text)
 {
     struct encryption_view view;
 
     encryption_look(self, &view);
-    weir_print(text, "%s", view.state == STATE_UNLOCKED ? "unlocked" : "locked");
+    weir_print(text, "%s", encryption_state(self, &view));
+}
+
+static int64_t rekey_progress_percent(void *self)
+{
+    const int64_t percent = rekey_percent(self);
+
+    return percent < 0 ? 0 : percent;
 }
 
 static void cipher(void *self, struct weir_text *text)
@@ -82,7 +96,7 @@ static void key_provider(void *self, struct weir_text *text)
 /* clang-format off */
 #define COUNT(f, u, h) WEIR_STAT_COUNTER(struct encryption_stats, f, u, h)
 const struct weir_stat encryption_stats[] = {
-    WEIR_STAT_TEXT(state, state, "locked or unlocked."),
+    WEIR_STAT_TEXT(state, state, "locked; unlocked; rekeying, or paused in that: unlocked, too."),
     COUNT(bytes_encrypted, "bytes", "What was encrypted, with the rest of the sectors of small writes."),
     COUNT(bytes_decrypted, "bytes", "What was decrypted, with the rest of the sectors of small requests."),
     COUNT(partial_sector_writes, "requests", "Writes that began or ended inside a sector, which was read first."),
@@ -91,6 +105,7 @@ const struct weir_stat encryption_stats[] = {
     WEIR_STAT_TEXT(cipher, cipher, "Of the header: cipher, mode and both keys of XTS; none while no header is known."),
     WEIR_STAT_VALUE(sector_size, sector_size, "bytes", "Of the header; 0 while none is known."),
     WEIR_STAT_TEXT(key_provider, key_provider, "Who is asked for the key."),
+    WEIR_STAT_VALUE(rekey_progress_percent, rekey_progress_percent, "percent", "How much of the disk has the new volume key, while rekeying; else 0."),
     { 0 },
 };
 /* clang-format on */

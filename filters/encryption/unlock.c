@@ -188,7 +188,9 @@ static int read_header(struct encryption *e, const struct encryption_config *con
 
 /* ---- both ----------------------------------------------------------------------- */
 
-static int open_cipher(struct encryption *e, const struct secret *volume, char why[HEADER_WHY])
+/* `next`: of the new volume key, while a deep rekey is under way; or NULL. */
+static int open_cipher(struct encryption *e, const struct secret *volume,
+                       struct sector_cipher *next, char why[HEADER_WHY])
 {
     struct sector_cipher *cipher = NULL;
     struct header_about about;
@@ -196,29 +198,36 @@ static int open_cipher(struct encryption *e, const struct secret *volume, char w
     header_about(e->header, &about);
     int r = sector_cipher_create(about.cipher, about.mode, volume, about.sector, &cipher, why,
                                  HEADER_WHY);
-    if (r)
+    if (!r && lease_busy(&e->lease))
+        r = refuse(why, -EBUSY,
+                   "requests from before the disk was locked are still under way: unlock it when "
+                   "they have ended");
+    if (r) {
+        sector_cipher_destroy(cipher);
+        sector_cipher_destroy(next);
         return r;
-    r = lease_open(&e->lease, cipher);
-    if (!r)
-        return 0;
-    sector_cipher_destroy(cipher);
-    return refuse(why, r,
-                  "requests from before the disk was locked are still under way: unlock it when "
-                  "they have ended");
+    }
+    if (next)
+        rekey_recover(e, cipher, next);
+    lease_add(&e->lease, next);
+    return lease_open(&e->lease, cipher);
 }
 
 static int open_slot(struct encryption *e, const struct encryption_config *config,
                      char why[HEADER_WHY])
 {
     struct secret key = { 0 }, volume = { 0 };
+    struct sector_cipher *next = NULL;
     int slot = -1;
     int r = encryption_get_key(e, config->key, config, &key, why);
 
     if (!r)
         r = header_unlock(e->header, &key, &volume, &slot, why);
+    if (!r)
+        r = rekey_load(e, &key, &next, why);
     secret_clear(&key);
     if (!r)
-        r = open_cipher(e, &volume, why);
+        r = open_cipher(e, &volume, next, why);
     secret_clear(&volume);
     if (!r)
         e->slot = slot;
@@ -252,12 +261,14 @@ int encryption_unlock(struct encryption *e, const struct encryption_config *conf
         weir_report(e->below, WEIR_WARNING, "%s", why);
     show(e, STATE_UNLOCKED, "");
     weir_unlock_export(e->below);
+    rekey_resume(e);
     return 0;
 }
 
 void encryption_lock(struct encryption *e, const char *why)
 {
     weir_lock_export(e->below, "%s", why);
+    rekey_stop(e);
     lease_close(&e->lease);
     e->slot = -1;
     show(e, STATE_LOCKED, why);

@@ -41,8 +41,9 @@ static int run_status(void *self, const char *arguments, struct weir_text *answe
     int r = no_arguments("status", arguments, answer);
     if (r)
         return r;
+    rekey_settle(e);
     encryption_look(e, &view);
-    weir_print(answer, "state: %s\n", view.state == STATE_UNLOCKED ? "unlocked" : "locked");
+    weir_print(answer, "state: %s\n", encryption_state(e, &view));
     if (view.why[0])
         weir_print(answer, "why: %s\n", view.why);
     weir_print(answer, "key: %s\n", config->key);
@@ -52,6 +53,7 @@ static int run_status(void *self, const char *arguments, struct weir_text *answe
     weir_print(answer, "cipher: %s-%s, key of %u bits, sectors of %" PRIu32 " bytes\n",
                view.about.cipher, view.about.mode, view.about.key_bits, view.about.sector);
     weir_print(answer, "payload: from byte %" PRIu64 "\n", view.about.offset);
+    rekey_print(e, answer);
     print_slots(e, answer);
     return 0;
 }
@@ -93,8 +95,11 @@ static int run_unlock(void *self, const char *arguments, struct weir_text *answe
     int r = no_arguments("unlock", arguments, answer);
     if (r)
         return r;
+    rekey_settle(e);
     if (lease_lends(&e->lease)) {
-        weir_print(answer, "it is unlocked");
+        weir_print(answer, e->rekey.running && rekey_again(e)
+                               ? "it is unlocked, and the deep rekey goes on"
+                               : "it is unlocked");
         return 0;
     }
     r = encryption_unlock(e, weir_own_config(e->below));
@@ -149,8 +154,9 @@ static int run_format(void *self, const char *arguments, struct weir_text *answe
 /* ---- key slots ------------------------------------------------------------------ */
 
 /* A header that may be changed, and, if `open` is asked for, a disk that is unlocked. */
-static int need_header(const struct encryption *e, bool open, struct weir_text *answer)
+static int need_header(struct encryption *e, bool open, struct weir_text *answer)
 {
+    rekey_settle(e);
     if (!e->header) {
         weir_print(answer, "no LUKS header is known of this disk: unlock it first");
         return -ENODATA;
@@ -158,6 +164,13 @@ static int need_header(const struct encryption *e, bool open, struct weir_text *
     if (e->medium.read_only) {
         weir_print(answer, "the export is read-only: its key slots cannot be changed");
         return -EROFS;
+    }
+    if (rekey_percent(e) >= 0) {
+        weir_print(answer,
+                   "a deep rekey is under way (%" PRId64 " %%): key slots can be changed when it "
+                   "has ended",
+                   rekey_percent(e));
+        return -EBUSY;
     }
     if (open && e->slot < 0) {
         weir_print(answer, "the disk is locked: unlock it first, so that it is known which key "
@@ -327,6 +340,75 @@ static int run_rekey(void *self, const char *key, struct weir_text *answer)
     return r;
 }
 
+/* ---- deep rekey ------------------------------------------------------------------- */
+
+static void say_begun(struct encryption *e, const char *key, struct weir_text *answer)
+{
+    const struct encryption_config *config = weir_own_config(e->below);
+    const int new = e->rekey.about.new_slot;
+    struct header_slot slots[HEADER_SLOTS];
+    const size_t count = header_slots(e->header, slots);
+    unsigned lost = 0;
+
+    weir_print(answer,
+               "the disk goes over to a new volume key, and is served meanwhile: see status; when "
+               "that has ended it opens by key slot %d alone, with what %s gives; lost are then "
+               "key slots ",
+               new, key);
+    for (size_t i = 0; i < count; i++)
+        if (slots[i].slot != new)
+            weir_print(answer, "%s%d", lost++ ? ", " : "", slots[i].slot);
+    if (strcmp(key, config->key))
+        weir_print(answer,
+                   "; now set the option key to %s in the policy: what it names now does not open "
+                   "the disk any more when it is next unlocked",
+                   key);
+    weir_print(answer, "\n");
+}
+
+static int begin_deep(struct encryption *e, const char *key, struct weir_text *answer)
+{
+    const struct encryption_config *config = weir_own_config(e->below);
+    const struct header_format how = encryption_format(config);
+    struct header_rekey plan;
+    char why[HEADER_WHY] = "";
+    struct secret secret = { 0 };
+    int slot = -1;
+
+    int r = header_rekey_plan(e->header, e->block, &plan, why);
+    if (!r)
+        r = encryption_get_key(e, key, config, &secret, why);
+    if (!r)
+        r = find_slot(e, &secret, &slot, why);
+    if (!r)
+        r = rekey_begin(e, &secret, slot, &how, why);
+    secret_clear(&secret);
+    if (r)
+        weir_print(answer, "rekey-deep: %s", why);
+    else
+        say_begun(e, key, answer);
+    return r;
+}
+
+static int run_rekey_deep(void *self, const char *key, struct weir_text *answer)
+{
+    struct encryption *e = self;
+    const struct encryption_config *config = weir_own_config(e->below);
+
+    if (!*key)
+        key = config->key;
+    int r = need_key("rekey-deep", key, answer);
+    if (r)
+        return r;
+    rekey_settle(e);
+    if (e->rekey.running && rekey_again(e)) {
+        weir_print(answer, "the deep rekey goes on\n");
+        return 0;
+    }
+    r = need_header(e, true, answer);
+    return r ? r : begin_deep(e, key, answer);
+}
+
 const struct weir_verb encryption_verbs[] = {
     { "status", "What is known of the header, the key and its slots.", run_status },
     { "lock", "Takes the key away: requests fail until unlock.", run_lock },
@@ -337,5 +419,8 @@ const struct weir_verb encryption_verbs[] = {
     { "rekey",
       "rekey KEY: goes over to another key: once before the option key names it, once after.",
       run_rekey },
+    { "rekey-deep",
+      "rekey-deep [KEY]: a new volume key for all of the disk, which KEY alone opens in the end.",
+      run_rekey_deep },
     { 0 },
 };

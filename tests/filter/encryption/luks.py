@@ -73,7 +73,7 @@ class Luks:
         f.seek(int(area["offset"]))
         material = xts(wrapped, 512, f.read((length + 511) // 512 * 512), 0, False)
         key = merge(material, slot["key_size"], af["stripes"], af["hash"])
-        digest = self.meta["digests"]["0"]
+        digest = next(d for d in self.meta["digests"].values() if "0" in d["segments"])
         seen = hashlib.pbkdf2_hmac(digest["hash"], key, base64.b64decode(digest["salt"]),
                                    digest["iterations"], len(base64.b64decode(digest["digest"])))
         return key if seen == base64.b64decode(digest["digest"]) else None
