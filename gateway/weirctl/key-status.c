@@ -9,24 +9,10 @@
 static void add_statistic(const struct invocation *invocation, const struct keyed *disk,
                           const char *name, struct json_object *to)
 {
-    cleanup_text struct weir_text path = { 0 };
-    cleanup_text struct weir_text rest = { 0 };
-    struct json_object *answer = NULL;
-    const char *unused;
+    cleanup_free char *text = NULL;
 
-    weir_print(&rest, "stats/%s", name);
-    keyed_path(disk, text_string(&rest), &path);
-    struct json_object *ask = request("get", text_string(&path));
-    int error = disk->gateway->control
-                    ? control_call(disk->gateway->control, ask,
-                                   timeout_ms(invocation, CONTROL_TIMEOUT_MS), &answer)
-                    : -1;
-    json_object_put(ask);
-    if (!error && !control_error(answer, &unused)) {
-        const char *text = text_of(answer, "text");
-        add_item(to, name, enough(json_object_new_string_len(text, (int)strcspn(text, "\n"))));
-    }
-    json_object_put(answer);
+    if (keyed_statistic(invocation, disk, name, &text) == 0)
+        add_text(to, name, text);
 }
 
 static void add_figure(struct json_object *to, struct json_object *stats, const char *name)

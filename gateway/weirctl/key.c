@@ -67,6 +67,52 @@ enum exit_code keyed_verb(const struct invocation *invocation, const struct keye
     return gateway_ask_long(invocation, disk->gateway, ask, text_string(&what), answer);
 }
 
+static int ask_quietly(const struct invocation *invocation, struct gateway *gateway,
+                       struct json_object *ask, char **text)
+{
+    struct json_object *answer = NULL;
+    const char *said = "";
+    int error = -ESHUTDOWN;
+
+    if (gateway->control)
+        error = control_call(gateway->control, ask, timeout_ms(invocation, CONTROL_TIMEOUT_MS),
+                             &answer);
+    json_object_put(ask);
+    if (error) {
+        gateway->error = error;
+    } else {
+        error = control_error(answer, &said);
+        said = error ? said : text_of(answer, "text");
+    }
+    *text = enough(strdup(said));
+    json_object_put(answer);
+    return error;
+}
+
+int keyed_statistic(const struct invocation *invocation, const struct keyed *disk, const char *name,
+                    char **text)
+{
+    cleanup_text struct weir_text path = { 0 };
+    cleanup_text struct weir_text rest = { 0 };
+
+    weir_print(&rest, "stats/%s", name);
+    keyed_path(disk, text_string(&rest), &path);
+    int error = ask_quietly(invocation, disk->gateway, request("get", text_string(&path)), text);
+    (*text)[strcspn(*text, "\n")] = '\0';
+    return error;
+}
+
+int keyed_ask(const struct invocation *invocation, const struct keyed *disk, const char *verb,
+              char **text)
+{
+    cleanup_text struct weir_text path = { 0 };
+
+    keyed_path(disk, "ctl", &path);
+    struct json_object *ask = request("set", text_string(&path));
+    add_text(ask, "text", verb);
+    return ask_quietly(invocation, disk->gateway, ask, text);
+}
+
 enum exit_code keyed_finish(const struct invocation *invocation, const struct keyed *disk,
                             const char *done, const char *text)
 {

@@ -27,6 +27,11 @@ void keyed_path(const struct keyed *, const char *rest, struct weir_text *);
 /* Runs a verb of the filter; argument NULL: none.  `doing` is how progress calls it. */
 enum exit_code keyed_verb(const struct invocation *, const struct keyed *, const char *doing,
                           const char *verb, const char *argument, struct json_object **answer);
+/* A statistic, or what a verb without argument answers; nothing is said.  0; -errno with the
+ * refusal; or -errno and "": the gateway did not answer, see say_silent().  The caller frees *text.
+ */
+int keyed_statistic(const struct invocation *, const struct keyed *, const char *name, char **text);
+int keyed_ask(const struct invocation *, const struct keyed *, const char *verb, char **text);
 /* Says what was done. */
 enum exit_code keyed_finish(const struct invocation *, const struct keyed *, const char *done,
                             const char *text);

@@ -103,14 +103,16 @@ class Control:
 class Encryption:
     """A filter of class encryption, first in a chain, that does what its verbs say in words."""
     def __init__(self, gateway):
-        self.gateway, self.state, self.verbs = gateway, "unlocked", []
+        self.gateway, self.state, self.verbs, self.why = gateway, "unlocked", [], ""
         self.options = {"key": "file:/etc/weir/old.key"}
         self.cipher = "aes-xts-plain64, key of 512 bits"
 
     def percent(self):
-        """What the file says that --deep names: a test moves it on; without it all is done."""
+        """What the file says that --deep names: a test moves it on; without it all is done.
+        Words after the number say why it pauses."""
         with contextlib.suppress(OSError, ValueError), open(self.gateway.args.deep) as file:
-            return int(file.read())
+            percent, _, self.why = file.read().strip().partition(" ")
+            return int(percent)
         self.state = "unlocked" if self.state == "rekeying" else self.state
         return 100
 
@@ -132,7 +134,8 @@ class Encryption:
             return {"text": "\n".join(self.verbs[:-1]) + "\n"}
         if verb == "status":
             return {"text": f"state: {self.state}\nkey: {self.options['key']}\nheader: LUKS2, 1234\n"
-                            "slot 0: argon2id, opened the disk\nslot 2: pbkdf2\n"}
+                            "slot 0: argon2id, opened the disk\nslot 2: pbkdf2\n" +
+                            (f"rekey-deep: 1 of 2 bytes; it pauses: {self.why}\n" if self.why else "")}
         if verb == "rekey-deep":
             self.state = "rekeying"
             return {"text": "the disk gets a new volume key"}

@@ -98,15 +98,25 @@ assert_eq "$(sed -n 's/^ \*   \([a-z0-9]*\):.*/\1/p' "$WEIR_SOURCE/filters/encry
 
 # ---- words that do not go together
 expect 2 key rekey vm1
-complains 'rekey needs either KEY'
-expect 2 key rekey vm1 file:/k --deep
-complains 'rekey needs either KEY'
+complains 'rekey needs KEY'
+expect 2 key rekey vm1 hunter2 --deep
+complains 'not repeated'
 expect 2 key add vm1 file:/k --deep
 complains '"key add" does not take --deep'
 
 # ---- deep: over at once; watched by a person, as lines and on a terminal; by a program; not for ever
 expect 0 key rekey vm2 --deep
-assert_eq "$out$err" "the whole disk has a new volume key"
+assert_eq "$out$err" "\
+the disk gets a new volume key
+the whole disk has the new volume key"
+expect 3 key rekey vm2 file:/missing --deep
+expect 0 key rekey vm2 file:/etc/weir/other.key --deep
+assert_eq "$(verbs vm2 | tail -5)" "\
+rekey-deep file:/etc/weir/old.key
+rekey file:/missing
+rekey file:/etc/weir/other.key
+rekey file:/etc/weir/other.key
+rekey-deep file:/etc/weir/other.key"
 echo 37 >"$work/deep"
 spawn person "$weirctl" key rekey vm2 --deep
 person=$pid
@@ -128,14 +138,20 @@ echo 100 >"$work/deep"
 wait_until 60 shows 'rekeying vm2  \[[^ ]*\]  100 %'
 rm "$work/deep"
 wait_until 60 shows 'ended with 0'
-shows 'whole disk has a new volume key' || fail "the end is not said"
+shows 'whole disk has the new volume key' || fail "the end is not said"
 ! shows 'rekeying' || fail "the bar is still there"
 wait "$person" || fail "a deep rekey failed for a person"
 wait "$program" || fail "a deep rekey failed for a program"
 assert_eq "$(cat "$work/program.log")" \
-    '{"gateway":"main","export":"vm2","done":"rekey-deep","text":"the whole disk has a new volume key"}'
+    '{"gateway":"main","export":"vm2","done":"rekey-deep","text":"the disk gets a new volume key"}'
 
-# ---- it ends otherwise: the disk is locked, or the gateway goes away
+# ---- it ends otherwise: it pauses, the disk is locked, or the gateway goes away
+echo 50 no space below >"$work/deep"
+expect 1 key rekey vm2 --deep
+complains '50 % of "vm2" have the new volume key, and it pauses: no space below'
+$tmux -u new-session -d -x 150 -y 10 -s paused "$weirctl key rekey vm2 --deep; echo ended with \$?; cat"
+wait_until 60 bash -c "$tmux capture-pane -p -t paused | grep -q 'ended with 1'"
+$tmux capture-pane -p -t paused | grep -q '^weirctl: 50 %.*it pauses' || fail "the bar has wiped what was said"
 ends_badly() { # CODE WORDS, after what is done meanwhile
     code=0
     wait "$person" || code=$?
