@@ -55,10 +55,11 @@ int header_unlock(struct header *, const struct secret *key, struct secret *volu
                   char why[HEADER_WHY]);
 
 struct header_format {
-    unsigned key_bits;     /* 256 or 512 */
-    uint32_t sector;       /* 512 or 4096 */
-    const char *pbkdf;     /* "argon2id" (default), "pbkdf2" */
-    /* 0: libcryptsetup's default; else how long it shall take; below 10 what LUKS allows at least */
+    unsigned key_bits; /* 256 or 512 */
+    uint32_t sector;   /* 512 or 4096 */
+    const char *pbkdf; /* "argon2id" (default), "pbkdf2" */
+    /* 0: libcryptsetup's default; else how long it shall take; below 10 what LUKS allows at least
+     */
     uint64_t pbkdf_ms;
     uint32_t pbkdf_memory; /* KiB, at most; 0: default */
 };

@@ -157,7 +157,7 @@ void rig_format(struct rig *rig, int version, unsigned key_bits, const char *key
 
 struct secret rig_volume(struct rig *rig, const char *key)
 {
-    struct secret k = rig_secret(key), volume;
+    struct secret k = rig_secret(key), volume = { 0 };
     struct header *header;
     char why[HEADER_WHY];
     int slot;
