@@ -1,5 +1,6 @@
 # luks.sh - do dm-crypt and weir read each other's disks, and does a system run from one?
 # SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=sh
 #
 # luks.sh SYSTEM NAME=DEVICE… NAME=DEVICE=BITS=SECTOR…: /job/key opens the first kind, and
 # the second is formatted.  "SUM NAME SHA256" of all that is on each; the last half of the first
