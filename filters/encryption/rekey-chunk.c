@@ -33,6 +33,8 @@ int rekey_chunk(struct rekey_work *w, uint32_t length)
     if (length % w->sector || length > REKEY_CHUNK)
         return -EINVAL;
     int r = read_data(w, length);
+    if (!r) /* or the record could arrive, and what it has the sums of not */
+        r = w->medium->flush(w->medium->arg);
     if (!r)
         r = rekey_journal_sum(w->data, length, w->record.sums);
     if (r)

@@ -7,10 +7,10 @@
  * bytes by 16 bytes, so a sector of 4096 that is torn can be put together.)
  *
  * Two records take turns, so that one is whole while the other one is written:
- *   record, flush, chunk, flush, record of the next chunk, flush, …
- * A chunk's data is durable before the record that leaves it; a record is durable before the
- * data that it tells of is touched; and while a record of a chunk may be on the medium nobody
- * else writes to that chunk with the old key. */
+ *   flush, record, flush, chunk, flush, and the next chunk
+ * What a record has the sums of is durable before it, and it before the data that it tells of are
+ * touched; a chunk's data are durable before the next record; and while a record of a chunk may
+ * be on the medium nobody else writes to that chunk with the old key. */
 #ifndef ENCRYPTION_REKEY_JOURNAL_H
 #define ENCRYPTION_REKEY_JOURNAL_H
 
