@@ -205,6 +205,8 @@ static int exchange(struct export *e, const struct plan *p, struct change *ch,
     if (!r)
         r = judge_size(e, ch, why);
     if (!r)
+        r = form_note_all(e, ch->new, why);
+    if (!r)
         r = apply_all_options(ch->new, p);
     if (r) {
         put_old_back(e, ch);
@@ -248,6 +250,8 @@ static int apply(struct export *e, struct plan *p, struct weir_text *why)
 {
     int r = judge_plan(p, why);
 
+    if (!r)
+        r = form_judge(e, p, why);
     if (r)
         return r;
     if (e->stunned) {

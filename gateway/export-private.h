@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: BSD-3-Clause
  *
  * export.c (what it is, and the data path), gate.c (drain), lifecycle.c (open, close, events),
- * export-store.c (what holds its bytes), change.c (another chain while it runs), view.c (what can
- * be read).  Nobody else. */
+ * export-store.c (what holds its bytes), change.c (another chain while it runs), form.c (filters it
+ * cannot be without), view.c (what can be read).  Nobody else. */
 #ifndef WEIR_EXPORT_PRIVATE_H
 #define WEIR_EXPORT_PRIVATE_H
 
@@ -86,6 +86,12 @@ void place_unlock(struct weir_below *);
 void place_stuck(struct weir_below *, const char *why);
 /* Detaches and frees a chain whose disk stands still, and closes the store. */
 void tear_down(struct export *);
+
+/* form.c: filters that WEIR_TRANSFORMS.  judge: -EPERM with a sentence where `plan` lacks one by
+ * which the disk has been served.  note: durably, before the disk is served by it. */
+int form_judge(const struct export *, const struct plan *, struct weir_text *why);
+int form_note(const struct export *, const char *filter);
+int form_note_all(const struct export *, const struct chain *, struct weir_text *why);
 
 /* Attaches what is not attached of `places`, from the bottom up, and works out the
  * geometry of all; *top is what clients see.  On failure what it attached is detached. */

@@ -182,11 +182,18 @@ static int open_chain(struct export *e, struct weir_text *why)
     struct chain *c = NULL;
     int count = (int)e->plan.count;
 
-    int r = create_places(e, &e->plan, places);
+    int r = form_judge(e, &e->plan, why);
+    if (!r)
+        r = create_places(e, &e->plan, places);
     if (!r)
         r = chain_create(e, places, count, &e->plan, &c);
     if (!r)
         r = attach_places(e, c, &top, why);
+    if (!r) {
+        r = form_note_all(e, c, why);
+        for (int i = 0; r && i < count; i++)
+            detach_place(e, places[i]);
+    }
     if (!r) {
         pthread_mutex_lock(&e->lock);
         e->chain = c;

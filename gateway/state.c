@@ -106,6 +106,14 @@ void place_lock(struct weir_below *b, const char *why)
 
 void place_unlock(struct weir_below *b)
 {
+    const struct weir_filter *f = &b->library->filter;
+    int r = f->flags & WEIR_TRANSFORMS ? form_note(b->export, f->name) : 0;
+
+    if (r) {
+        place_lock(b, "what it stores cannot be remembered in the state folder: unlock it again "
+                      "when that can be written");
+        return;
+    }
     if (set_lock(b->export, &b->locked, NULL))
         event_post(WEIR_INFO, export_name(b->export), b->label, "unlocked");
 }

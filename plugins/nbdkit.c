@@ -18,6 +18,7 @@
 #include "text.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -121,6 +122,8 @@ static void ease_all(void)
 /* After the fork, which threads would not survive. */
 static int weir_plugin_after_fork(void)
 {
+    /* a file that may not grow is an error of one write, not the end of all disks */
+    signal(SIGXFSZ, SIG_IGN);
     config_open_all();
     int r = stop_watch(ease_all);
     if (r) {
