@@ -31,7 +31,7 @@ cp "$work/model" "$work/filled.model"
 # crashed: the gateway has ended by itself, as it was told to
 crashed() {
     wait "$gateway_pid" 2>/dev/null && status=0 || status=$?
-    assert_eq $status 137 "the gateway ended with"
+    assert_eq "$status" 137 "the gateway ended with"
     _pids=("${_pids[@]/#%$gateway_pid/}")
 }
 # killed: the same, and the load has seen nothing wrong until then
@@ -51,7 +51,7 @@ start_gateway_to_crash() {
     gateway_pid=$pid
     nbdinfo --size "$url" >/dev/null 2>&1 || true # what is exported is opened by the first who asks
     for _ in $(seq 600); do
-        [ -d /proc/$gateway_pid ] && ! grep -q ') Z' /proc/$gateway_pid/stat || break
+        grep -q ') [^Z]' "/proc/$gateway_pid/stat" 2>/dev/null || break
         [ $# -eq 1 ] || { python3 "$here/rekey.py" "$url" "$((seed + ++loads))" load "$work/model" </dev/null >"$work/load.log" 2>&1 || fail "$(cat "$work/load.log")"; }
         nbdinfo --size "$url" >/dev/null 2>&1 || true
         sleep 0.05
@@ -76,8 +76,8 @@ for place in "$journal $((journal + record)) after" "32768 $journal before 4096"
     to_the_end
     if [ "$(luks volume-key "$disk" "$work/key")" = "$old" ]; then began=no; else began=yes; fi
     case $place in
-    "0 16384 after" | 16384*) assert_eq $began yes "begun when killed at $place" ;;
-    *) assert_eq $began no "begun when killed at $place" ;;
+    "0 16384 after" | 16384*) assert_eq "$began" yes "begun when killed at $place" ;;
+    *) assert_eq "$began" no "begun when killed at $place" ;;
     esac
     [ $began = no ] || assert_rekeyed "$old" "$work/key"
 done
