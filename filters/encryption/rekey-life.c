@@ -287,8 +287,9 @@ void rekey_resume(struct encryption *e)
         rekey_pause(e, "the export is read-only");
         return;
     }
-    weir_report(e->below, WEIR_INFO, "the deep rekey goes on at byte %" PRIu64,
-                r->work.record.position);
+    if (!rekey_pending(&r->work)) /* else it pauses, and has said why */
+        weir_report(e->below, WEIR_INFO, "the deep rekey goes on at byte %" PRIu64,
+                    r->work.record.position);
     if (rekey_start(e, why)) /* the disk is served as it is */
         weir_report(e->below, WEIR_WARNING, "the deep rekey does not go on: %s", why);
 }

@@ -163,8 +163,6 @@ static void *run(void *arg)
         char why[HEADER_WHY] = "";
         bool more = rekey_pending(&r->work) || r->work.record.position < payload_size(r);
         int error = more ? one_chunk(e) : finish(e, why);
-        if (error == -ESHUTDOWN && !r->header)
-            continue; /* the disk is being left: stop comes */
         if (error)
             pause_work(e, why[0] ? why : strerror(-error));
     }
