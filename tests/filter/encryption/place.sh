@@ -52,3 +52,11 @@ for plaintext in false true; do
 done
 assert_eq "$(statistic inspection trace | awk '$2 == "write" { at = $3 } END { print at }')" 5000 \
     "where inspection saw the last write, above encryption"
+
+# ---- nor does what is about an image that is formatted take the key from one that is
+printf 'name = "p"; plaintext_filters = true; filters = ( %s, { filter = "inspection"; } );\n' \
+    "$(encrypted 'key_bits = 128; sector_size = "512";')" >"$work/new.conf"
+"$weirctl" policy set p "$work/new.conf"
+assert_eq "$(ctl get exports/vm1/filters/@encryption/options/key_bits)" 128
+assert_statistic encryption state unlocked
+nbd 'expect(h.pread(4096, 5000), block); h.pwrite(block, 5000)'
