@@ -3,6 +3,7 @@
 #include "encryption.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -113,6 +114,35 @@ static int encryption_geometry(void *self, struct weir_geometry *g, struct weir_
     return 0;
 }
 
+/* What would lock the disk for good, or at its next opening, is refused beforehand. */
+static int judge_grow(const struct encryption *e, uint64_t size, struct weir_text *why)
+{
+    struct header_about about;
+
+    if (!e->header) {
+        weir_print(why, "no LUKS header is known of this disk, so its size is a guess: unlock it "
+                        "first (status says why it is locked), then grow it");
+        return -EACCES;
+    }
+    header_about(e->header, &about);
+    const uint64_t payload = e->medium.size - e->payload + (size - e->size);
+    if (header_counts(&about, payload))
+        return 0;
+    weir_print(why,
+               "\"%s-%s\" counts no further than 2 TiB, and the disk would be of %" PRIu64
+               " bytes: re-encrypt it first with cryptsetup reencrypt --cipher aes-xts-plain64, "
+               "while it is not served",
+               about.cipher, about.mode, payload);
+    return -ENOTSUP;
+}
+
+static int encryption_event(void *self, const struct weir_event *event, struct weir_text *why)
+{
+    if (event->type == WEIR_EVENT_GROW && event->phase == WEIR_PREPARE)
+        return judge_grow(self, event->size, why);
+    return 0;
+}
+
 static int encryption_drain(void *self, bool begin, struct weir_text *why)
 {
     (void)why;
@@ -154,6 +184,7 @@ const struct weir_filter weir_filter = {
     .geometry = encryption_geometry,
     .apply = encryption_apply,
     .drain = encryption_drain,
+    .event = encryption_event,
     .detach = encryption_detach,
     .down = encryption_down,
     .up = encryption_up,

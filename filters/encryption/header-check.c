@@ -175,19 +175,25 @@ static int fill_about(struct header_library *library, struct header_image *image
     return 0;
 }
 
+/* plain: the tweak has 32 bits, and counts units of 512 bytes. */
+bool header_counts(const struct header_about *about, uint64_t payload)
+{
+    return strcmp(about->mode, "xts-plain") != 0 || payload / HEADER_SECTOR <= UINT32_MAX;
+}
+
 static int check_cipher(const struct header_image *image, char why[HEADER_WHY])
 {
     const struct header_about *about = &image->about;
-    bool plain = !strcmp(about->mode, "xts-plain");
 
-    if (strcmp(about->cipher, "aes") || (!plain && strcmp(about->mode, "xts-plain64"))) {
+    if (strcmp(about->cipher, "aes") ||
+        (strcmp(about->mode, "xts-plain") && strcmp(about->mode, "xts-plain64"))) {
         header_say(why,
                    "the disk is encrypted with \"%s-%s\"; aes-xts-plain64 is served: re-encrypt "
                    "it with cryptsetup reencrypt --cipher aes-xts-plain64",
                    about->cipher, about->mode);
         return -ENOTSUP;
     }
-    if (plain && (image->size - about->offset) / HEADER_SECTOR > UINT32_MAX) {
+    if (!header_counts(about, image->size - about->offset)) {
         header_say(why, "\"aes-xts-plain\" counts no further than 2 TiB and this disk is larger: "
                         "re-encrypt it with --cipher aes-xts-plain64");
         return -ENOTSUP;

@@ -48,6 +48,8 @@ struct header;
 int header_open(const struct header_medium *, struct header **, char why[HEADER_WHY]);
 void header_close(struct header *); /* NULL is fine */
 void header_about(const struct header *, struct header_about *);
+/* Does each sector of a payload of so many bytes have a tweak of its own? */
+bool header_counts(const struct header_about *, uint64_t payload);
 
 /* The volume key that `key` opens, and by which slot: 0; -EACCES: none of the slots; or -errno.
  * As slow as the key slot was made to be. */
