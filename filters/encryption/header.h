@@ -25,6 +25,8 @@ struct header_medium {
     int (*flush)(void *arg);
 };
 
+enum { HEADER_WHY = 512, HEADER_SLOTS = 32, HEADER_UUID = 40 };
+
 struct header_about {
     unsigned version;  /* 1 or 2 */
     char cipher[32];   /* "aes" */
@@ -32,11 +34,9 @@ struct header_about {
     unsigned key_bits; /* of both halves together: 256 or 512 */
     uint32_t sector;   /* bytes */
     uint64_t offset;   /* bytes: of the payload on the medium */
-    char uuid[40];
+    char uuid[HEADER_UUID];
     bool repaired; /* the primary header was damaged; the secondary one serves */
 };
-
-enum { HEADER_WHY = 512, HEADER_SLOTS = 32 };
 
 struct header;
 

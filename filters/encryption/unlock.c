@@ -11,7 +11,9 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 WEIR_PRINTF(3, 4)
 static int refuse(char why[HEADER_WHY], int r, const char *format, ...)
@@ -65,6 +67,63 @@ int encryption_get_key(struct encryption *e, const char *key,
     return keys_get(key, &request, ret, why);
 }
 
+/* ---- which disk it was ----------------------------------------------------------- */
+
+/* The UUID of the header by which the disk was last unlocked.  0 or -errno; -ENOENT: never. */
+static int recall(struct encryption *e, char uuid[HEADER_UUID])
+{
+    void *data = NULL;
+    size_t size = 0;
+
+    int r = weir_state_load(e->below, "uuid", &data, &size);
+    if (!r)
+        snprintf(uuid, HEADER_UUID, "%.*s", (int)(size < HEADER_UUID ? size : HEADER_UUID),
+                 (const char *)data);
+    free(data);
+    return r;
+}
+
+static void remember(struct encryption *e)
+{
+    char before[HEADER_UUID];
+    struct header_about about;
+
+    header_about(e->header, &about);
+    int r = recall(e, before);
+    if (!r && !strcmp(before, about.uuid))
+        return;
+    if (!r)
+        weir_report(e->below, WEIR_WARNING,
+                    "the disk was LUKS %s when it was last unlocked, and is LUKS %s now: is this "
+                    "the right image?",
+                    before, about.uuid);
+    r = weir_state_save(e->below, "uuid", about.uuid, strlen(about.uuid));
+    if (r)
+        weir_report(e->below, WEIR_WARNING, "which disk this is cannot be remembered: %s",
+                    strerror(-r));
+}
+
+/* An image that is empty where a disk was: what it lies on may be missing, not the disk. */
+static int judge_new(struct encryption *e, char why[HEADER_WHY])
+{
+    char uuid[HEADER_UUID], link[32], folder[256];
+
+    int r = recall(e, uuid);
+    if (r == -ENOENT)
+        return 0;
+    if (r)
+        return refuse(why, r,
+                      "the disk is not formatted, as it cannot be read whether it was before (the "
+                      "file uuid in the state folder of the export): %s",
+                      strerror(-r));
+    snprintf(link, sizeof link, "/proc/self/fd/%d", weir_state_folder(e->below));
+    ssize_t length = readlink(link, folder, sizeof folder);
+    return refuse(why, -EEXIST,
+                  "this disk was LUKS %s and is empty now: is its datastore mounted? It is not "
+                  "formatted; if what it held may be lost, remove the file %.*s/uuid first",
+                  uuid, length > 0 ? (int)length : 3, length > 0 ? folder : "...");
+}
+
 /* ---- the header ----------------------------------------------------------------- */
 
 struct header_format encryption_format(const struct encryption_config *config)
@@ -116,13 +175,17 @@ static int format(struct encryption *e, const struct encryption_config *config,
                       "read-only: format it once where it may be written");
     int r = judge_empty(e, why);
     if (!r)
+        r = judge_new(e, why);
+    if (!r)
         r = encryption_get_key(e, config->key, config, &key, why);
     if (!r)
         r = header_format(&e->medium, &how, &key, &e->header, why);
     secret_clear(&key);
-    if (!r)
-        weir_report(e->below, WEIR_INFO, "the empty disk was formatted as LUKS2");
-    return r;
+    if (r)
+        return r;
+    weir_report(e->below, WEIR_INFO, "the empty disk was formatted as LUKS2");
+    remember(e);
+    return 0;
 }
 
 static int judge_place(const struct encryption *e, const struct header_about *about,
@@ -259,6 +322,7 @@ int encryption_unlock(struct encryption *e, const struct encryption_config *conf
     }
     if (secret_warning(why, sizeof why))
         weir_report(e->below, WEIR_WARNING, "%s", why);
+    remember(e);
     show(e, STATE_UNLOCKED, "");
     weir_unlock_export(e->below);
     rekey_resume(e);

@@ -25,7 +25,7 @@ both_ways() { # WHAT
 
 for bits in 128 256; do
     for sector in 512 4096; do
-        rm -f "$disk"
+        no_disk
         serve "$(formatted "key_bits = $bits; sector_size = \"$sector\";")"
         assert_eq "$(statistic encryption sector_size)" $sector "sector_size"
         assert_eq "$(statistic encryption cipher)" "aes-xts-plain64, key of $((2 * bits)) bits" cipher

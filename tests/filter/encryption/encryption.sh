@@ -12,6 +12,10 @@ new_key() { (umask 077 && printf '%s' "${2:-the $1 of this test}" >"$work/$1"); 
 new_key key
 mkdir -p "$work/disks"
 
+# no_disk: another one may take its place; forget: the gateway knew none there
+forget() { rm -f "$work"/state/exports/vm1/encryption/uuid; }
+no_disk() { rm -f "$disk" && forget; }
+
 # encrypted [OPTIONS]: the filter as a policy has it
 encrypted() { printf '{ filter = "encryption"; key = "file:%s/key"; %s }' "$work" "$*"; }
 formatted() { encrypted "format = true; $quick $*"; }

@@ -19,7 +19,7 @@ entries=0
 for shown in "$work"/shown/*; do
     grep -qE '^\{ filter = "encryption"' "$shown" || continue
     entry=$(here_is "$(cat "$shown")")
-    case $entry in *format*) rm -f "$disk" ;; esac
+    case $entry in *format*) no_disk ;; esac
     case $entry in # what the entry does not say of the key slot is such that it opens at once
     *"pbkdf ="*) more='pbkdf_time = "1ms";' ;;
     *"pbkdf_time ="*) more='pbkdf = "pbkdf2";' ;;

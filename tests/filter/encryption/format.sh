@@ -49,7 +49,7 @@ nbd 'h.pwrite(block, 4096); h.flush()'
 stop_gateway
 
 # ---- by the verb, once, without the option; not twice, and not where anything is
-rm "$disk"
+no_disk
 serve "$(encrypted "$quick")"
 refused unlock "the disk has no LUKS header"
 verb encryption format >/dev/null
@@ -62,10 +62,30 @@ serve "$(encrypted "$quick")"
 refused format "is not zero"
 assert_locked "is not zero"
 stop_gateway
+
+# ---- an empty image where a disk was: its datastore may not be mounted
+mv "$disk" "$work/moved"
+serve "$(formatted)"
+uuid=$(cat "$work"/state/exports/vm1/encryption/uuid)
+assert_locked "this disk was LUKS $uuid and is empty now: is its datastore mounted?"
+refused format "remove the file $work/state/exports/vm1/encryption/uuid first"
+stop_gateway
+cmp -n $((24 << 20)) "$disk" /dev/zero || fail "an empty image was formatted where a disk was"
+mv -f "$work/moved" "$disk"
+
+# ---- another disk in its place is served, and that is said, once
+forget
 rm "$disk"
 serve "$(formatted)"
 nbd 'h.pwrite(block, 4096); h.flush()'
 stop_gateway
+printf '%s' "$uuid" >"$work/state/exports/vm1/encryption/uuid"
+serve "$(formatted)"
+stop_gateway
+grep -qF "the disk was LUKS $uuid when" "$work/gateway.log" || fail "nobody was told of another disk"
+serve "$(formatted)"
+stop_gateway
+! grep -qF "the disk was LUKS" "$work/gateway.log" || fail "another disk was said twice"
 
 # ---- formatted already: format means nothing
 head=$(head -c 16M "$disk" | sha256sum)

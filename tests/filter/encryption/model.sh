@@ -9,7 +9,7 @@ seed=${WEIR_SEED:-$(date +%N)}
 echo "WEIR_SEED=$seed"
 
 for sector in 512 4096; do
-    rm -f "$disk"
+    no_disk
     serve "$(formatted "sector_size = \"$sector\";")"
     python3 "$here/model.py" "$url" "$((10#$seed))" write "$work/model"
     [ "$(statistic encryption partial_sector_writes)" -gt 100 ] || fail "no partial writes were counted"

@@ -8,7 +8,8 @@ WEIR_FILTERS=$WEIR_FILTERS:$WEIR_BUILD/tests/filter/encryption
 word="this is plain text, which not everybody should see"
 
 chain() { # PLAINTEXT_FILTERS
-    rm -rf "$disk" "$work"/seen.*
+    no_disk
+    rm -f "$work"/seen.*
     POLICY_MORE="plaintext_filters = $1;"
     serve "{ filter = \"seen-cache\"; path = \"$work/seen.cache\"; }, $(formatted),
         { filter = \"inspection\"; }, { filter = \"seen-capture\"; path = \"$work/seen.capture\"; }"
@@ -39,7 +40,7 @@ assert_eq "$trace" 0 "where inspection saw the first write, above encryption"
 
 # ---- a change of the chain, its order as well, keeps the key: nobody is asked for it again
 POLICY_MORE=
-rm "$disk"
+no_disk
 serve "$(formatted)"
 nbd 'h.pwrite(block, 5000); h.flush()'
 mv "$work/key" "$work/away"

@@ -4,7 +4,7 @@
 . "$WEIR_SOURCE/tests/filter/encryption/rekey.sh" || exit
 
 for sector in 512 4096; do
-    rm -f "$disk"
+    no_disk
     serve "$(formatted "sector_size = \"$sector\";")"
     model fill "$work/model"
     new_key other
