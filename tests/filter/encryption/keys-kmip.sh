@@ -28,8 +28,8 @@ server = KmipServer(hostname='127.0.0.1', port=$port, certificate_path='$tls/ser
 with server:
     server.serve()
 EOF
-spawn kmip-server /usr/bin/python3 "$work/server.py"
-cleanup_fn "kill -9 $pid 2>/dev/null" # else it waits for the ends of connections, for 10 s
+spawn kmip-server setsid /usr/bin/python3 "$work/server.py"
+cleanup_fn "kill -9 -- -$pid 2>/dev/null" # with its children; asked, it would take 10 s
 accepts() { (: >"/dev/tcp/127.0.0.1/$port"); }
 wait_until 60 accepts
 
