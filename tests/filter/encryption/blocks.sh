@@ -11,6 +11,7 @@ wait_until 60 listens "$work/far.sock"
 mkdir -p "$work/policies.d"
 
 for sector in 512 4096; do
+    rm -rf "$work/state" # which knows the disk of the turn before
     printf 'name = "p"; filters = ( %s );\n' "$(formatted "sector_size = \"$sector\";")" >"$work/policies.d/p.conf"
     cat >"$work/weir.conf" <<END
 datastores = ( { name = "far"; type = "nbd"; uri = "nbd+unix:///?socket=$work/far.sock"; } );

@@ -42,7 +42,7 @@ int main(int argc, char **argv)
     struct timespec from, to;
     struct secret key, volume;
     struct header_about about;
-    struct header *header;
+    struct header *header = NULL;
     char why[HEADER_WHY] = "";
     struct stat st;
     int slot;
@@ -68,6 +68,8 @@ int main(int argc, char **argv)
     clock_gettime(CLOCK_MONOTONIC, &to);
     if (r) {
         fprintf(stderr, "%d: %s\n", r, why);
+        header_close(header);
+        secret_clear(&key);
         return 1;
     }
     header_about(header, &about);
