@@ -17,6 +17,8 @@
 #define HEADER_MOST_ITERATIONS    UINT64_C(2000000000) /* PBKDF2 */
 #endif
 enum { MOST_LANES = 64 };
+static const uint32_t most_memory = 2
+                                    << 20; /* KiB: twice what cryptsetup takes at most by itself */
 
 static struct json_object *member(struct json_object *o, const char *name)
 {
@@ -294,6 +296,14 @@ int header_check_slot(struct header_library *library, int slot, char why[HEADER_
     if (r)
         return header_library_why(library, r, why, "the cost of a key slot");
     bool memory = strcmp(pbkdf.type, CRYPT_KDF_PBKDF2) != 0;
+    if (memory && pbkdf.max_memory_kb > most_memory) {
+        header_say(why,
+                   "key slot %d asks for %" PRIu32 " KiB of memory, more than the %" PRIu32
+                   " that a gateway gives: convert it with cryptsetup luksConvertKey "
+                   "--pbkdf-memory",
+                   slot, pbkdf.max_memory_kb, most_memory);
+        return -ENOTSUP;
+    }
     if (pbkdf.parallel_threads > MOST_LANES ||
         (memory && (uint64_t)pbkdf.iterations * pbkdf.max_memory_kb > HEADER_MOST_MEMORY_PASSES) ||
         (!memory && pbkdf.iterations > HEADER_MOST_ITERATIONS)) {

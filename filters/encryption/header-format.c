@@ -99,13 +99,13 @@ static int make(struct header_library *library, const struct header_format *form
         return r;
     /* 16 KiB of metadata, 16 MiB with the key slots: what header_format_rest() knows */
     crypt_set_metadata_size(library->device, METADATA, 0);
-    secret_begin();
+    header_library_derive();
     r = crypt_format(library->device, CRYPT_LUKS2, "aes", "xts-plain64", NULL, NULL,
                      format->key_bits / 8, &luks2);
     if (!r)
         r = crypt_keyslot_add_by_volume_key(library->device, 0, NULL, 0,
                                             key->size ? (const char *)key->data : "", key->size);
-    secret_end();
+    header_library_derived();
     return r < 0 ? header_library_why(library, r, why, "the disk cannot be formatted") : 0;
 }
 

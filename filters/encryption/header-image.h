@@ -62,6 +62,10 @@ void header_library_close(struct header_library *);
 /* `what` failed with r: the sentence.  Returns the -errno that header.h names. */
 int header_library_why(const struct header_library *, int r, char why[HEADER_WHY],
                        const char *what);
+/* Around whatever derives a key from a passphrase: secret_begin() and secret_end(), by one thread
+ * at a time. */
+void header_library_derive(void);
+void header_library_derived(void);
 int header_library_pbkdf(struct header_library *, const struct header_format *,
                          char why[HEADER_WHY]);
 

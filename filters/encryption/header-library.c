@@ -164,6 +164,23 @@ int header_library_why(const struct header_library *library, int r, char why[HEA
     return r;
 }
 
+/* Held for as long as a key slot was made to take, on purpose: eight disks that open at once
+ * would take eight times the memory of Argon2, up to 1 GiB each, and are hardly quicker, as each
+ * takes several CPUs.  Guards nothing else; no lock is taken under it. */
+static pthread_mutex_t deriving = PTHREAD_MUTEX_INITIALIZER; /* one for the process */
+
+void header_library_derive(void)
+{
+    pthread_mutex_lock(&deriving);
+    secret_begin();
+}
+
+void header_library_derived(void)
+{
+    secret_end();
+    pthread_mutex_unlock(&deriving);
+}
+
 enum { LEAST_MS = 10 };
 
 int header_library_pbkdf(struct header_library *library, const struct header_format *format,

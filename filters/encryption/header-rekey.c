@@ -196,11 +196,11 @@ static int fill_begin(struct header_library *library, const struct header_image 
     struct header_area area;
     uint32_t requirements = 0;
 
-    secret_begin();
+    header_library_derive();
     int r = crypt_keyslot_add_by_key(library->device, CRYPT_ANY_SLOT, (const char *)volume->data,
                                      volume->size, key->size ? (const char *)key->data : "",
                                      key->size, CRYPT_VOLUME_KEY_NO_SEGMENT);
-    secret_end();
+    header_library_derived();
     if (r < 0)
         return header_library_why(library, r, why, "a slot for the new volume key cannot be added");
     rekey->new_slot = r;
@@ -375,10 +375,10 @@ static int fill_end(struct header_library *library, const struct header_image *i
         return -ENOMEM;
     }
     json_object_object_add(token, "wipe", wipe);
-    secret_begin();
+    header_library_derive();
     int r = crypt_keyslot_add_by_key(library->device, rekey->new_slot, (const char *)volume->data,
                                      volume->size, "", 0, CRYPT_VOLUME_KEY_SET);
-    secret_end();
+    header_library_derived();
     if (r < 0)
         r = header_library_why(library, r, why,
                                "the new volume key cannot become that of the disk");

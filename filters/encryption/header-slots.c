@@ -102,11 +102,11 @@ int header_add_key(struct header *header, const struct secret *old, const struct
     if (!r)
         r = header_library_pbkdf(&library, pbkdf, why);
     if (!r) {
-        secret_begin();
+        header_library_derive();
         r = crypt_keyslot_add_by_passphrase(library.device, CRYPT_ANY_SLOT,
                                             old->size ? (const char *)old->data : "", old->size,
                                             key->size ? (const char *)key->data : "", key->size);
-        secret_end();
+        header_library_derived();
         if (r < 0)
             r = header_library_why(&library, r, why,
                                    r == -EPERM ? "the present key opens no key slot"

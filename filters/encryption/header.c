@@ -82,10 +82,10 @@ int header_try_slot(struct header_library *library, const struct header_image *i
     int r = header_check_slot(library, slot, why);
     if (r)
         return r;
-    secret_begin();
+    header_library_derive();
     r = crypt_volume_key_get(library->device, slot, (char *)volume->data, &size,
                              key->size ? (const char *)key->data : "", key->size);
-    secret_end();
+    header_library_derived();
     if (r == -EPERM || r == -ENOENT)
         return -EACCES;
     if (r >= 0 && size * 8 != image->about.key_bits) {

@@ -52,6 +52,18 @@ static void say(struct rig *rig, const char *old, const char *new)
     judge_checksums(rig);
 }
 
+/* The same, and it becomes longer. */
+static void lengthen(struct rig *rig, const char *old, const char *new)
+{
+    for (int copy = 0; copy < 2; copy++) {
+        char *at = strstr((char *)rig->disk + copy * 16384 + 4096, old);
+        assert_non_null(at);
+        memmove(at + strlen(new), at + strlen(old), strlen(at + strlen(old)) + 1);
+        memcpy(at, new, strlen(new));
+    }
+    judge_checksums(rig);
+}
+
 /* ---- damage ------------------------------------------------------------------------- */
 
 static void test_a_damaged_primary_header_is_repaired_from_its_copy(void **state)
@@ -157,20 +169,35 @@ static void test_a_slot_that_asks_for_a_long_key_is_refused_at_once(void **state
     int slot;
 
     (void)state;
-    for (int copy = 0; copy < 2; copy++) {
-        char *json = (char *)rig->disk + copy * 16384 + 4096,
-             *at = strstr(json, "\"key_size\":32}");
-        assert_non_null(at);
-        memmove(at + 17, at + 13, strlen(at) - 12);
-        memcpy(at, "\"key_size\":999999", 17);
-    }
-    judge_checksums(rig);
+    lengthen(rig, "\"key_size\":32}", "\"key_size\":999999}");
     assert_int_equal(header_open(&rig->medium, &header, why), 0);
     assert_int_equal(header_unlock(header, &key, &none, &slot, why), -ENOTSUP);
     assert_non_null(strstr(why, "999999"));
     header_close(header);
     secret_clear(&key);
     end(rig, &volume);
+}
+
+static void test_a_slot_that_asks_for_much_memory_is_refused_at_once(void **state)
+{
+    const struct header_format format = {
+        .key_bits = 256, .sector = 512, .pbkdf = "argon2id", .pbkdf_ms = 1, .pbkdf_memory = 1024
+    };
+    struct secret key = rig_secret("key"), none;
+    struct rig *rig = rig_create();
+    struct header *header;
+    int slot;
+
+    (void)state;
+    assert_int_equal(header_format(&rig->medium, &format, &key, &header, why), 0);
+    header_close(header);
+    lengthen(rig, "\"memory\":1024", "\"memory\":2097153");
+    assert_int_equal(header_open(&rig->medium, &header, why), 0);
+    assert_int_equal(header_unlock(header, &key, &none, &slot, why), -ENOTSUP);
+    assert_non_null(strstr(why, "2097153 KiB of memory"));
+    header_close(header);
+    secret_clear(&key);
+    rig_destroy(rig);
 }
 
 static void test_a_disk_that_is_cut_short_is_refused(void **state)
@@ -298,6 +325,7 @@ int main(void)
         cmocka_unit_test(test_a_copy_does_not_come_back_over_a_partition_table),
         cmocka_unit_test(test_what_is_not_done_is_refused_with_a_sentence),
         cmocka_unit_test(test_a_slot_that_asks_for_a_long_key_is_refused_at_once),
+        cmocka_unit_test(test_a_slot_that_asks_for_much_memory_is_refused_at_once),
         cmocka_unit_test(test_a_disk_that_is_cut_short_is_refused),
         cmocka_unit_test(test_an_empty_disk_and_another_are_told_apart),
         cmocka_unit_test(test_format_takes_no_disk_that_holds_something),
