@@ -30,7 +30,7 @@ void lease_finish(struct lease *);
 /* Is there a cipher to be had?  At this moment. */
 static inline bool lease_lends(const struct lease *l)
 {
-    return atomic_load_explicit(&l->cipher, memory_order_relaxed);
+    return atomic_load_explicit(&l->cipher, memory_order_acquire);
 }
 /* NULL: the disk is locked.  Else *user goes back with lease_give(). */
 struct sector_cipher *lease_take(struct lease *, unsigned *user);
