@@ -70,10 +70,19 @@ static int read_area(const struct header_image *image, const struct header_mediu
     return r;
 }
 
+/* The last block of a LUKS1 header may end behind the first bytes of the payload, which change
+ * while this is under way. */
+static uint64_t header_end(const struct header_image *image, const struct header_medium *medium)
+{
+    uint64_t payload = image->about.offset;
+
+    return payload && payload < medium->size ? payload : medium->size;
+}
+
 int header_image_write(const struct header_image *image, const struct header_medium *medium,
                        struct header_area area, char why[HEADER_WHY])
 {
-    area = whole_blocks(area, medium->size);
+    area = whole_blocks(area, header_end(image, medium));
     uint64_t end = area.offset + area.length;
     void *data = malloc(area.length ? area.length : 1);
     int r = data ? 0 : -ENOMEM;

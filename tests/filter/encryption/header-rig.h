@@ -7,7 +7,7 @@
 
 enum {
     RIG_SIZE = 17 << 20,
-    RIG_HEAD = 1 << 20, /* what changes: both headers and the first three slots */
+    RIG_HEAD = (1 << 20) + (8 << 10), /* what changes: headers, the first slots; all of LUKS1 */
     RIG_SECTOR = 512,
     RIG_OPS = 64,
 };

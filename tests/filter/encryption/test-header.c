@@ -316,6 +316,31 @@ static void test_a_header_that_was_replaced_is_not_changed(void **state)
     end(rig, &volume);
 }
 
+/* A LUKS1 payload that begins inside the last block of a slot: guests write there meanwhile. */
+static void test_a_slot_is_written_without_the_payload_behind_it(void **state)
+{
+    enum { AT_PAYLOAD = 104, PAYLOAD = 2050 }; /* where slot 7 ends, in units of 512 bytes */
+    const struct header_format cheap = { .pbkdf = "pbkdf2", .pbkdf_ms = 1 };
+    struct secret volume, key = rig_secret("key");
+    struct rig *rig = begin(1, &volume);
+    struct header *header;
+    uint64_t end_of_writes = 0;
+    int slot = 0;
+
+    (void)state;
+    memcpy(rig->disk + AT_PAYLOAD, (uint8_t[]){ 0, 0, PAYLOAD >> 8, PAYLOAD & 255 }, 4);
+    assert_int_equal(header_open(&rig->medium, &header, why), 0);
+    while (slot < 7)
+        assert_int_equal(header_add_key(header, &key, &key, &cheap, &slot, why), 0);
+    for (int i = 0; i < rig->count; i++)
+        if (rig->ops[i].offset + rig->ops[i].length > end_of_writes)
+            end_of_writes = rig->ops[i].offset + rig->ops[i].length;
+    assert_int_equal(end_of_writes, PAYLOAD * 512);
+    header_close(header);
+    secret_clear(&key);
+    end(rig, &volume);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +357,7 @@ int main(void)
         cmocka_unit_test(test_a_wrong_key_opens_nothing),
         cmocka_unit_test(test_the_last_slot_stays),
         cmocka_unit_test(test_a_header_that_was_replaced_is_not_changed),
+        cmocka_unit_test(test_a_slot_is_written_without_the_payload_behind_it),
     };
 
     rig_begin();
