@@ -15,7 +15,8 @@
 static const char mark[] = "weir: a format to LUKS2 began here and did not end\n";
 
 enum { METADATA = 0x4000, FIRST_SLOT = 2 * METADATA };
-static const uint64_t most_material = 0x40000; /* of slot 0 */
+static const uint64_t most_material = 0x40000;             /* of slot 0 */
+static const uint64_t payload_offset = UINT64_C(16) << 20; /* as cryptsetup puts it */
 
 static bool all_zero(const uint8_t *data, uint64_t length)
 {
@@ -146,23 +147,38 @@ static int write_all(struct header_library *library, const struct header_image *
     return r ? r : header_medium_flush(medium, why);
 }
 
+int header_format_fits(const struct header_medium *medium, const struct header_format *format,
+                       char why[HEADER_WHY])
+{
+    if (medium->size < payload_offset + format->sector) {
+        header_say(why,
+                   "the disk of %" PRIu64 " bytes is too small: the header takes %" PRIu64
+                   " and data at least %" PRIu32,
+                   medium->size, payload_offset, format->sector);
+        return -EFBIG;
+    }
+    if (medium->size % format->sector) {
+        header_say(why,
+                   "the disk of %" PRIu64 " bytes does not end with a whole sector: make it a "
+                   "multiple of %" PRIu32 " bytes%s",
+                   medium->size, format->sector,
+                   format->sector > HEADER_SECTOR ? ", or set sector_size to 512" : "");
+        return -EINVAL;
+    }
+    return 0;
+}
+
 int header_format(const struct header_medium *medium, const struct header_format *format,
                   const struct secret *key, struct header **result, char why[HEADER_WHY])
 {
-    const uint64_t payload = UINT64_C(16) << 20; /* as cryptsetup puts it */
     struct header_library library = { 0 };
     struct header_image image;
 
     *result = NULL;
     *why = '\0';
-    if (medium->size < payload + format->sector) {
-        header_say(why,
-                   "the disk of %" PRIu64 " bytes is too small: the header takes %" PRIu64
-                   " and data at least %" PRIu32,
-                   medium->size, payload, format->sector);
-        return -EFBIG;
-    }
-    int r = check_medium(medium, payload, why);
+    int r = header_format_fits(medium, format, why);
+    if (!r)
+        r = check_medium(medium, payload_offset, why);
     if (!r)
         r = header_image_create(&image, medium->size, why);
     if (r)

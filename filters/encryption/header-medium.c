@@ -257,8 +257,9 @@ static int judge(const struct header_medium *medium, const uint8_t *head, uint64
         return -ENODATA;
     }
     header_say(why,
-               "the disk of %" PRIu64 " bytes holds something that is not LUKS: encrypt it with "
-               "cryptsetup reencrypt --encrypt, or give an empty image",
+               "the disk of %" PRIu64 " bytes holds something that is not LUKS: if this was a LUKS "
+               "disk, restore a backup of its header (cryptsetup luksHeaderRestore); else encrypt "
+               "it with cryptsetup reencrypt --encrypt, or give an empty image",
                medium->size);
     return -EMEDIUMTYPE;
 }

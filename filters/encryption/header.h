@@ -65,6 +65,10 @@ struct header_format {
     uint64_t pbkdf_ms;
     uint32_t pbkdf_memory; /* KiB, at most; 0: default */
 };
+/* Has the medium a size that can be formatted so?  0; -EFBIG: too small; -EINVAL: its end is no
+ * whole sector. */
+int header_format_fits(const struct header_medium *, const struct header_format *,
+                       char why[HEADER_WHY]);
 /* A new LUKS2 header on a medium that must be all zero where the header goes and at its
  * beginning (`header_open` said -ENODATA), with `key` in slot 0.  It is readable in whole or not
  * there. */

@@ -173,7 +173,9 @@ static int format(struct encryption *e, const struct encryption_config *config,
         return refuse(why, -EROFS,
                       "the disk has no LUKS header and cannot be formatted, as the export is "
                       "read-only: format it once where it may be written");
-    int r = judge_empty(e, why);
+    int r = header_format_fits(&e->medium, &how, why);
+    if (!r)
+        r = judge_empty(e, why);
     if (!r)
         r = judge_new(e, why);
     if (!r)

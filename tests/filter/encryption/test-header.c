@@ -224,7 +224,7 @@ static void test_an_empty_disk_and_another_are_told_apart(void **state)
     opens(rig, -ENODATA, "");
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         rig->disk[places[i]] = 1;
-        opens(rig, -EMEDIUMTYPE, "not LUKS");
+        opens(rig, -EMEDIUMTYPE, "not LUKS: if this was a LUKS disk, restore a backup");
         rig->disk[places[i]] = 0;
     }
     opens(rig, -ENODATA, "");
@@ -251,6 +251,9 @@ static void test_format_takes_no_disk_that_holds_something(void **state)
     rig->medium.read_only = false;
     rig->medium.size = 16 << 20;
     assert_int_equal(header_format(&rig->medium, &format, &key, &header, why), -EFBIG);
+    rig->medium.size = RIG_SIZE - 512;
+    assert_int_equal(header_format(&rig->medium, &format, &key, &header, why), -EINVAL);
+    assert_non_null(strstr(why, "multiple of 4096"));
     rig->medium.size = RIG_SIZE;
     assert_int_equal(rig->count, 0);
     assert_int_equal(header_format(&rig->medium, &format, &key, &header, why), 0);
