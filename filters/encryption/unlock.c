@@ -227,13 +227,51 @@ static int place_payload(struct encryption *e, char why[HEADER_WHY])
     return 0;
 }
 
+static bool same_disk(const struct header_about *a, const struct header_about *b)
+{
+    return !strcmp(a->uuid, b->uuid) && a->offset == b->offset && a->sector == b->sector;
+}
+
+/* A key slot that was removed by others meanwhile opens nothing any more.  A header that was
+ * destroyed serves from memory, where the only one is that opens the disk. */
+static int read_again(struct encryption *e, char why[HEADER_WHY])
+{
+    struct header_about before, now;
+    struct header *header;
+
+    int r = header_open(&e->medium, &header, why);
+    if (r == -ENOTSUP || r == -EFBIG || r == -ENOMEM)
+        return r;
+    if (r) {
+        weir_report(e->below, WEIR_ERROR,
+                    "the LUKS header on the disk is gone or damaged%s%s; the one in memory is the "
+                    "only good copy, and serves until the export is closed: copy the data to "
+                    "another disk, or restore a backup of the header, before that",
+                    why[0] ? ": " : "", why);
+        why[0] = '\0';
+        return 0;
+    }
+    header_about(e->header, &before);
+    header_about(header, &now);
+    if (!same_disk(&before, &now)) {
+        header_close(header);
+        return refuse(why, -ESTALE,
+                      "the header on the disk is no longer the one that was opened (LUKS %s, then "
+                      "%s): close and open the export",
+                      before.uuid, now.uuid);
+    }
+    header_close(e->header);
+    e->header = header;
+    return 0;
+}
+
 static int read_header(struct encryption *e, const struct encryption_config *config,
                        char why[HEADER_WHY])
 {
     struct header_about about;
 
     if (e->header)
-        return 0;
+        return read_again(e, why);
     int r = header_open(&e->medium, &e->header, why);
     if (r == -ENODATA)
         r = format(e, config, why);

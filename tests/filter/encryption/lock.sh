@@ -87,3 +87,21 @@ assert_locked "unlock asks for it again"
 kill_server
 serve "$(encrypted)"
 nbd 'expect(h.pread(4096, 32768), block)'
+
+# ---- the header is gone meanwhile: the one in memory serves, and that is said
+requires cryptsetup
+verb encryption lock >/dev/null
+head -c 32K "$disk" >"$work/header"
+dd if=/dev/zero of="$disk" bs=32K count=1 conv=notrunc status=none
+verb encryption unlock >/dev/null
+nbd 'expect(h.pread(4096, 32768), block)'
+grep -q "the only good copy" "$work/gateway.log" || fail "nobody was told that the header is gone"
+dd if="$work/header" of="$disk" conv=notrunc status=none
+
+# ---- a key slot that was removed meanwhile, by others, does not open
+verb encryption lock >/dev/null
+verb encryption unlock >/dev/null
+verb encryption lock >/dev/null
+PATH=$PATH:/usr/sbin:/sbin cryptsetup luksErase -q "$disk"
+refused unlock "the header has no key slot"
+assert_locked "the header has no key slot"
