@@ -84,7 +84,9 @@ static int encryption_geometry(void *self, struct weir_geometry *g, struct weir_
     struct encryption *e = self;
     const struct encryption_config *config = weir_own_config(e->below);
 
-    e->medium.size = g->size; /* it may have grown, or stand on other filters now */
+    /* it may have grown, or stand on other filters now; else the thread of a rekey may look */
+    if (e->medium.size != g->size)
+        e->medium.size = g->size;
     e->block = g->block_min ? g->block_min : 1;
     if (!e->header)
         guess(e);

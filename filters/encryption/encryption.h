@@ -49,7 +49,7 @@ struct encryption_view {
 struct encryption {
     struct weir_below *below;
     struct header_medium medium; /* the disk below */
-    uint32_t block;              /* bytes: of the disk below, 1 at least */
+    _Atomic uint32_t block;      /* bytes: of the disk below, 1 at least */
     uint64_t payload;            /* bytes: where it begins on the medium */
     uint64_t size;               /* bytes: how long it is */
     uint32_t sector;             /* bytes */
