@@ -229,7 +229,7 @@ static int judge_names(const struct weir_filter *f, const char *path, struct wei
 {
     const char *bad = NULL;
 
-    const unsigned known = WEIR_LIVE | WEIR_REQUIRED | WEIR_SECRET;
+    const unsigned known = WEIR_LIVE | WEIR_REQUIRED | WEIR_SECRET | WEIR_NAMES_POOL;
     for (const struct weir_option *o = f->options; !bad && o && o->name; o++) {
         bad = is_word(o->name) ? NULL : o->name;
         if (o->flags & ~known) {

@@ -100,8 +100,10 @@ static int check_row(const struct weir_option *row, size_t config_size, struct w
         return wrong(row, why, "lies outside of the config struct");
     if (row->at % size)
         return wrong(row, why, "lies at an unaligned place of the config struct");
-    if (row->flags & ~(unsigned)(WEIR_LIVE | WEIR_REQUIRED | WEIR_SECRET))
+    if (row->flags & ~(unsigned)(WEIR_LIVE | WEIR_REQUIRED | WEIR_SECRET | WEIR_NAMES_POOL))
         return wrong(row, why, "has flags that this gateway does not know");
+    if ((row->flags & WEIR_NAMES_POOL) && row->type != WEIR_STRING)
+        return wrong(row, why, "names a pool but is no WEIR_STRING");
     if (row->max < row->min && row->max != 0)
         return wrong(row, why, "has a maximum below its minimum");
     if (is_amount(row->type) && (row->min < 0 || row->max < 0))

@@ -245,6 +245,28 @@ void weir_datastore(const struct weir_below *b, struct weir_datastore *ret)
     };
 }
 
+int weir_identity(const struct weir_below *b, struct weir_identity *ret)
+{
+    (void)b;
+    *ret = (struct weir_identity){ 0 };
+    return -ENOTSUP;
+}
+
+int weir_pool(const struct weir_below *b, const char *name, struct weir_pool *ret)
+{
+    (void)b;
+    (void)name;
+    *ret = (struct weir_pool){ 0 };
+    return -ENOTSUP;
+}
+
+int weir_keep(struct weir_below *b, bool keep)
+{
+    (void)b;
+    (void)keep;
+    return -ENOTSUP;
+}
+
 void *weir_own_stats(struct weir_below *b)
 {
     return shards_of(b->shards, stats_cpu());

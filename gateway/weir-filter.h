@@ -174,6 +174,30 @@ struct weir_datastore {
 };
 void weir_datastore(const struct weir_below *, struct weir_datastore *);
 
+/* Which disk lies at the end of the chain, for who keeps a copy of it elsewhere and must
+ * notice when the disk was exchanged, or written by somebody else. */
+struct weir_identity {
+    char name[192];   /* in the store's words; the same as long as it is that disk, of whatever
+                         size, and another for every other disk of the store */
+    uint64_t changed; /* ns since 1970 when its bytes were last changed, by anyone, and so by
+                         this gateway, too; an older one after the host's power failed; 0:
+                         the store cannot say */
+    uint64_t reserved[4];
+};
+/* 0, or -ENOTSUP: the store cannot tell its disks apart.  Blocks. */
+int weir_identity(const struct weir_below *, struct weir_identity *);
+
+/* A file or block device of this host that filters share: an entry of `pools`. */
+struct weir_pool {
+    const char *name, *path; /* path: absolute; a file may not exist yet */
+    uint64_t size;           /* bytes; 0: not said */
+    uint64_t reserved[4];
+};
+/* 0, -ENOENT or -ENOMEM.  The strings are valid until detach() returns, and as long as the
+ * filter stays attached a name gives the same: it is attached anew when an entry that it has
+ * asked for changes. */
+int weir_pool(const struct weir_below *, const char *name, struct weir_pool *);
+
 /* Derived I/O: starts just below the filter, is counted under its name and drained
  * with the disk.  Blocks.  0 or -errno (one that NBD carries).  Usable from down()
  * and up(), from attach() on, and from any thread of the filter's until drain(true)
@@ -206,6 +230,15 @@ int weir_state_folder(struct weir_below *); /* an O_PATH descriptor that stays t
 int weir_state_save(struct weir_below *, const char *name, const void *data, size_t size);
 int weir_state_load(struct weir_below *, const char *name, void **data, size_t *size);
 int weir_state_remove(struct weir_below *, const char *name);
+
+/* true: from now on the disk is not whole without this filter, which holds what clients were
+ * told is written.  Remembered durably before it returns 0: a policy that leaves the filter
+ * out is refused, a gateway that starts without it locks the export, and the filter is not
+ * bypassed.  false: the disk is whole again.  It outlives detach(): say what is so in attach().
+ * From any thread, down() and up() included; blocks; cheap when nothing changes.  Calls with
+ * different words at the same time are the filter's to order.  0; -ESHUTDOWN: the filter has
+ * been bypassed already and may hold nothing; or another -errno: then what was so still is. */
+int weir_keep(struct weir_below *, bool keep);
 
 /* One line for `events` and the log; the core adds time, export and filter. */
 enum weir_severity { WEIR_INFO, WEIR_WARNING, WEIR_ERROR };
@@ -244,9 +277,10 @@ struct weir_word {
 
 /* weir_option.flags */
 enum {
-    WEIR_LIVE = 1u << 0,     /* may be changed while requests run */
-    WEIR_REQUIRED = 1u << 1, /* has no default */
-    WEIR_SECRET = 1u << 2,   /* never shown */
+    WEIR_LIVE = 1u << 0,       /* may be changed while requests run */
+    WEIR_REQUIRED = 1u << 1,   /* has no default */
+    WEIR_SECRET = 1u << 2,     /* never shown */
+    WEIR_NAMES_POOL = 1u << 3, /* STRING: the name of one of the `pools`, or "" */
 };
 
 /* A row of the option table; WEIR_OPTION_* below fill name, type and at. */
