@@ -69,6 +69,7 @@ void plan_finish(struct plan *p)
         settings_destroy(p->filter[i].settings);
         free(p->filter[i].label);
     }
+    pools_unref(p->pools);
     *p = (struct plan){ 0 };
 }
 

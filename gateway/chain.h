@@ -34,7 +34,9 @@ struct weir_below {
     bool attached;
     char *locked; /* why this filter locks the disk; NULL; under the export's lock, as is … */
     char *stuck;  /* … why the core does, because of it */
-    bool told_to_drain; /* drain(true) was called and drain(false) was not */
+    bool told_to_drain;           /* drain(true) was called and drain(false) was not */
+    struct pools *pools;          /* that it may ask for, and … */
+    struct told_pool *told_pools; /* … what it was told; both under the export's lock */
 };
 
 int place_create(struct export *, struct plan_filter *, struct weir_below **ret);

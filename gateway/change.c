@@ -40,12 +40,13 @@ static int judge_plan(const struct plan *p, struct weir_text *why)
 }
 
 /* The place can stay: the same code, and what differs may change while it runs. */
-static bool can_stay(const struct weir_below *b, const struct plan_filter *f)
+static bool can_stay(struct weir_below *b, const struct plan *p, const struct plan_filter *f)
 {
     const struct settings *now = atomic_load(&b->settings);
 
     if (b->library != f->library || strcmp(b->label, f->label) || atomic_load(&b->bypassed) ||
-        b->stuck) /* one that was given up on comes back fresh */
+        b->stuck || /* one that was given up on comes back fresh */
+        !place_suits_pools(b, p->pools))
         return false;
     for (const struct weir_option *o = f->library->filter.options; o && o->name; o++)
         if (!(o->flags & WEIR_LIVE) && !settings_equal(now, f->settings, o->name))
@@ -79,7 +80,7 @@ static bool only_options(const struct export *e, const struct plan *p)
         c->on_filter_failure != p->on_filter_failure)
         return false;
     for (int i = 0; i < c->count; i++)
-        if (!can_stay(c->link[i].place, &p->filter[i]))
+        if (!can_stay(c->link[i].place, p, &p->filter[i]))
             return false;
     return true;
 }
@@ -104,6 +105,7 @@ static int apply_options(struct weir_below *b, const struct plan_filter *f)
 static int apply_all_options(const struct chain *c, const struct plan *p)
 {
     for (int i = 0; i < c->count; i++) {
+        place_take_pools(c->link[i].place, p->pools);
         int r = apply_options(c->link[i].place, &p->filter[i]);
         if (r)
             return r;
@@ -136,7 +138,7 @@ static int make_change(struct export *e, const struct plan *p, struct change *ch
     ch->old = e->chain;
     for (size_t i = 0; i < p->count; i++) {
         struct weir_below *b = find_place(ch->old, p->filter[i].label);
-        if (b && can_stay(b, &p->filter[i])) {
+        if (b && can_stay(b, p, &p->filter[i])) {
             ch->place[i] = b;
             ch->kept[i] = true;
             ch->stays[b->index] = true;

@@ -10,6 +10,7 @@
 
 #include "datastore.h"
 #include "loader.h"
+#include "pool.h"
 #include "stats.h"
 
 enum { CHAIN_MAX = 16 }; /* filters of one export */
@@ -30,6 +31,7 @@ struct plan {
     bool plaintext_filters;
     uint64_t hold_limit; /* ns; 0: none */
     enum on_failure on_filter_failure;
+    struct pools *pools; /* that its filters may ask for; a reference, or NULL */
 };
 
 /* Puts the filters into the order of their classes.  -EEXIST: two of one class. */

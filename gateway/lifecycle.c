@@ -36,6 +36,7 @@ int create_places(struct export *e, const struct plan *p, struct weir_below **pl
         int r = create_place(e, &p->filter[i], &places[i]);
         if (r)
             return r;
+        place_take_pools(places[i], p->pools);
     }
     return 0;
 }

@@ -104,6 +104,8 @@ static int check_row(const struct weir_option *row, size_t config_size, struct w
         return wrong(row, why, "has flags that this gateway does not know");
     if ((row->flags & WEIR_NAMES_POOL) && row->type != WEIR_STRING)
         return wrong(row, why, "names a pool but is no WEIR_STRING");
+    if ((row->flags & WEIR_NAMES_POOL) && row->fallback && *row->fallback)
+        return wrong(row, why, "names a pool that nobody may have");
     if (row->max < row->min && row->max != 0)
         return wrong(row, why, "has a maximum below its minimum");
     if (is_amount(row->type) && (row->min < 0 || row->max < 0))
@@ -146,7 +148,7 @@ const char *option_type_name(const struct weir_option *row)
     case WEIR_RATIO:
         return "ratio";
     case WEIR_STRING:
-        return "string";
+        return row->flags & WEIR_NAMES_POOL ? "name of a pool" : "string";
     case WEIR_CHOICE:
         break;
     }

@@ -152,6 +152,7 @@ void place_destroy(struct weir_below *b)
     free(b->order);
     if (b->folder >= 0)
         close(b->folder);
+    place_forget_pools(b);
     free(b->locked);
     free(b->stuck);
     free(b->self);
@@ -249,14 +250,6 @@ int weir_identity(const struct weir_below *b, struct weir_identity *ret)
 {
     (void)b;
     *ret = (struct weir_identity){ 0 };
-    return -ENOTSUP;
-}
-
-int weir_pool(const struct weir_below *b, const char *name, struct weir_pool *ret)
-{
-    (void)b;
-    (void)name;
-    *ret = (struct weir_pool){ 0 };
     return -ENOTSUP;
 }
 

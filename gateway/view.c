@@ -159,6 +159,7 @@ int export_run_verb(struct export *e, const char *label, const char *verb, const
 static int copy_plan(const struct plan *from, struct plan *to)
 {
     *to = *from;
+    pools_ref(to->pools);
     to->count = 0;
     memset(to->filter, 0, sizeof to->filter);
     for (size_t i = 0; i < from->count; i++) {

@@ -277,10 +277,11 @@ struct weir_word {
 
 /* weir_option.flags */
 enum {
-    WEIR_LIVE = 1u << 0,       /* may be changed while requests run */
-    WEIR_REQUIRED = 1u << 1,   /* has no default */
-    WEIR_SECRET = 1u << 2,     /* never shown */
-    WEIR_NAMES_POOL = 1u << 3, /* STRING: the name of one of the `pools`, or "" */
+    WEIR_LIVE = 1u << 0,     /* may be changed while requests run */
+    WEIR_REQUIRED = 1u << 1, /* has no default */
+    WEIR_SECRET = 1u << 2,   /* never shown */
+    WEIR_NAMES_POOL =
+        1u << 3, /* STRING: the name of one of the `pools`, or "", as its default is */
 };
 
 /* A row of the option table; WEIR_OPTION_* below fill name, type and at. */

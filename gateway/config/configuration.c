@@ -17,14 +17,12 @@ static void read_elsewhere(struct configuration *c, const struct reader *r,
     (void)setting;
 }
 
-/* What may stand at the top of the main file.  A class of filters that needs a list of
- * its own (pools of caches, …) adds a row and the function that reads it. */
+/* What may stand at the top of the main file. */
 static const struct top_key {
     const char *name;
     void (*read)(struct configuration *, const struct reader *, const struct config_setting_t *);
 } top_keys[] = {
-    { "datastores", datastores_read },
-    { "exports", exports_read },
+    { "datastores", datastores_read },      { "pools", pools_read }, { "exports", exports_read },
     { "include_exports", read_elsewhere }, /* sources.c */
     { "include_policies", read_elsewhere },
 };
@@ -119,10 +117,22 @@ static void find_override(const struct configuration *c, struct export_entry *e,
 
 /* ---- the whole --------------------------------------------------------------- */
 
-static void read_sources(struct configuration *c, struct report *report)
+/* Without a main file, as when one policy is checked, nobody knows which names are good. */
+static const struct configuration *if_whole(const struct configuration *c)
 {
     for (size_t i = 0; i < c->source_count; i++) {
-        const struct reader r = { c->sources[i], report };
+        if (c->sources[i]->kind == SOURCE_MAIN)
+            return c;
+    }
+    return NULL;
+}
+
+static void read_sources(struct configuration *c, struct report *report)
+{
+    const struct configuration *whole = if_whole(c);
+
+    for (size_t i = 0; i < c->source_count; i++) {
+        const struct reader r = { c->sources[i], report, whole };
         switch (c->sources[i]->kind) {
         case SOURCE_MAIN:
             main_read(c, &r);
@@ -201,11 +211,15 @@ void configuration_unref(struct configuration *c)
         policy_finish(&c->policies[i]);
     for (size_t i = 0; i < c->export_count; i++)
         export_entry_finish(&c->exports[i]);
+    for (size_t i = 0; i < c->pool_count; i++)
+        pool_entry_finish(&c->pool_entries[i]);
+    pools_unref(c->pools);
     for (size_t i = 0; i < c->source_count; i++)
         source_unref(c->sources[i]);
     free(c->datastores);
     free(c->policies);
     free(c->exports);
+    free(c->pool_entries);
     free(c->sources);
     layout_finish(&c->layout);
     free(c);

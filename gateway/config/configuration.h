@@ -24,6 +24,14 @@ struct datastore_entry {
     struct datastore *object; /* a reference, once the configuration runs (change.c) */
 };
 
+struct pool_entry {
+    const char *name;
+    char *path; /* absolute */
+    uint64_t size;
+    struct source *source;
+    const struct config_setting_t *group;
+};
+
 /* The filters of a policy, or of an export's own text. */
 struct policy_filter {
     struct library *library;
@@ -68,7 +76,9 @@ struct configuration {
     struct datastore_entry *datastores;
     struct policy *policies;
     struct export_entry *exports;
-    size_t datastore_count, policy_count, export_count;
+    struct pool_entry *pool_entries;
+    size_t datastore_count, policy_count, export_count, pool_count;
+    struct pools *pools; /* the same, for plans */
     /* while it is made */
     enum strictness strictness;
     const struct configuration *before;
@@ -112,6 +122,11 @@ char *override_name(const struct layout *, const char *export);
 
 void datastores_read(struct configuration *, const struct reader *,
                      const struct config_setting_t *list);
+void pools_read(struct configuration *, const struct reader *, const struct config_setting_t *list);
+void pool_entry_finish(struct pool_entry *);
+/* Reports a word that should be the name of one of them. */
+void pool_name_check(const struct reader *, const struct config_setting_t *, const char *label,
+                     const char *word);
 void exports_read(struct configuration *, const struct reader *,
                   const struct config_setting_t *list);
 void export_read(struct configuration *, const struct reader *,

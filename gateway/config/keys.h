@@ -6,9 +6,11 @@
 #include "source.h"
 
 /* A place in the tree that is being read. */
+struct configuration;
 struct reader {
     struct source *source;
     struct report *report;
+    const struct configuration *whole; /* what names are good in; NULL: that is not known */
 };
 
 /* Reports each setting of `group` whose name is not among `known` (ends with NULL), and

@@ -17,6 +17,7 @@ int plan_copy(const struct plan *from, struct plan *ret)
     struct plan copy = *from;
 
     copy.count = 0;
+    pools_ref(copy.pools);
     for (size_t i = 0; i < from->count; i++) {
         const struct plan_filter *f = &from->filter[i];
         struct plan_filter *to = &copy.filter[i];
@@ -34,12 +35,24 @@ int plan_copy(const struct plan *from, struct plan *ret)
     return 0;
 }
 
-static bool filter_equal(const struct plan_filter *a, const struct plan_filter *b)
+/* Of two plans with the same option: is it also the same pool that it names? */
+static bool same_pool(const struct plan *a, const struct plan *b, const struct weir_option *o,
+                      const struct settings *settings)
 {
+    const char *config = settings_config(settings);
+
+    return !(o->flags & WEIR_NAMES_POOL) ||
+           pools_agree(a->pools, b->pools, *(const char *const *)(config + o->at));
+}
+
+static bool filter_equal(const struct plan *x, const struct plan *y, size_t i)
+{
+    const struct plan_filter *a = &x->filter[i], *b = &y->filter[i];
+
     if (a->library != b->library || strcmp(a->label, b->label))
         return false;
     for (const struct weir_option *o = a->library->filter.options; o && o->name; o++) {
-        if (!settings_equal(a->settings, b->settings, o->name))
+        if (!settings_equal(a->settings, b->settings, o->name) || !same_pool(x, y, o, a->settings))
             return false;
     }
     return true;
@@ -51,7 +64,7 @@ bool plan_equal(const struct plan *a, const struct plan *b)
         a->hold_limit != b->hold_limit || a->on_filter_failure != b->on_filter_failure)
         return false;
     for (size_t i = 0; i < a->count; i++) {
-        if (!filter_equal(&a->filter[i], &b->filter[i]))
+        if (!filter_equal(a, b, i))
             return false;
     }
     return true;
@@ -262,7 +275,7 @@ static const char *const override_keys[] = { "options", NULL };
 static bool override_read(const struct configuration *c, struct export_entry *e,
                           struct report *report, struct policy *own)
 {
-    const struct reader r = { e->override, report };
+    const struct reader r = { e->override, report, c };
 
     if (source_is_policy(e->override)) {
         policy_parse(own, &r, strictness_for(c, e->override), &e->plan);
@@ -283,7 +296,7 @@ static bool override_read(const struct configuration *c, struct export_entry *e,
 
 static void plan_make(const struct configuration *c, struct export_entry *e, struct report *report)
 {
-    const struct reader r = { e->source, report };
+    const struct reader r = { e->source, report, c };
     const struct policy *policy;
     struct policy own = { 0 };
     cleanup_text struct weir_text why = { 0 };
@@ -298,6 +311,7 @@ static void plan_make(const struct configuration *c, struct export_entry *e, str
         policy = &own;
     for (size_t i = 0; i < e->plan.count && report->err != -ENOMEM && !policy->flawed; i++)
         judge_filter(policy, e, &e->plan.filter[i], report);
+    e->plan.pools = pools_ref(c->pools);
     if (plan_sort(&e->plan, &why))
         report_value(report, e->source, e->group, "%s", text_string(&why));
     policy_finish(&own);

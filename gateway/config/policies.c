@@ -74,6 +74,8 @@ static void option_read(const struct reader *r, const struct config_setting_t *s
         report_value(r->report, r->source, setting, "filter \"%s\": %s", label, text_string(&why));
     else if (err)
         report_name(r->report, r->source, setting, "filter \"%s\": %s", label, text_string(&why));
+    else if (row->flags & WEIR_NAMES_POOL)
+        pool_name_check(r, setting, label, word);
 }
 
 void options_read(const struct reader *r, const struct config_setting_t *group, const char *label,
@@ -296,7 +298,7 @@ void policy_parse(struct policy *p, const struct reader *r, enum strictness stri
                   const struct plan *base)
 {
     struct report own = { .mistakes = r->report->mistakes };
-    const struct reader reader = { r->source, &own };
+    const struct reader reader = { r->source, &own, r->whole };
 
     *p = (struct policy){ .source = r->source };
     parse(p, &reader, strictness, base);

@@ -325,6 +325,8 @@ static const struct {
       "option \"x\" of the table has a type that this gateway does not know" },
     { ROW(WEIR_INT, .flags = WEIR_NAMES_POOL),
       "option \"x\" of the table names a pool but is no WEIR_STRING" },
+    { ROW(WEIR_STRING, .flags = WEIR_NAMES_POOL, .fallback = "ssd"),
+      "option \"x\" of the table names a pool that nobody may have" },
     { ROW(WEIR_INT, .flags = 64),
       "option \"x\" of the table has flags that this gateway does not know" },
     { ROW(WEIR_INT, .min = 5, .max = 4),

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause
  *
  * Built once for each of SAMPLE_CACHE, SAMPLE_TIER, SAMPLE_REPLICATION, SAMPLE_NOTE,
- * SAMPLE_LATE and SAMPLE_STUBBORN. */
+ * SAMPLE_LATE, SAMPLE_STUBBORN and SAMPLE_POOLED. */
 #include "weir-filter.h"
 
 #include <errno.h>
@@ -64,6 +64,22 @@ static int check(const void *config, struct weir_text *why)
     weir_print(why, "target \"%s\" is no NBD URI", c->target);
     return -EINVAL;
 }
+#elif defined SAMPLE_POOLED
+struct config {
+    const char *pool, *other;
+};
+static const struct weir_option options[] = {
+    WEIR_OPTION_STRING(struct config, pool, .flags = WEIR_NAMES_POOL, .help = "Which pool."),
+    WEIR_OPTION_STRING(struct config, other, .flags = WEIR_NAMES_POOL | WEIR_LIVE,
+                       .help = "Which other pool."),
+    { 0 },
+};
+static int check(const void *config, struct weir_text *why)
+{
+    (void)config;
+    (void)why;
+    return 0;
+}
 #else
 struct config {
     bool refuse;
@@ -96,6 +112,62 @@ static int attach(void *self, struct weir_below *below, const void *config, stru
 }
 #endif
 
+#ifdef SAMPLE_POOLED
+static atomic_int attached; /* how often, since it was loaded */
+
+struct self {
+    struct weir_below *below;
+    struct weir_pool pool;
+};
+
+/* It refuses a pool of 99M. */
+static int attach(void *self, struct weir_below *below, const void *config, struct weir_text *why)
+{
+    const struct config *c = config;
+    struct self *s = self;
+    struct weir_pool last;
+
+    s->below = below;
+    atomic_fetch_add(&attached, 1);
+    int r = *c->pool ? weir_pool(below, c->pool, &s->pool) : 0;
+    if (!r && *c->other)
+        r = weir_pool(below, c->other, &last);
+    if (r || s->pool.size != 99 << 20)
+        return r;
+    weir_print(why, "it dislikes pools of 99M");
+    return -EIO;
+}
+
+static int64_t times_attached(void *self)
+{
+    (void)self;
+    return atomic_load(&attached);
+}
+
+/* What it was told at first, and is told now. */
+static void show_pool(void *self, struct weir_text *text)
+{
+    const struct self *s = self;
+    const struct config *c = weir_own_config(s->below);
+    struct weir_pool now;
+
+    int r = weir_pool(s->below, c->pool, &now);
+    if (!r && now.path == s->pool.path)
+        weir_print(text, "%s %s %llu", now.name, strrchr(now.path, '/'),
+                   (unsigned long long)now.size);
+    r = weir_pool(s->below, c->other, &now);
+    if (!r)
+        weir_print(text, ", %s %s %llu", now.name, strrchr(now.path, '/'),
+                   (unsigned long long)now.size);
+}
+
+static const struct weir_stat stats[] = {
+    WEIR_STAT_VALUE(attached, times_attached, "times", "How often it was attached."),
+    WEIR_STAT_TEXT(pool, show_pool, "What it knows of its pools."),
+    { 0 },
+};
+#endif
+
 const struct weir_filter weir_filter = {
     WEIR_FILTER_HEADER,        .version = "1",
     .summary = "Is a sample.",
@@ -108,6 +180,9 @@ const struct weir_filter weir_filter = {
     .name = "replication",     .klass = WEIR_CLASS_REPLICATION,
 #elif defined SAMPLE_STUBBORN
     .name = "stubborn",        .attach = attach,
+#elif defined SAMPLE_POOLED
+    .name = "pooled",          .attach = attach,
+    .stats = stats,            .self_size = sizeof(struct self),
 #elif defined SAMPLE_LATE
     .name = "late",
 #else
