@@ -240,14 +240,17 @@ static int listen_to(struct running *run)
             { .fd = run->pidfd, .events = POLLIN },
             { .fd = run->output, .events = POLLIN },
             { .fd = run->errors, .events = POLLIN },
+            { .fd = run->command->stop ? *run->command->stop : -1, .events = POLLIN },
         };
         uint64_t t = now(), left = t < run->deadline ? run->deadline - t : 0;
         struct timespec wait = { .tv_sec = (time_t)(left / SECOND), .tv_nsec = left % SECOND };
-        int n = left ? ppoll(fds, 3, &wait, NULL) : 0, r = 0;
+        int n = left ? ppoll(fds, 4, &wait, NULL) : 0, r = 0;
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
             return n ? -errno : -ETIMEDOUT;
+        if (fds[3].revents)
+            return -ECANCELED;
         if (run->output >= 0)
             r = read_output(run);
         if (run->errors >= 0)
@@ -314,8 +317,9 @@ static int judge_end(struct running *run, int status, struct secret *key, char w
         return key_refuse(why, EIO, "%s: the command \"%s\" was ended by signal %d%s%s.", c->name,
                           c->words[0], WTERMSIG(status), colon, run->line);
     if (WEXITSTATUS(status))
-        return key_refuse(why, EACCES, "%s: the command \"%s\" failed with exit code %d%s%s.",
-                          c->name, c->words[0], WEXITSTATUS(status), colon, run->line);
+        return key_refuse(why, WEXITSTATUS(status) == COMMAND_REJECTED ? EKEYREJECTED : EACCES,
+                          "%s: the command \"%s\" failed with exit code %d%s%s.", c->name,
+                          c->words[0], WEXITSTATUS(status), colon, run->line);
     if (key_intake_finish(&run->in, key))
         return key_refuse(why, ENODATA,
                           "%s: the command \"%s\" wrote nothing: expected the key on its standard "

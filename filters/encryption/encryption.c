@@ -40,6 +40,18 @@ static void note_provider(struct encryption *e, const struct encryption_config *
     pthread_mutex_unlock(&e->lock);
 }
 
+/* Or the export is locked, and says why. */
+static void first_unlock(struct encryption *e, const struct encryption_config *config)
+{
+    char why[HEADER_WHY] = "";
+
+    int r = encryption_prepare(e, config, why);
+    if (r)
+        encryption_lock(e, why);
+    else
+        late_begin(e, config);
+}
+
 static int encryption_attach(void *self, struct weir_below *below, const void *settings,
                              struct weir_text *why)
 {
@@ -47,7 +59,12 @@ static int encryption_attach(void *self, struct weir_below *below, const void *s
 
     e->below = below;
     e->slot = -1;
+    if (late_init(&e->late)) {
+        weir_print(why, "no descriptor for who asks for the key");
+        return -EMFILE;
+    }
     if (lease_init(&e->lease)) {
+        late_finish(e);
         weir_print(why, "no memory for the cipher's users");
         return -ENOMEM;
     }
@@ -55,7 +72,7 @@ static int encryption_attach(void *self, struct weir_below *below, const void *s
     rekey_init(e);
     medium_init(e);
     note_provider(e, settings);
-    encryption_unlock(e, settings); /* or the export is locked, and says why */
+    first_unlock(e, settings);
     return 0;
 }
 
@@ -63,6 +80,7 @@ static void encryption_detach(void *self)
 {
     struct encryption *e = self;
 
+    late_finish(e);
     rekey_finish(e);
     lease_finish(&e->lease);
     header_close(e->header);
@@ -81,7 +99,7 @@ static void guess(struct encryption *e)
 
 static int encryption_geometry(void *self, struct weir_geometry *g, struct weir_text *why)
 {
-    struct encryption *e = self;
+    late_turn struct encryption *e = late_turn_begin(self);
     const struct encryption_config *config = weir_own_config(e->below);
 
     /* it may have grown, or stand on other filters now; else the thread of a rekey may look */
@@ -140,14 +158,17 @@ static int judge_grow(const struct encryption *e, uint64_t size, struct weir_tex
 
 static int encryption_event(void *self, const struct weir_event *event, struct weir_text *why)
 {
+    late_turn const struct encryption *e = late_turn_begin(self);
+
     if (event->type == WEIR_EVENT_GROW && event->phase == WEIR_PREPARE)
-        return judge_grow(self, event->size, why);
+        return judge_grow(e, event->size, why);
     return 0;
 }
 
 static int encryption_drain(void *self, bool begin, struct weir_text *why)
 {
     (void)why;
+    late_drain(self, begin);
     rekey_hold(self, begin);
     return 0;
 }
@@ -155,10 +176,11 @@ static int encryption_drain(void *self, bool begin, struct weir_text *why)
 static void encryption_apply(void *self, const void *settings)
 {
     const struct encryption_config *config = settings;
-    struct encryption *e = self;
+    late_turn struct encryption *e = late_turn_begin(self);
     struct weir_geometry below;
 
     note_provider(e, config);
+    late_apply(e, config);
     weir_geometry(e->below, &below);
     if (config->discard == DISCARD_PASS && !e->trim && below.ops & WEIR_OP(WEIR_TRIM))
         weir_report(e->below, WEIR_INFO,

@@ -9,6 +9,7 @@
 
 #include "header.h"
 #include "keys.h"
+#include "late.h"
 #include "lease.h"
 #include "rekey.h"
 #include "weir-filter.h"
@@ -57,8 +58,9 @@ struct encryption {
     bool trim;                   /* that TRIM exists was told to them, too */
     struct lease lease;          /* the cipher, for requests */
     struct rekey rekey;          /* the way to another volume key */
+    struct late late;            /* a key that is asked for in the background */
 
-    /* control path alone */
+    /* control path, and the thread of `late` in its turn */
     struct header *header; /* NULL: none could be read */
     int slot;              /* that the key of the options opened; -1: none */
 
@@ -78,13 +80,24 @@ struct encryption_use {
 
 /* ---- unlock.c: how does a disk get its key, and lose it? ---------------------- */
 
-/* Reads the header, formats where that is asked for, asks for the key and serves the disk; or
- * locks the export and leaves the sentence in view.why.  0 or -errno. */
-int encryption_unlock(struct encryption *, const struct encryption_config *);
+/* Before anybody is asked for the key: reads the header, or sees that an empty disk may be
+ * formatted: `header` is NULL then.  0 or -errno with the sentence. */
+int encryption_prepare(struct encryption *, const struct encryption_config *, char why[HEADER_WHY]);
+/* After that, with the key: formats where nothing is, and serves the disk. */
+int encryption_open(struct encryption *, const struct encryption_config *, const struct secret *key,
+                    char why[HEADER_WHY]);
+/* All of it, or the export is locked and view.why has the sentence.  0 or -errno; `late`: the key
+ * could not be had now, and may be later. */
+int encryption_unlock(struct encryption *, const struct encryption_config *, bool *late);
 /* Requests that are under way end as they began, and the last one wipes the key. */
 void encryption_lock(struct encryption *, const char *why);
+/* The same for a disk that is locked already, with a sentence of its own. */
+void encryption_stay_locked(struct encryption *, const char *why);
 int encryption_get_key(struct encryption *, const char *key, const struct encryption_config *,
                        struct secret *, char why[HEADER_WHY]);
+/* The same on another thread: with a header of its own, and until `stop` can be read. */
+int encryption_ask(struct encryption *, const struct header *, const struct encryption_config *,
+                   const int *stop, struct secret *, char why[HEADER_WHY]);
 /* How a header and its new key slots are made. */
 struct header_format encryption_format(const struct encryption_config *);
 void encryption_look(struct encryption *, struct encryption_view *);

@@ -136,3 +136,8 @@ int keys_get(const char *key, const struct key_request *request, struct secret *
         r = provider->check(asked.word, why);
     return r ? r : provider->get(&asked, ret, why);
 }
+
+bool keys_may_come(int error)
+{
+    return error && error != -EINVAL && error != -EKEYREJECTED && error != -ECANCELED;
+}

@@ -22,13 +22,15 @@ struct key_request {
     const char *uuid;            /* of the header; "" before there is one */
     const struct header *header; /* NULL before there is one */
     uint64_t patience;           /* ns: a command or a token that takes longer has failed */
+    const int *stop;             /* a command is ended when this can be read; or NULL */
 };
 
 struct key_provider {
     const char *name, *summary;
     /* Is the word well formed?  Nothing is opened.  0 or -EINVAL with a sentence. */
     int (*check)(const char *word, char why[HEADER_WHY]);
-    /* 0; -ENOENT: it is not there (yet); -EACCES, -ETIMEDOUT, … each with a sentence that names
+    /* 0; -ENOENT: it is not there (yet); -EACCES, -ETIMEDOUT, …; -EKEYREJECTED: somebody may count
+     * wrong answers, so it is not to be asked again by itself; each with a sentence that names
      * what was asked and the remedy.  May block for `patience`; pkcs11 and token for as long
      * as a module or plugin does, which runs in this process. */
     int (*get)(const struct key_request *, struct secret *key, char why[HEADER_WHY]);
@@ -39,5 +41,7 @@ extern const struct key_provider *const key_providers[]; /* ends with NULL */
 /* By "provider:word".  The same errors; -EINVAL also for an unknown provider, with the nearest. */
 int keys_check(const char *key, char why[HEADER_WHY]);
 int keys_get(const char *key, const struct key_request *, struct secret *, char why[HEADER_WHY]);
+/* After such an error: may the same question get another answer later? */
+bool keys_may_come(int error);
 
 #endif

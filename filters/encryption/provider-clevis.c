@@ -72,6 +72,7 @@ int clevis_open_token(const struct key_request *request, int token, struct json_
         .export = request->export,
         .uuid = request->uuid,
         .patience = request->patience,
+        .stop = request->stop,
     };
     int r = command_run(&command, key, why);
     free(input);

@@ -49,6 +49,7 @@ static int get(const struct key_request *request, struct secret *key, char why[H
         .export = request->export,
         .uuid = request->uuid,
         .patience = request->patience,
+        .stop = request->stop,
     };
     int r = command_run(&command, key, why);
     free(copy);

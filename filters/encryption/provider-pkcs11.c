@@ -135,12 +135,12 @@ static int check(const char *word, char why[HEADER_WHY])
 static int check_attempts(const struct pkcs11_token *token, CK_FLAGS flags, char why[HEADER_WHY])
 {
     if (flags & CKF_USER_PIN_LOCKED)
-        return key_refuse(why, EACCES,
+        return key_refuse(why, EKEYREJECTED,
                           "pkcs11: the PIN of token \"%s\" is locked: its security officer can "
                           "set a new one.",
                           token->label);
     if (flags & CKF_USER_PIN_FINAL_TRY)
-        return key_refuse(why, EACCES,
+        return key_refuse(why, EKEYREJECTED,
                           "pkcs11: one more wrong PIN locks the token \"%s\": not tried; log in "
                           "by hand with the right one, as by pkcs11-tool --login --test.",
                           token->label);
@@ -163,7 +163,7 @@ static int log_in(const struct pkcs11_token *token, const struct key_request *re
     if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
         return 0;
     if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE)
-        return key_refuse(why, EACCES,
+        return key_refuse(why, EKEYREJECTED,
                           "pkcs11: the token \"%s\" refuses the PIN of %s: correct it before the "
                           "token locks itself.",
                           token->label, source);

@@ -38,7 +38,10 @@ struct command {
     const char *const *pass; /* variables of the gateway's environment that it gets; or NULL */
     const char *export, *uuid;
     uint64_t patience; /* ns */
+    const int *stop;   /* it is ended when this can be read; or NULL */
 };
+/* The exit code of a command that must not be asked again by itself: EX_NOPERM of sysexits.h. */
+enum { COMMAND_REJECTED = 77 };
 /* Its standard output as a key. */
 int command_run(const struct command *, struct secret *key, char why[HEADER_WHY]);
 

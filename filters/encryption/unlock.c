@@ -1,10 +1,10 @@
 /* unlock.c - how does a disk get its key, and lose it?
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * At attach, and whenever the verb `unlock` asks for it: read the header (or make one, where that
- * is asked for and nothing is there), ask for the key, open a key slot, lend the cipher to
- * requests.  Whatever fails locks the export with the sentence; the disk is never served
- * otherwise. */
+ * At attach, when a late key has come, and whenever the verb `unlock` asks for it: read the header,
+ * ask for the key, make a header where that is asked for and nothing is there, open a key slot,
+ * lend the cipher to requests.  Whatever fails locks the export with the sentence; the disk is
+ * never served otherwise. */
 #include "encryption.h"
 
 #include <errno.h>
@@ -50,21 +50,35 @@ static void show(struct encryption *e, enum encryption_state state, const char *
 
 /* ---- the key -------------------------------------------------------------------- */
 
+static int ask(struct encryption *e, const char *key, const struct header *header,
+               uint64_t patience, const int *stop, struct secret *ret, char why[HEADER_WHY])
+{
+    struct header_about about = { 0 };
+
+    if (header)
+        header_about(header, &about);
+    const struct key_request request = {
+        .export = weir_export_name(e->below),
+        .uuid = about.uuid,
+        .header = header,
+        .patience = patience,
+        .stop = stop,
+    };
+    return keys_get(key, &request, ret, why);
+}
+
 int encryption_get_key(struct encryption *e, const char *key,
                        const struct encryption_config *config, struct secret *ret,
                        char why[HEADER_WHY])
 {
-    struct header_about about = { 0 };
+    return ask(e, key, e->header, config->key_timeout, NULL, ret, why);
+}
 
-    if (e->header)
-        header_about(e->header, &about);
-    const struct key_request request = {
-        .export = weir_export_name(e->below),
-        .uuid = about.uuid,
-        .header = e->header,
-        .patience = config->key_timeout,
-    };
-    return keys_get(key, &request, ret, why);
+int encryption_ask(struct encryption *e, const struct header *header,
+                   const struct encryption_config *config, const int *stop, struct secret *ret,
+                   char why[HEADER_WHY])
+{
+    return ask(e, config->key, header, config->key_timeout, stop, ret, why);
 }
 
 /* ---- which disk it was ----------------------------------------------------------- */
@@ -158,11 +172,10 @@ static int judge_empty(struct encryption *e, char why[HEADER_WHY])
     return 0;
 }
 
-static int format(struct encryption *e, const struct encryption_config *config,
-                  char why[HEADER_WHY])
+static int judge_format(struct encryption *e, const struct encryption_config *config,
+                        char why[HEADER_WHY])
 {
     const struct header_format how = encryption_format(config);
-    struct secret key = { 0 };
 
     if (!config->format)
         return refuse(
@@ -176,13 +189,15 @@ static int format(struct encryption *e, const struct encryption_config *config,
     int r = header_format_fits(&e->medium, &how, why);
     if (!r)
         r = judge_empty(e, why);
-    if (!r)
-        r = judge_new(e, why);
-    if (!r)
-        r = encryption_get_key(e, config->key, config, &key, why);
-    if (!r)
-        r = header_format(&e->medium, &how, &key, &e->header, why);
-    secret_clear(&key);
+    return r ? r : judge_new(e, why);
+}
+
+static int format(struct encryption *e, const struct encryption_config *config,
+                  const struct secret *key, char why[HEADER_WHY])
+{
+    const struct header_format how = encryption_format(config);
+
+    int r = header_format(&e->medium, &how, key, &e->header, why);
     if (r)
         return r;
     weir_report(e->below, WEIR_INFO, "the empty disk was formatted as LUKS2");
@@ -265,6 +280,18 @@ static int read_again(struct encryption *e, char why[HEADER_WHY])
     return 0;
 }
 
+/* One that does not fit this disk is none. */
+static int take_header(struct encryption *e, char why[HEADER_WHY])
+{
+    int r = place_payload(e, why);
+
+    if (r) {
+        header_close(e->header);
+        e->header = NULL;
+    }
+    return r;
+}
+
 static int read_header(struct encryption *e, const struct encryption_config *config,
                        char why[HEADER_WHY])
 {
@@ -274,14 +301,11 @@ static int read_header(struct encryption *e, const struct encryption_config *con
         return read_again(e, why);
     int r = header_open(&e->medium, &e->header, why);
     if (r == -ENODATA)
-        r = format(e, config, why);
+        return judge_format(e, config, why);
     if (!r)
-        r = place_payload(e, why);
-    if (r) { /* a header that does not fit this disk is none */
-        header_close(e->header);
-        e->header = NULL;
+        r = take_header(e, why);
+    if (r)
         return r;
-    }
     header_about(e->header, &about);
     if (about.repaired)
         weir_report(e->below, WEIR_WARNING,
@@ -316,19 +340,15 @@ static int open_cipher(struct encryption *e, const struct secret *volume,
     return lease_open(&e->lease, cipher);
 }
 
-static int open_slot(struct encryption *e, const struct encryption_config *config,
-                     char why[HEADER_WHY])
+static int open_slot(struct encryption *e, const struct secret *key, char why[HEADER_WHY])
 {
-    struct secret key = { 0 }, volume = { 0 };
+    struct secret volume = { 0 };
     struct sector_cipher *next = NULL;
     int slot = -1;
-    int r = encryption_get_key(e, config->key, config, &key, why);
 
+    int r = header_unlock(e->header, key, &volume, &slot, why);
     if (!r)
-        r = header_unlock(e->header, &key, &volume, &slot, why);
-    if (!r)
-        r = rekey_load(e, &key, &next, why);
-    secret_clear(&key);
+        r = rekey_load(e, key, &next, why);
     if (!r)
         r = open_cipher(e, &volume, next, why);
     secret_clear(&volume);
@@ -337,36 +357,65 @@ static int open_slot(struct encryption *e, const struct encryption_config *confi
     return r;
 }
 
-static int unlock(struct encryption *e, const struct encryption_config *config,
-                  char why[HEADER_WHY])
+static int explain(int r, char why[HEADER_WHY])
+{
+    return r && !why[0] ? refuse(why, r, "the disk cannot be unlocked: %s", strerror(-r)) : r;
+}
+
+int encryption_prepare(struct encryption *e, const struct encryption_config *config,
+                       char why[HEADER_WHY])
 {
     int r = secret_init(why, HEADER_WHY);
 
-    if (!r)
-        r = read_header(e, config, why);
-    if (!r)
-        r = open_slot(e, config, why);
-    if (r && !why[0])
-        refuse(why, r, "the disk cannot be unlocked: %s", strerror(-r));
-    return r;
+    return explain(r ? r : read_header(e, config, why), why);
 }
 
-int encryption_unlock(struct encryption *e, const struct encryption_config *config)
+int encryption_open(struct encryption *e, const struct encryption_config *config,
+                    const struct secret *key, char why[HEADER_WHY])
 {
-    char why[HEADER_WHY] = "";
-    int r = unlock(e, config, why);
+    int r = 0;
 
-    if (r) {
-        encryption_lock(e, why);
-        return r;
+    if (!e->header) {
+        r = format(e, config, key, why);
+        if (!r)
+            r = take_header(e, why);
     }
-    if (secret_warning(why, sizeof why))
+    if (!r)
+        r = open_slot(e, key, why);
+    if (r)
+        return explain(r, why);
+    if (secret_warning(why, HEADER_WHY))
         weir_report(e->below, WEIR_WARNING, "%s", why);
     remember(e);
     show(e, STATE_UNLOCKED, "");
     weir_unlock_export(e->below);
     rekey_resume(e);
     return 0;
+}
+
+int encryption_unlock(struct encryption *e, const struct encryption_config *config, bool *late)
+{
+    char why[HEADER_WHY] = "";
+    struct secret key = { 0 };
+
+    *late = false;
+    int r = encryption_prepare(e, config, why);
+    if (!r) {
+        r = encryption_get_key(e, config->key, config, &key, why);
+        *late = keys_may_come(r);
+    }
+    if (!r)
+        r = encryption_open(e, config, &key, why);
+    secret_clear(&key);
+    if (r)
+        encryption_lock(e, why);
+    return r;
+}
+
+void encryption_stay_locked(struct encryption *e, const char *why)
+{
+    weir_lock_export(e->below, "%s", why);
+    show(e, STATE_LOCKED, why);
 }
 
 void encryption_lock(struct encryption *e, const char *why)

@@ -34,7 +34,7 @@ static void print_slots(const struct encryption *e, struct weir_text *answer)
 
 static int run_status(void *self, const char *arguments, struct weir_text *answer)
 {
-    struct encryption *e = self;
+    late_turn struct encryption *e = late_turn_begin(self);
     const struct encryption_config *config = weir_own_config(e->below);
     struct encryption_view view;
 
@@ -72,13 +72,13 @@ static bool wait_for_requests(struct encryption *e)
 
 static int run_lock(void *self, const char *arguments, struct weir_text *answer)
 {
-    struct encryption *e = self;
+    late_turn struct encryption *e = late_turn_begin(self);
 
     int r = no_arguments("lock", arguments, answer);
     if (r)
         return r;
-    if (lease_lends(&e->lease))
-        encryption_lock(e, "the verb lock took the key away: unlock asks for it again");
+    late_stop(e);
+    encryption_lock(e, "the verb lock took the key away: unlock asks for it again");
     if (wait_for_requests(e))
         weir_print(answer, "locked; the key is wiped");
     else
@@ -89,8 +89,10 @@ static int run_lock(void *self, const char *arguments, struct weir_text *answer)
 
 static int run_unlock(void *self, const char *arguments, struct weir_text *answer)
 {
-    struct encryption *e = self;
+    late_turn struct encryption *e = late_turn_begin(self);
+    const struct encryption_config *config = weir_own_config(e->below);
     struct encryption_view view;
+    bool late;
 
     int r = no_arguments("unlock", arguments, answer);
     if (r)
@@ -102,7 +104,10 @@ static int run_unlock(void *self, const char *arguments, struct weir_text *answe
                                : "it is unlocked");
         return 0;
     }
-    r = encryption_unlock(e, weir_own_config(e->below));
+    late_stop(e);
+    r = encryption_unlock(e, config, &late);
+    if (late)
+        late_again(e, config);
     encryption_look(e, &view);
     if (r)
         weir_print(answer, "%s", view.why);
@@ -132,9 +137,11 @@ static int need_nothing(struct encryption *e, struct weir_text *answer)
  * opening, the empty image that has taken the place of a lost one. */
 static int run_format(void *self, const char *arguments, struct weir_text *answer)
 {
-    struct encryption *e = self;
-    struct encryption_config once = *(const struct encryption_config *)weir_own_config(e->below);
+    late_turn struct encryption *e = late_turn_begin(self);
+    const struct encryption_config *config = weir_own_config(e->below);
+    struct encryption_config once = *config;
     struct encryption_view view;
+    bool late;
 
     int r = no_arguments("format", arguments, answer);
     if (!r)
@@ -142,7 +149,10 @@ static int run_format(void *self, const char *arguments, struct weir_text *answe
     if (r)
         return r;
     once.format = true;
-    r = encryption_unlock(e, &once);
+    late_stop(e);
+    r = encryption_unlock(e, &once, &late);
+    if (late && config->format) /* else it was for this once, and has failed */
+        late_again(e, config);
     encryption_look(e, &view);
     if (r)
         weir_print(answer, "format: %s", view.why);
@@ -213,7 +223,7 @@ static int add_slot(struct encryption *e, const struct secret *new, int *slot, c
 
 static int run_add(void *self, const char *key, struct weir_text *answer)
 {
-    struct encryption *e = self;
+    late_turn struct encryption *e = late_turn_begin(self);
     char why[HEADER_WHY] = "";
     struct secret new = { 0 };
     int slot = -1;
@@ -250,7 +260,7 @@ static int parse_slot(const char *word, int *slot, struct weir_text *answer)
 
 static int run_remove(void *self, const char *word, struct weir_text *answer)
 {
-    struct encryption *e = self;
+    late_turn struct encryption *e = late_turn_begin(self);
     char why[HEADER_WHY] = "";
     int slot;
 
@@ -312,7 +322,7 @@ static int leave_old(struct encryption *e, int slot, char why[HEADER_WHY], struc
  * says: a slot for the new key; and, once the option names that key, without the old slot. */
 static int run_rekey(void *self, const char *key, struct weir_text *answer)
 {
-    struct encryption *e = self;
+    late_turn struct encryption *e = late_turn_begin(self);
     const struct encryption_config *config = weir_own_config(e->below);
     char why[HEADER_WHY] = "";
     struct secret new = { 0 };
@@ -392,7 +402,7 @@ static int begin_deep(struct encryption *e, const char *key, struct weir_text *a
 
 static int run_rekey_deep(void *self, const char *key, struct weir_text *answer)
 {
-    struct encryption *e = self;
+    late_turn struct encryption *e = late_turn_begin(self);
     const struct encryption_config *config = weir_own_config(e->below);
 
     if (!*key)

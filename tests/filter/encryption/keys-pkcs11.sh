@@ -56,7 +56,7 @@ rm "$work/wrapped"
 refused "$kek" ENOENT "the wrapped key \"$work/wrapped\" cannot be opened"
 
 held="pkcs11:token=weir;object=held;type=data"
-refused "$held?pin-source=file:$work/wrong" EACCES "token \"weir\" refuses the PIN of file:$work/wrong"
+refused "$held?pin-source=file:$work/wrong" EKEYREJECTED "token \"weir\" refuses the PIN of file:$work/wrong"
 gives "$held?$pin" "$want" # a wrong PIN leaves nothing behind
 chmod 640 "$work/pin"
 refused "$held?$pin" EACCES "the PIN of token \"weir\": the key file"
