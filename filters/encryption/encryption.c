@@ -46,6 +46,8 @@ static void first_unlock(struct encryption *e, const struct encryption_config *c
     char why[HEADER_WHY] = "";
 
     int r = encryption_prepare(e, config, why);
+    if (!r)
+        r = encryption_judge_lock(e, why);
     if (r)
         encryption_lock(e, why);
     else

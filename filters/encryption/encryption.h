@@ -19,6 +19,7 @@
 enum discard { DISCARD_IGNORE, DISCARD_PASS };
 /* Where the payload of a LUKS2 disk begins that is formatted here; before it is the header. */
 enum { USUAL_PAYLOAD = 16 << 20 };
+#define ENCRYPTION_BY_HAND "the verb lock took the key away: unlock asks for it again"
 enum encryption_state { STATE_LOCKED, STATE_UNLOCKED };
 
 struct encryption_config {
@@ -93,6 +94,10 @@ int encryption_unlock(struct encryption *, const struct encryption_config *, boo
 void encryption_lock(struct encryption *, const char *why);
 /* The same for a disk that is locked already, with a sentence of its own. */
 void encryption_stay_locked(struct encryption *, const char *why);
+/* Whether the verb `lock` is in force, however often the disk is attached.  0; -EACCES: it is, or
+ * that is not known. */
+int encryption_judge_lock(struct encryption *, char why[HEADER_WHY]);
+int encryption_note_lock(struct encryption *, bool locked); /* 0 or -errno */
 int encryption_get_key(struct encryption *, const char *key, const struct encryption_config *,
                        struct secret *, char why[HEADER_WHY]);
 /* The same on another thread: with a header of its own, and until `stop` can be read. */

@@ -138,6 +138,37 @@ static int judge_new(struct encryption *e, char why[HEADER_WHY])
                   uuid, length > 0 ? (int)length : 3, length > 0 ? folder : "...");
 }
 
+/* ---- was it locked by hand? ------------------------------------------------------ */
+
+static const char by_hand[] = "locked"; /* the name of a file in the state folder */
+
+int encryption_judge_lock(struct encryption *e, char why[HEADER_WHY])
+{
+    void *data = NULL;
+    size_t size;
+
+    int r = weir_state_load(e->below, by_hand, &data, &size);
+    free(data);
+    if (r == -ENOENT)
+        return 0;
+    if (r)
+        return refuse(why, -EACCES,
+                      "it cannot be read whether the verb lock took the key away (the file "
+                      "\"%s\" in the state folder of the filter): %s",
+                      by_hand, strerror(-r));
+    return refuse(why, -EACCES, ENCRYPTION_BY_HAND);
+}
+
+int encryption_note_lock(struct encryption *e, bool locked)
+{
+    static const char text[] = "by the verb lock\n";
+
+    if (locked)
+        return weir_state_save(e->below, by_hand, text, sizeof text - 1);
+    int r = weir_state_remove(e->below, by_hand);
+    return r == -ENOENT ? 0 : r;
+}
+
 /* ---- the header ----------------------------------------------------------------- */
 
 struct header_format encryption_format(const struct encryption_config *config)

@@ -78,13 +78,32 @@ static int run_lock(void *self, const char *arguments, struct weir_text *answer)
     if (r)
         return r;
     late_stop(e);
-    encryption_lock(e, "the verb lock took the key away: unlock asks for it again");
+    r = encryption_note_lock(e, true); /* first: it may be attached again at any time */
+    encryption_lock(e, ENCRYPTION_BY_HAND);
+    if (r)
+        weir_print(answer,
+                   "until the export is next opened, as it cannot be remembered in the state "
+                   "folder (%s): ",
+                   strerror(-r));
     if (wait_for_requests(e))
         weir_print(answer, "locked; the key is wiped");
     else
         weir_print(answer, "locked; requests are still under way, and the key is wiped when the "
                            "last one has ended");
     return 0;
+}
+
+/* Somebody asks for the disk, even if the key is late. */
+static int forget_lock(struct encryption *e, struct weir_text *answer)
+{
+    int r = encryption_note_lock(e, false);
+
+    if (r)
+        weir_print(answer,
+                   "the file \"locked\" of the verb lock cannot be removed from the state folder "
+                   "of the filter: %s",
+                   strerror(-r));
+    return r;
 }
 
 static int run_unlock(void *self, const char *arguments, struct weir_text *answer)
@@ -105,6 +124,9 @@ static int run_unlock(void *self, const char *arguments, struct weir_text *answe
         return 0;
     }
     late_stop(e);
+    r = forget_lock(e, answer);
+    if (r)
+        return r;
     r = encryption_unlock(e, config, &late);
     if (late)
         late_again(e, config);
@@ -146,6 +168,9 @@ static int run_format(void *self, const char *arguments, struct weir_text *answe
     int r = no_arguments("format", arguments, answer);
     if (!r)
         r = need_nothing(e, answer);
+    if (r)
+        return r;
+    r = forget_lock(e, answer);
     if (r)
         return r;
     once.format = true;
@@ -421,7 +446,7 @@ static int run_rekey_deep(void *self, const char *key, struct weir_text *answer)
 
 const struct weir_verb encryption_verbs[] = {
     { "status", "What is known of the header, the key and its slots.", run_status },
-    { "lock", "Takes the key away: requests fail until unlock.", run_lock },
+    { "lock", "Takes the key away: requests fail until unlock, also after a restart.", run_lock },
     { "unlock", "Asks for the key again and serves the disk.", run_unlock },
     { "format", "Makes a LUKS2 header on an empty disk, and serves it.", run_format },
     { "add", "add KEY: a key slot more, for what KEY gives, as file:/etc/weir/new.key.", run_add },

@@ -81,9 +81,19 @@ eval "exec ${load[1]}>&-" "$end>&-"
 # shellcheck disable=SC2154
 wait "$load_PID" || fail "the load failed"
 
-# ---- a lock is for now: a gateway that starts again asks for the key
+# ---- nothing but unlock undoes it: no policy, no close and open, no other gateway; nor twice
 verb encryption lock >/dev/null
 assert_locked "unlock asks for it again"
+printf 'name = "p"; filters = ( %s, { filter = "inspection"; } );\n' "$(encrypted)" >"$work/new.conf"
+"$weirctl" policy set p "$work/new.conf"
+assert_locked "unlock asks for it again"
+"$weirctl" export close vm1
+"$weirctl" export open vm1
+assert_locked "unlock asks for it again"
+kill_server
+serve "$(encrypted)"
+assert_locked "unlock asks for it again"
+verb encryption unlock >/dev/null
 kill_server
 serve "$(encrypted)"
 nbd 'expect(h.pread(4096, 32768), block)'
