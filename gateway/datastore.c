@@ -3,6 +3,7 @@
 #include "datastore.h"
 #include "emulate.h"
 #include "scope.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -124,16 +125,6 @@ static int take_paths(struct datastore *d, const char *exchange)
     return d->exchange ? 0 : -ENOMEM;
 }
 
-/* The same datastore draws the same times in every run (FNV-1a). */
-static uint64_t seed_of(const char *name)
-{
-    uint64_t seed = 0xcbf29ce484222325u;
-
-    for (; *name; name++)
-        seed = (seed ^ (unsigned char)*name) * 0x100000001b3u;
-    return seed;
-}
-
 static int fill(struct datastore *d, const struct datastore_setup *setup)
 {
     struct settings *keys = NULL;
@@ -150,8 +141,8 @@ static int fill(struct datastore *d, const struct datastore_setup *setup)
     d->base = strdup(setup->base && *setup->base ? setup->base : "/");
     const struct datastore_keys *k = settings_config(keys);
     err = d->name && d->base ? take_paths(d, k->exchange) : -ENOMEM;
-    if (!err)
-        err = emulation_create(k, seed_of(d->name), &d->emulation);
+    if (!err) /* the same datastore draws the same times in every run */
+        err = emulation_create(k, text_hash(d->name), &d->emulation);
     datastore_apply(d, keys);
     settings_destroy(keys);
     return err;

@@ -132,6 +132,13 @@ static int emulated_snapshot(void *self, const char *name, struct weir_text *why
     return e->real->snapshot(e->real_self, name, why);
 }
 
+static int emulated_identity(void *self, struct weir_identity *ret)
+{
+    const struct emulated *e = self;
+
+    return e->real->identity(e->real_self, ret);
+}
+
 static void emulated_close(void *self)
 {
     struct emulated *e = self;
@@ -152,6 +159,7 @@ int emulate_store(struct emulation *device, const struct store_type **type, void
     e->type.serve = emulated_serve;
     e->type.grow = e->real->grow ? emulated_grow : NULL;
     e->type.snapshot = e->real->snapshot ? emulated_snapshot : NULL;
+    e->type.identity = e->real->identity ? emulated_identity : NULL;
     e->type.close = emulated_close;
     *type = &e->type;
     *self = e;

@@ -55,3 +55,11 @@ int grow_store(struct export *e, uint64_t size, struct weir_text *why)
     s->geometry(e->store_self, &now);
     return s->grow(e->store_self, now.size + (size - e->geometry.size), why);
 }
+
+int weir_identity(const struct weir_below *b, struct weir_identity *ret)
+{
+    const struct export *e = b->export;
+
+    *ret = (struct weir_identity){ 0 };
+    return e->store->identity ? e->store->identity(e->store_self, ret) : -ENOTSUP;
+}

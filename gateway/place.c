@@ -246,13 +246,6 @@ void weir_datastore(const struct weir_below *b, struct weir_datastore *ret)
     };
 }
 
-int weir_identity(const struct weir_below *b, struct weir_identity *ret)
-{
-    (void)b;
-    *ret = (struct weir_identity){ 0 };
-    return -ENOTSUP;
-}
-
 int weir_keep(struct weir_below *b, bool keep)
 {
     (void)b;

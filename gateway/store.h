@@ -43,6 +43,9 @@ struct store_type {
     /* The folder of this host that the disks lie in, as `config` says it ("": where
      * relative paths start); NULL, as is the function: there is none. */
     const char *(*folder)(const void *config);
+    /* Which disk it is, by what is stable (weir_identity()); zeroed before.  NULL: the store
+     * cannot tell its disks apart. */
+    int (*identity)(void *self, struct weir_identity *);
 };
 
 const struct store_type *store_find(const char *type); /* NULL: no such type */

@@ -78,3 +78,12 @@ void text_finish(struct weir_text *t)
     free(t->text);
     *t = (struct weir_text){ 0 };
 }
+
+uint64_t text_hash(const char *text)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
+    return hash;
+}

@@ -20,6 +20,9 @@ void text_append(struct weir_text *, const void *bytes, size_t size);
 const char *text_string(const struct weir_text *); /* never NULL */
 char *text_take(struct weir_text *);               /* the caller frees; NULL: no memory */
 
+/* The same in every run and on every host (FNV-1a). */
+uint64_t text_hash(const char *);
+
 #define cleanup_text __attribute__((cleanup(text_finish)))
 
 #endif

@@ -171,4 +171,5 @@ const struct store_type store_file = {
     .close = file_close,
     .space = file_space,
     .folder = file_folder,
+    .identity = file_identity,
 };

@@ -61,6 +61,10 @@ void draft_drop(struct draft *);
 /* -EBUSY with a sentence that says who has the image, as far as the kernel tells. */
 int file_lock(int fd, bool shared, const char *image, struct weir_text *why);
 
+/* ---- store-file-identity.c: which disk it is -------------------------------------- */
+
+int file_identity(void *self, struct weir_identity *);
+
 /* ---- store-file-device.c: what a block device says of itself -------------------- */
 
 int device_size(int fd, uint64_t *size);

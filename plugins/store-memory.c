@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 
 #include "scope.h"
 
@@ -31,6 +32,7 @@ struct memory_store {
     uint64_t size, limit;
     _Atomic(struct leaf *) *leaves; /* one that is there stays until close() */
     size_t table_size;              /* bytes of the table, mmap'ed to be sparse */
+    uint64_t identity[2];           /* random: no other disk ever was this one */
     _Atomic uint64_t used;          /* bytes in pages */
     /* locks[n % LOCKS] guards page n, the pointer and the bytes: innermost */
     pthread_rwlock_t locks[LOCKS];
@@ -73,6 +75,7 @@ static int memory_open(void *self, const struct store_image *image, const void *
         return -ENOMEM;
     }
     m->leaves = table;
+    getrandom(m->identity, sizeof m->identity, 0); /* so few bytes never fail to come */
     for (size_t i = 0; i < LOCKS; i++)
         pthread_rwlock_init(&m->locks[i], NULL);
     return 0;
@@ -283,6 +286,13 @@ static int memory_snapshot(void *self, const char *name, struct weir_text *why)
     return -ENOTSUP;
 }
 
+static int memory_identity(void *self, struct weir_identity *ret)
+{
+    const struct memory_store *m = self;
+
+    return store_identify(ret, "memory %016" PRIx64 "%016" PRIx64, m->identity[0], m->identity[1]);
+}
+
 static int memory_space(const void *config, const char *folder, struct store_space *space)
 {
     (void)config;
@@ -304,4 +314,5 @@ const struct store_type store_memory = {
     .snapshot = memory_snapshot,
     .close = memory_close,
     .space = memory_space,
+    .identity = memory_identity,
 };

@@ -249,6 +249,17 @@ static int nbd_store_space(const void *config, const char *folder, struct store_
     return 0;
 }
 
+static int nbd_identity(void *self, struct weir_identity *ret)
+{
+    const struct nbd_store *s = self;
+    const struct nbd_config *c = s->config;
+
+    if (!s->server)
+        return store_identify(ret, "nbd %s", s->uri);
+    return store_identify(ret, "nbd command %s in %s image %s", c->command,
+                          *c->path ? c->path : ".", s->image);
+}
+
 /* Where a command looks for its images; a server elsewhere has none on this host. */
 static const char *nbd_folder(const void *config)
 {
@@ -272,4 +283,5 @@ const struct store_type store_nbd = {
     .close = nbd_store_close,
     .space = nbd_store_space,
     .folder = nbd_folder,
+    .identity = nbd_identity,
 };

@@ -8,4 +8,8 @@
 
 extern const struct store_type store_file, store_memory, store_nbd;
 
+/* Fills in the name; of one that is too long the end becomes a number that stands for it.
+ * 0 or -ENOMEM. */
+int store_identify(struct weir_identity *, const char *format, ...) WEIR_PRINTF(2, 3);
+
 #endif

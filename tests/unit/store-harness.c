@@ -76,6 +76,17 @@ int disk_do(struct disk *d, enum weir_op op, uint32_t flags, uint64_t offset, ui
     return d->type->serve(d->self, &req);
 }
 
+const char *disk_identity(struct disk *d, uint64_t *changed)
+{
+    static struct weir_identity is;
+
+    is = (struct weir_identity){ 0 };
+    assert_int_equal(d->type->identity(d->self, &is), 0);
+    if (changed)
+        *changed = is.changed;
+    return is.name;
+}
+
 bool disk_is_hole(struct disk *d, uint64_t offset, uint64_t length)
 {
     struct weir_extents *list = weir_extents_create();

@@ -24,6 +24,8 @@ int disk_open(struct disk *, const char *type, const char *const *options,
 void disk_close(struct disk *); /* of one that did not open, too */
 int disk_do(struct disk *, enum weir_op, uint32_t flags, uint64_t offset, uint64_t length,
             void *data);
+/* The name of which disk it is; lives until the next call.  *changed may be NULL. */
+const char *disk_identity(struct disk *, uint64_t *changed);
 /* true when the whole range is said to read as zeroes without room behind it */
 bool disk_is_hole(struct disk *, uint64_t offset, uint64_t length);
 

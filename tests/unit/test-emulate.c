@@ -4,6 +4,7 @@
  * Times are compared with the least that the schedule allows, which no disturbance of the
  * machine undercuts. */
 #include "clock.h"
+#include "emulate.h"
 #include "events.h"
 #include "gateway.h"
 #include "scope.h"
@@ -235,6 +236,37 @@ static void the_store_keeps_its_name_and_abilities(void **state)
     datastore_unref(d);
 }
 
+static int disk_identity(void *self, struct weir_identity *ret)
+{
+    (void)self;
+    strcpy(ret->name, "the real one");
+    return 0;
+}
+
+static void the_store_stays_the_disk_that_it_is(void **state)
+{
+    struct datastore *d = make_datastore("1", "1us");
+    struct store_type known = instant;
+    const struct store_type *type = &known;
+    void *self = calloc(1, known.self_size);
+    struct weir_identity is = { 0 };
+
+    (void)state;
+    known.identity = disk_identity;
+    assert_int_equal(emulate_store(d->emulation, &type, &self), 0);
+    assert_int_equal(type->identity(self, &is), 0);
+    assert_string_equal(is.name, "the real one");
+    type->close(self);
+    free(self);
+    type = &instant;
+    self = calloc(1, instant.self_size);
+    assert_int_equal(emulate_store(d->emulation, &type, &self), 0);
+    assert_null(type->identity);
+    type->close(self);
+    free(self);
+    datastore_unref(d);
+}
+
 static void a_clients_thread_gets_its_timer_slack_back(void **state)
 {
     struct datastore *d = make_datastore("1", "1ms");
@@ -272,6 +304,7 @@ int main(void)
         cmocka_unit_test(what_a_device_just_knows_is_free),
         cmocka_unit_test(an_error_of_the_real_store_comes_after_its_time),
         cmocka_unit_test(the_store_keeps_its_name_and_abilities),
+        cmocka_unit_test(the_store_stays_the_disk_that_it_is),
         cmocka_unit_test(a_clients_thread_gets_its_timer_slack_back),
         cmocka_unit_test(no_servers_is_no_device),
     };

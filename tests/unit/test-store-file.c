@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "scope.h"
+
 enum { MIB = 1 << 20 };
 
 static struct stat stat_of(const char *name)
@@ -416,6 +418,65 @@ static void a_snapshot_is_whole_or_refused(void **state)
     refused(&d, "exists already");
 }
 
+/* ---- which one it is ------------------------------------------------------------------------ */
+
+static void an_image_is_the_same_by_any_path_and_any_size(void **state)
+{
+    char name[192];
+    struct disk d;
+
+    (void)state;
+    assert_int_equal(open_image(&d, "itself", MIB, NULL), 0);
+    strcpy(name, disk_identity(&d, NULL));
+    assert_non_null(strstr(name, "file "));
+    assert_int_equal(d.type->grow(d.self, 2 * MIB, NULL), 0);
+    assert_string_equal(disk_identity(&d, NULL), name);
+    disk_close(&d);
+    assert_int_equal(rename(in_work("itself"), in_work("moved")), 0);
+    assert_int_equal(open_image(&d, in_work("moved"), 0, NULL), 0);
+    assert_string_equal(disk_identity(&d, NULL), name);
+    disk_close(&d);
+}
+
+/* The path is the same, and so may be the inode's number. */
+static void another_image_in_its_place_is_another(void **state)
+{
+    char name[192];
+    struct disk d;
+
+    (void)state;
+    assert_int_equal(open_image(&d, "exchanged", MIB, NULL), 0);
+    strcpy(name, disk_identity(&d, NULL));
+    disk_close(&d);
+    assert_int_equal(unlink(in_work("exchanged")), 0);
+    assert_int_equal(open_image(&d, "exchanged", MIB, NULL), 0);
+    assert_string_not_equal(disk_identity(&d, NULL), name);
+    disk_close(&d);
+}
+
+static void who_writes_behind_our_back_moves_the_time_of_change(void **state)
+{
+    const struct timespec past[2] = { { .tv_sec = 1000000000, .tv_nsec = 123456789 },
+                                      { .tv_sec = 1000000000, .tv_nsec = 123456789 } };
+    char data[512] = "x";
+    uint64_t changed;
+    struct disk d;
+
+    (void)state;
+    assert_int_equal(open_image(&d, "changed", MIB, NULL), 0);
+    assert_int_equal(utimensat(AT_FDCWD, in_work("changed"), past, 0), 0);
+    disk_identity(&d, &changed);
+    assert_true(changed == 1000000000123456789u);
+    assert_int_equal(disk_do(&d, WEIR_READ, 0, 0, 512, data), 0);
+    disk_identity(&d, &changed);
+    assert_true(changed == 1000000000123456789u);
+    cleanup_fd int other = open(in_work("changed"), O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(other, data, 512, 4096), 512);
+    disk_identity(&d, &changed);
+    assert_true(changed > 1000000000123456789u);
+    disk_close(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -437,6 +498,9 @@ int main(void)
         cmocka_unit_test(a_lock_can_be_done_without),
         cmocka_unit_test(an_image_grows_and_never_shrinks),
         cmocka_unit_test(a_snapshot_is_whole_or_refused),
+        cmocka_unit_test(an_image_is_the_same_by_any_path_and_any_size),
+        cmocka_unit_test(another_image_in_its_place_is_another),
+        cmocka_unit_test(who_writes_behind_our_back_moves_the_time_of_change),
     };
 
     return cmocka_run_group_tests_name("store-file", tests, make_work, remove_work);

@@ -111,6 +111,24 @@ static void a_size_is_asked_for(void **state)
     disk_close(&d);
 }
 
+static void each_opening_is_another_disk(void **state)
+{
+    struct store_image image = image_of(1 << 20);
+    uint64_t changed = 1;
+    char name[192];
+    struct disk d;
+
+    (void)state;
+    assert_int_equal(disk_open(&d, "memory", NULL, &image), 0);
+    strcpy(name, disk_identity(&d, &changed));
+    assert_string_equal(disk_identity(&d, NULL), name);
+    assert_int_equal(changed, 0);
+    disk_close(&d);
+    assert_int_equal(disk_open(&d, "memory", NULL, &image), 0);
+    assert_string_not_equal(disk_identity(&d, NULL), name);
+    disk_close(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +138,7 @@ int main(void)
         cmocka_unit_test(room_is_taken_by_writes_and_given_back_by_trims),
         cmocka_unit_test(a_large_disk_costs_nothing_and_grows),
         cmocka_unit_test(a_size_is_asked_for),
+        cmocka_unit_test(each_opening_is_another_disk),
     };
 
     return cmocka_run_group_tests_name("store-memory", tests, make_work, remove_work);

@@ -238,6 +238,34 @@ static void the_image_is_the_far_exports_name(void **state)
     stop(far.pid);
 }
 
+/* A name too long for an identity is another one by its end, too. */
+static void a_far_disk_is_what_the_uri_says(void **state)
+{
+    static const char *const words[] = { "memory", "1M", NULL };
+    char uri[400], name[192];
+    struct far far;
+    struct disk d;
+
+    (void)state;
+    far_nbdkit(&far, "identity", words);
+    const char *options[] = { "uri", far.uri, NULL };
+    assert_int_equal(open_disk(&d, options, "one"), 0);
+    assert_non_null(strstr(disk_identity(&d, NULL), "nbd nbd+unix:///one?socket="));
+    disk_close(&d);
+    const char *named[] = { "uri", uri, NULL };
+    for (int i = 0; i < 2; i++) {
+        snprintf(uri, sizeof uri, "nbd+unix:///%0200d?socket=%s", i, far.socket);
+        assert_int_equal(open_disk(&d, named, ""), 0);
+        if (i == 0)
+            strcpy(name, disk_identity(&d, NULL));
+        else
+            assert_string_not_equal(disk_identity(&d, NULL), name);
+        assert_int_equal(strlen(disk_identity(&d, NULL)), 191);
+        disk_close(&d);
+    }
+    stop(far.pid);
+}
+
 /* ---- a server that refuses
  * --------------------------------------------------------------------------- */
 
@@ -341,6 +369,7 @@ int main(void)
         cmocka_unit_test(one_connection_where_several_are_not_allowed),
         cmocka_unit_test(tls_by_uri),
         cmocka_unit_test(the_image_is_the_far_exports_name),
+        cmocka_unit_test(a_far_disk_is_what_the_uri_says),
         cmocka_unit_test(a_failed_flush_is_never_forgotten),
         cmocka_unit_test(a_server_that_shuts_down_is_waited_for),
         cmocka_unit_test(what_cannot_be_opened_says_why),

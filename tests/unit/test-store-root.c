@@ -166,6 +166,24 @@ static void a_device_grows_when_it_has_grown(void **state)
     drop_device(device);
 }
 
+/* Not by its own path, which another device may have tomorrow. */
+static void a_device_is_known_by_what_is_behind_it(void **state)
+{
+    char device[64];
+    uint64_t changed = 1;
+    struct disk d;
+
+    (void)state;
+    make_device("behind", MIB, "512", device);
+    assert_int_equal(open_image(&d, device, MIB, NULL), 0);
+    const char *name = disk_identity(&d, &changed);
+    assert_non_null(strstr(name, "device loop/backing_file /"));
+    assert_non_null(strstr(name, "/behind"));
+    assert_int_equal(changed, 0);
+    disk_close(&d);
+    drop_device(device);
+}
+
 /* ---- file systems -----------------------------------------------------------------------------
  */
 
@@ -290,6 +308,7 @@ int main(void)
         cmocka_unit_test(a_device_gives_room_back),
         cmocka_unit_test(a_device_in_use_is_refused),
         cmocka_unit_test(a_device_grows_when_it_has_grown),
+        cmocka_unit_test(a_device_is_known_by_what_is_behind_it),
         cmocka_unit_test(xfs_conforms_and_snapshots),
         cmocka_unit_test(btrfs_conforms_and_snapshots),
         cmocka_unit_test(tmpfs_conforms_and_says_when_it_is_full),
