@@ -161,12 +161,12 @@ int header_remove_slot(struct header *header, int slot, char why[HEADER_WHY])
         if (r < 0)
             r = header_library_why(&library, r, why, "the key slot cannot be removed");
     }
-    if (!r)
-        r = header_image_commit(&image, &header->medium, why);
-    if (!r) /* the library has wiped it in the image; a header in use names it no more */
+    if (!r) /* the library has wiped it in the image */
         r = header_image_write(&image, &header->medium, area, why);
     if (!r)
         r = header_medium_flush(&header->medium, why);
+    if (!r) /* while a header names the slot, a removal that was cut short can be made again */
+        r = header_image_commit(&image, &header->medium, why);
     header_library_close(&library);
     return header_change_end(header, &image, r, why);
 }

@@ -4,9 +4,10 @@
  * libcryptsetup works on files.  Ours is a memfd of the size of the medium in which only the
  * header is present: read from the medium before, and written back after a change, in an
  * order that leaves at each moment, whatever of the unsynced writes has arrived, a header
- * that opens with at least one of the keys that it is meant to open with:
+ * that opens with at least one of the keys that it is meant to open with, and no material of a slot
+ * that it does not name:
  *   adding:   key material, flush, primary header, flush, secondary header, flush
- *   removing: primary, flush, secondary, flush, and then the old material is overwritten
+ *   removing: the same, the material overwritten
  * (LUKS1 has one header: material, flush, header, flush.)
  *
  * A damaged primary header of LUKS2 is repaired from the secondary one, and said. */
