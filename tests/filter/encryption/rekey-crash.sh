@@ -9,12 +9,6 @@ SIZE=20M
 . "$WEIR_SOURCE/tests/filter/encryption/rekey.sh" || exit
 journal=$(((16 << 20) - 72 * 1024)) record=$((36 * 1024)) data=$((16 << 20)) mib=$((1 << 20))
 
-# fault FROM TO WHEN [TORN]: as a policy has it; before the disk below the encryption
-fault() {
-    printf '{ filter = "fault"; ops = "write"; from = "%s"; to = "%s"; crash = "%s"; count = 1; torn = "%s"; }' \
-        "$1" "$2" "$3" "${4:-0}"
-}
-harmless='{ filter = "fault"; ops = "write"; rate = 0.0; }'
 fresh() {
     rm -f "$disk"
     cp --sparse=always "$work/filled" "$disk"
@@ -28,12 +22,6 @@ old=$(luks volume-key "$disk" "$work/key")
 cp --sparse=always "$disk" "$work/filled"
 cp "$work/model" "$work/filled.model"
 
-# crashed: the gateway has ended by itself, as it was told to
-crashed() {
-    wait "$gateway_pid" 2>/dev/null && status=0 || status=$?
-    assert_eq "$status" 137 "the gateway ended with"
-    _pids=("${_pids[@]/#%$gateway_pid/}")
-}
 # killed: the same, and the load has seen nothing wrong until then
 killed() {
     crashed
@@ -51,7 +39,7 @@ start_gateway_to_crash() {
     gateway_pid=$pid
     nbdinfo --size "$url" >/dev/null 2>&1 || true # what is exported is opened by the first who asks
     for _ in $(seq 600); do
-        grep -q ') [^Z]' "/proc/$gateway_pid/stat" 2>/dev/null || break
+        ! gone || break
         [ $# -eq 1 ] || { python3 "$here/rekey.py" "$url" "$((seed + ++loads))" load "$work/model" </dev/null >"$work/load.log" 2>&1 || fail "$(cat "$work/load.log")"; }
         nbdinfo --size "$url" >/dev/null 2>&1 || true
         sleep 0.05

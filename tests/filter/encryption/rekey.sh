@@ -1,6 +1,6 @@
-# rekey.sh - what do the tests of the deep rekey share?
+# rekey.sh - what do the tests of both rekeys share?
 # SPDX-License-Identifier: BSD-3-Clause
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 . "$WEIR_SOURCE/tests/filter/encryption/encryption.sh" || exit
 requires cryptsetup
 seed=$((10#${WEIR_SEED:-$(date +%N)}))
@@ -21,6 +21,22 @@ load_ends() {
     wait "$load_pid" || fail "the load saw wrong bytes or an error"
 }
 loads=0
+
+# fault FROM TO WHEN [TORN]: as a policy has it, before the disk below the encryption: the gateway is killed before or
+# after it writes there
+fault() {
+    printf '{ filter = "fault"; ops = "write"; from = "%s"; to = "%s"; crash = "%s"; count = 1; torn = "%s"; }' \
+        "$1" "$2" "$3" "${4:-0}"
+}
+harmless='{ filter = "fault"; ops = "write"; rate = 0.0; }'
+gone() { ! grep -q ') [^Z]' "/proc/$gateway_pid/stat"; } 2>/dev/null
+# crashed: the gateway has ended by itself, as it was told to
+crashed() {
+    wait_until 60 gone
+    wait "$gateway_pid" 2>/dev/null && status=0 || status=$?
+    assert_eq "$status" 137 "the gateway ended with"
+    _pids=("${_pids[@]/#%$gateway_pid/}")
+}
 
 # assert_rekeyed OLD-VOLUME-KEY KEY-FILE: the image has another volume key, which plain
 # cryptsetup and the format's description open, the model is in it, and nothing is left
