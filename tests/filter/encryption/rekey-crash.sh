@@ -31,21 +31,6 @@ killed() {
 resumes() {
     serve "$(encrypted "$quick"), ${1:-$harmless}"
 }
-# start_gateway_to_crash FILTER [load]: it may end before it listens, so this does not wait for that
-start_gateway_to_crash() {
-    printf 'name = "p"; filters = ( %s, %s );\n' "$(encrypted "$quick")" "$1" >"$work/policies.d/p.conf"
-    rm -f "$sock"
-    spawn gateway gateway_process -t 64 -U "$sock" "$plugin" conf="$work/weir.conf"
-    gateway_pid=$pid
-    nbdinfo --size "$url" >/dev/null 2>&1 || true # what is exported is opened by the first who asks
-    for _ in $(seq 600); do
-        ! gone || break
-        [ $# -eq 1 ] || { python3 "$here/rekey.py" "$url" "$((seed + ++loads))" load "$work/model" </dev/null >"$work/load.log" 2>&1 || fail "$(cat "$work/load.log")"; }
-        nbdinfo --size "$url" >/dev/null 2>&1 || true
-        sleep 0.05
-    done
-    crashed
-}
 to_the_end() {
     resumes
     wait_until 60 ended
