@@ -136,8 +136,9 @@ static int encryption_geometry(void *self, struct weir_geometry *g, struct weir_
     return 0;
 }
 
-/* What would lock the disk for good, or at its next opening, is refused beforehand. */
-static int judge_grow(const struct encryption *e, uint64_t size, struct weir_text *why)
+/* What would lock the disk for good, or at its next opening, or lose what is written behind its
+ * old end, is refused beforehand. */
+static int judge_grow(struct encryption *e, uint64_t size, struct weir_text *why)
 {
     struct header_about about;
 
@@ -145,6 +146,11 @@ static int judge_grow(const struct encryption *e, uint64_t size, struct weir_tex
         weir_print(why, "no LUKS header is known of this disk, so its size is a guess: unlock it "
                         "first (status says why it is locked), then grow it");
         return -EACCES;
+    }
+    if (rekey_ends(e)) {
+        weir_print(why, "the deep rekey of this disk just ends: grow it when status shows none; "
+                        "if that says that it pauses, the verb rekey-deep goes on");
+        return -EBUSY;
     }
     header_about(e->header, &about);
     const uint64_t payload = e->medium.size - e->payload + (size - e->size);
@@ -160,7 +166,7 @@ static int judge_grow(const struct encryption *e, uint64_t size, struct weir_tex
 
 static int encryption_event(void *self, const struct weir_event *event, struct weir_text *why)
 {
-    late_turn const struct encryption *e = late_turn_begin(self);
+    late_turn struct encryption *e = late_turn_begin(self);
 
     if (event->type == WEIR_EVENT_GROW && event->phase == WEIR_PREPARE)
         return judge_grow(e, event->size, why);

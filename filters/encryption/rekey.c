@@ -109,17 +109,30 @@ static int change_header(struct encryption *e, char why[HEADER_WHY])
     return error;
 }
 
+/* From here on, also after an error, no part of the disk may be of the old key: it does not grow.
+ * False: not now, or it has grown just before. */
+static bool begin_end(struct rekey *r)
+{
+    pthread_mutex_lock(&r->lock);
+    bool may = !r->stop && !r->hold && r->work.record.position == r->size;
+    r->busy = may;
+    r->ending |= may;
+    pthread_mutex_unlock(&r->lock);
+    return may;
+}
+
 static int finish(struct encryption *e, char why[HEADER_WHY])
 {
     struct rekey *r = &e->rekey;
 
-    if (!begin_work(r))
+    if (!begin_end(r))
         return 0;
     int error = change_header(e, why);
     if (!error) {
         lease_pass(&e->lease, close_gate, r);
         secret_clear(&r->volume);
         pthread_mutex_lock(&r->lock);
+        r->ending = false;
         r->ended = true;
         pthread_mutex_unlock(&r->lock);
     }
@@ -182,7 +195,7 @@ int rekey_start(struct encryption *e, char why[HEADER_WHY])
     struct rekey *r = &e->rekey;
 
     pthread_mutex_lock(&r->lock);
-    r->stop = r->busy = r->ended = false;
+    r->stop = r->busy = r->ending = r->ended = false;
     pthread_mutex_unlock(&r->lock);
     r->began = weir_now(NULL);
     r->began_at = r->work.record.position;
@@ -220,6 +233,16 @@ void rekey_resize(struct encryption *e)
     pthread_mutex_lock(&r->lock);
     r->size = e->size;
     pthread_mutex_unlock(&r->lock);
+}
+
+bool rekey_ends(struct encryption *e)
+{
+    struct rekey *r = &e->rekey;
+
+    pthread_mutex_lock(&r->lock);
+    bool ending = r->ending;
+    pthread_mutex_unlock(&r->lock);
+    return ending;
 }
 
 void rekey_pause(struct encryption *e, const char *why)

@@ -32,6 +32,7 @@ struct rekey {
     bool stop, hold;          /* what the thread shall do: end, or nothing until hold is false */
     bool busy;                /* it is at work on a chunk or the header */
     bool paused;              /* after an error, until it is asked to go on */
+    bool ending;              /* the header may say so: nothing may be written with the old key */
     bool ended;               /* the disk has its new key */
     uint64_t size;            /* bytes: of the payload */
     uint64_t began, began_at; /* ns, bytes: for the speed */
@@ -65,6 +66,8 @@ void rekey_settle(struct encryption *);
 int rekey_start(struct encryption *, char why[HEADER_WHY]); /* the thread */
 void rekey_hold(struct encryption *, bool hold);            /* drain() */
 void rekey_resize(struct encryption *);                     /* e->size has changed */
+/* The disk must not grow, while it is drained: this has begun and not ended. */
+bool rekey_ends(struct encryption *);
 void rekey_pause(struct encryption *, const char *why);
 /* Is it paused?  Then it goes on. */
 bool rekey_again(struct encryption *);
