@@ -283,30 +283,55 @@ static int parse_slot(const char *word, int *slot, struct weir_text *answer)
     return 0;
 }
 
+/* The slot that the option key opens now: by which the disk will be unlocked next. */
+static int find_own(struct encryption *e, int *slot, char why[HEADER_WHY])
+{
+    const struct encryption_config *config = weir_own_config(e->below);
+    struct secret key = { 0 }, volume = { 0 };
+
+    int r = encryption_get_key(e, config->key, config, &key, why);
+    if (!r)
+        r = header_unlock(e->header, &key, &volume, slot, why);
+    secret_clear(&key);
+    secret_clear(&volume);
+    return r;
+}
+
 static int run_remove(void *self, const char *word, struct weir_text *answer)
 {
     late_turn struct encryption *e = late_turn_begin(self);
     char why[HEADER_WHY] = "";
-    int slot;
+    int slot, own = -1;
 
     int r = parse_slot(word, &slot, answer);
     if (!r)
-        r = need_header(e, true, answer);
+        r = need_header(e, false, answer);
     if (r)
         return r;
-    if (slot == e->slot) {
+    r = find_own(e, &own, why);
+    if (r) {
         weir_print(answer,
-                   "remove: key slot %d is the one that opened the disk: without it the disk stays "
-                   "locked when it is next opened; rekey goes over to another key",
+                   "remove: no key slot is removed while it is not known which one the option key "
+                   "opens: %s",
+                   why);
+        return r;
+    }
+    if (slot == own) {
+        weir_print(answer,
+                   "remove: key slot %d is the one that the option key opens: without it the disk "
+                   "stays locked when it is next opened; rekey goes over to another key",
                    slot);
         return -EBUSY;
     }
     r = header_remove_slot(e->header, slot, why);
-    if (r)
+    if (r) {
         weir_print(answer, "remove: %s", why);
-    else
-        weir_print(answer, "key slot %d is removed", slot);
-    return r;
+        return r;
+    }
+    if (slot == e->slot)
+        e->slot = own;
+    weir_print(answer, "key slot %d is removed", slot);
+    return 0;
 }
 
 /* ---- rekey ---------------------------------------------------------------------- */
@@ -450,7 +475,8 @@ const struct weir_verb encryption_verbs[] = {
     { "unlock", "Asks for the key again and serves the disk.", run_unlock },
     { "format", "Makes a LUKS2 header on an empty disk, and serves it.", run_format },
     { "add", "add KEY: a key slot more, for what KEY gives, as file:/etc/weir/new.key.", run_add },
-    { "remove", "remove SLOT: a key slot less; never the one that opened the disk.", run_remove },
+    { "remove", "remove SLOT: a key slot less; never the one that the option key opens.",
+      run_remove },
     { "rekey",
       "rekey KEY: goes over to another key: once before the option key names it, once after.",
       run_rekey },

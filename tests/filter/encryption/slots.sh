@@ -23,14 +23,30 @@ refused "add" "expected where the new key comes from"
 refused "add file:$work/none" "$work/none"
 assert_eq "$(slots)" 2 "slots after refusals"
 
-# ---- remove: never what opened the disk
-refused "remove 0" "key slot 0 is the one that opened the disk"
+# ---- remove: never what the option key opens, whatever opened the disk
+refused "remove 0" "key slot 0 is the one that the option key opens"
+option encryption key "file:$work/third"
+refused "remove 1" "key slot 1 is the one that the option key opens"
+option encryption key "file:$work/none"
+refused "remove 0" "no key slot is removed while it is not known which one the option key opens"
+option encryption key "file:$work/new"
+refused "remove 1" "no key slot is removed while it is not known which one the option key opens"
+assert_eq "$(slots)" 2 "slots after refusals to remove"
+option encryption key "file:$work/key"
 refused "remove 7" "7"
 refused "remove x" "expected the number of a key slot"
 refused "remove" "expected the number of a key slot"
 verb encryption "remove 1" >/dev/null
 opens_with key || fail "the key that stays does not open"
 ! opens_with third || fail "a removed slot opens"
+verb encryption "add file:$work/third" >/dev/null
+option encryption key "file:$work/third"
+verb encryption "remove 0" >/dev/null # it opened the disk; what is asked now opens another
+opens_with third || fail "the key of the option does not open"
+verb encryption status | grep -q "slot 1: .*, opened the disk" || fail "$(verb encryption status)"
+verb encryption "add file:$work/key" >/dev/null
+option encryption key "file:$work/key"
+verb encryption "remove 1" >/dev/null
 
 # ---- rekey, in two steps; at each the option's key opens the disk
 verb encryption "rekey file:$work/new" >"$work/said"
@@ -45,7 +61,7 @@ grep -q "key slot 0 is removed" "$work/said" || fail "$(cat "$work/said")"
 opens_with new || fail "after the second step the new key does not open"
 ! opens_with key || fail "after the second step the old key opens"
 assert_eq "$(slots)" 1 "slots after rekey"
-refused "remove 1" "the one that opened the disk"
+refused "remove 1" "the one that the option key opens"
 nbd 'expect(h.pread(4096, 0), block)'
 verb encryption "lock" >/dev/null
 refused "rekey file:$work/third" "unlock it first"
@@ -61,7 +77,7 @@ kill_server
 serve "$(formatted)"
 nbd 'expect(h.pread(4096, 0), block)'
 verb encryption "rekey file:$work/third" | grep -q "nothing to go over to"
-refused "remove 0" "the one that opened the disk"
+refused "remove 0" "the one that the option key opens"
 verb encryption "remove 1" >/dev/null
 opens_with third || fail "the new key does not open"
 ! opens_with new || fail "the old key opens"

@@ -49,7 +49,7 @@ expect 0 --json key status vm1
 json '[e["slot"] for e in d["keys"][0]["slots"]] == [0, 1] and d["keys"][0]["sector_size"] == 4096'
 json '"opened the disk" in d["keys"][0]["slots"][0]["about"] and d["keys"][0]["key"] == "file:'"$work"'/old"'
 expect 4 key remove vm1 0
-complains "key slot 0 is the one that opened the disk"
+complains "key slot 0 is the one that the option key opens"
 expect 0 key remove vm1 1
 ! opens more 2>/dev/null || fail "the removed key opens the disk"
 expect 3 key add vm1 "file:$work/missing"
@@ -83,8 +83,8 @@ says "the key is wiped"
 expect 0 key status vm1
 says "state: locked"
 ! nbd 'h.pread(512, 0)' 2>/dev/null || fail "a locked disk was read"
-expect 1 key remove vm1 1
-complains "the disk is locked: unlock it first"
+expect 4 key remove vm1 1
+complains "key slot 1 is the one that the option key opens"
 mv "$work/new" "$work/away"
 expect 3 key unlock vm1
 complains "$work/new"
