@@ -19,6 +19,9 @@ enum exit_code exit_code_of(int error)
     case -EINVAL:
     case -ERANGE:
     case -EPERM:
+    case -EACCES:
+    case -EROFS:
+    case -EKEYREJECTED:
     case -EBUSY:
     case -EEXIST:
     case -ENOEXEC:

@@ -88,6 +88,9 @@ complains "key slot 1 is the one that the option key opens"
 mv "$work/new" "$work/away"
 expect 3 key unlock vm1
 complains "$work/new"
+(umask 077 && echo wrong >"$work/new")
+expect 4 key unlock vm1 # refused, not failed
+complains "key slot"
 mv "$work/away" "$work/new"
 expect 0 key unlock vm1
 says "unlocked by key slot 1"
