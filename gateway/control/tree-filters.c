@@ -222,6 +222,8 @@ int filter_ctl_read(struct place *place, struct weir_text *text)
     return 0;
 }
 
+/* A word that is none is repeated nowhere: it may be a passphrase that was written here by mistake,
+ * and this is logged. */
 static int find_verb(const struct filter_view *view, const char *verb, struct refusal *refusal)
 {
     const struct weir_verb *row = view->filter->verbs;
@@ -235,7 +237,7 @@ static int find_verb(const struct filter_view *view, const char *verb, struct re
         if (strcmp(row->name, verb) == 0)
             return 0;
     }
-    weir_print(why, "\"%s\" is no verb of filter %s; it has", verb, view->label);
+    weir_print(why, "the first word is no verb of filter %s; it has", view->label);
     for (row = view->filter->verbs; row->name; row++)
         weir_print(why, "%s %s", row == view->filter->verbs ? "" : ",", row->name);
     return -EINVAL;
@@ -257,7 +259,7 @@ int filter_ctl_write(struct place *place, const struct change *change, struct we
                      struct refusal *refusal)
 {
     cleanup_free char *line = NULL;
-    const char *arguments = "";
+    const char *arguments = "", *verb = "that is none";
 
     int error = change_line(change, &line, refusal);
     if (!error) {
@@ -268,8 +270,10 @@ int filter_ctl_write(struct place *place, const struct change *change, struct we
     }
     if (change->check_only)
         return error;
-    if (!error)
-        error = run_verb(place, line, arguments, answer, refusal);
-    return change_done(place, error, refusal, "verb %s of %s/%s run", line ? line : "(no line)",
+    if (!error) {
+        verb = line;
+        error = run_verb(place, verb, arguments, answer, refusal);
+    }
+    return change_done(place, error, refusal, "verb %s of %s/%s run", verb,
                        export_name(place->export), place_filter(place)->label);
 }

@@ -206,11 +206,28 @@ static void verbs_of_filters_answer(void **state)
     holds("exports/vm1/filters/10-sample/ctl", "not today\n");
     holds("exports/vm1/last_error", "not today\n");
     refused(ask("set", "exports/vm1/filters/10-sample/ctl", "what"), "EINVAL",
-            "\"what\" is no verb of filter sample; it has echo, refuse");
+            "the first word is no verb of filter sample; it has echo, refuse");
     refused(ask("set", "exports/vm1/filters/20-pass/ctl", "what"), "EOPNOTSUPP",
             "filter pass has no verbs");
     refused(ask("check", "exports/vm1/filters/10-sample/ctl", ""), "EINVAL",
-            "\"\" is no verb of filter sample; it has echo, refuse");
+            "the first word is no verb of filter sample; it has echo, refuse");
+}
+
+static void what_is_no_verb_is_not_repeated(void **state)
+{
+    (void)state;
+    for (int i = 1; i <= 2; i++) {
+        const char *path =
+            i == 1 ? "exports/vm1/filters/10-sample/ctl" : "exports/vm1/filters/20-pass/ctl";
+        struct json_object *answer = ask("set", path, "hunter2 is my passphrase\n");
+        assert_null(strstr(json_object_to_json_string(answer), "hunter2"));
+        json_object_put(answer);
+    }
+    has_event("refused: verb that is none of vm1/sample run");
+    char *events = get("events");
+    assert_null(strstr(events, "hunter2"));
+    free(events);
+    holds("exports/vm1/last_error", "filter pass has no verbs\n");
 }
 
 /* ---- do
@@ -307,6 +324,7 @@ int main(void)
         TEST(mistakes_come_with_their_place),
         TEST(a_final_check_is_kept),
         TEST(verbs_of_filters_answer),
+        TEST(what_is_no_verb_is_not_repeated),
         TEST(verbs_of_exports_are_done),
         TEST(verbs_refuse_exactly),
         TEST(a_deletion_is_asked_for_and_not_done),
