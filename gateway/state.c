@@ -93,9 +93,11 @@ void export_unlock(struct export *e)
         b->stuck = NULL;
     }
     export_settle(e);
+    bool locked = atomic_load(&e->state) == EXPORT_LOCKED;
     pthread_mutex_unlock(&e->lock);
     if (changed)
-        event_post(WEIR_INFO, export_name(e), NULL, "unlocked");
+        event_post(WEIR_INFO, export_name(e), NULL, "%s",
+                   locked ? "no longer locked by hand, but by a filter still" : "unlocked");
 }
 
 void place_lock(struct weir_below *b, const char *why)

@@ -76,6 +76,25 @@ static int do_lock(struct deed *deed, struct refusal *refusal)
     return 0;
 }
 
+/* What a filter locked stays locked: it alone knows when its reason is gone. */
+static int judge_unlocked(struct export *e, struct weir_text *why)
+{
+    struct export_view view;
+
+    int error = export_view(e, &view);
+    if (error)
+        return error;
+    if (view.state == EXPORT_LOCKED) {
+        weir_print(why,
+                   "it is not locked by export lock, or not any more, but still locked, by one of "
+                   "its filters: %s",
+                   view.reason);
+        error = -EACCES;
+    }
+    export_view_finish(&view);
+    return error;
+}
+
 /* One that could not be opened has nothing to unlock: it is tried again. */
 static int do_unlock(struct deed *deed, struct refusal *refusal)
 {
@@ -88,7 +107,9 @@ static int do_unlock(struct deed *deed, struct refusal *refusal)
         return error;
     bool locked = view.state == EXPORT_LOCKED;
     export_view_finish(&view);
-    return locked ? export_open(deed->export, &refusal->why) : 0;
+    if (locked)
+        error = export_open(deed->export, &refusal->why);
+    return error ? error : judge_unlocked(deed->export, &refusal->why);
 }
 
 /* A number of bytes, or a string as in the configuration. */

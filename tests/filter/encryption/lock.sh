@@ -87,6 +87,12 @@ assert_locked "unlock asks for it again"
 printf 'name = "p"; filters = ( %s, { filter = "inspection"; } );\n' "$(encrypted)" >"$work/new.conf"
 "$weirctl" policy set p "$work/new.conf"
 assert_locked "unlock asks for it again"
+"$weirctl" export lock vm1 "by hand"
+code=0
+"$weirctl" export unlock vm1 >"$work/said" 2>&1 || code=$?
+assert_eq "$code" 4 "the exit code of an unlock that leaves the export locked"
+grep -q "still locked, by one of its filters: the verb lock took the key away" "$work/said" || fail "$(cat "$work/said")"
+"$weirctl" events | grep -q "no longer locked by hand, but by a filter still" || fail "$("$weirctl" events)"
 "$weirctl" export close vm1
 "$weirctl" export open vm1
 assert_locked "unlock asks for it again"
