@@ -2,10 +2,10 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "datastore.h"
 #include "control.h"
+#include "thread.h"
 #include "ticker.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,7 +41,6 @@ static int create(const struct weir_below *below, const char *name, struct datas
 {
     struct datastore *d = calloc(1, sizeof *d);
     pthread_condattr_t monotonic;
-    sigset_t every, before;
 
     if (!d)
         return -ENOMEM;
@@ -63,13 +62,10 @@ static int create(const struct weir_below *below, const char *name, struct datas
     pthread_cond_init(&d->spoken, NULL);
     pthread_condattr_destroy(&monotonic);
     ticker_begin(d);
-    sigfillset(&every); /* the process's signals are for its own threads */
-    pthread_sigmask(SIG_SETMASK, &every, &before);
-    r = pthread_create(&d->thread, NULL, ticker_run, d);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    r = thread_start(&d->thread, ticker_run, d);
     if (r) {
         destroy(d);
-        return -r;
+        return r;
     }
     *ret = d;
     return 0;

@@ -2,11 +2,11 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "peers.h"
 #include "exchange.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -128,17 +128,6 @@ static void *run(void *arg)
 
 /* ---- for the rest of the gateway --------------------------------------------- */
 
-static int start_thread(struct peers *p)
-{
-    sigset_t all, before;
-
-    sigfillset(&all); /* the process's signals are for its own threads */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int r = pthread_create(&p->thread, NULL, run, p);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return -r;
-}
-
 int peers_start(const char *path, const char *gateway, uint64_t period, struct peers **ret)
 {
     struct peers *p = calloc(1, sizeof *p);
@@ -155,7 +144,7 @@ int peers_start(const char *path, const char *gateway, uint64_t period, struct p
     p->period = period ? period : PEERS_PERIOD;
     p->path = strdup(path);
     p->gateway = strdup(gateway);
-    int r = p->path && p->gateway ? start_thread(p) : -ENOMEM;
+    int r = p->path && p->gateway ? thread_start(&p->thread, run, p) : -ENOMEM;
     if (r)
         destroy(p);
     else

@@ -1,6 +1,7 @@
 /* late.c - who waits for a key that does not come at once?
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "encryption.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -221,7 +222,7 @@ static int start(struct encryption *e, const struct encryption_config *config, b
         r = at_once && e->header ? header_open(&e->medium, &t->header, why) : 0;
     if (!r) {
         l->stop = l->ended = l->answered = false; /* there is no thread yet */
-        r = -pthread_create(&l->thread, NULL, run, t);
+        r = thread_start(&l->thread, run, t);
     }
     if (r) {
         task_destroy(t);

@@ -1,6 +1,7 @@
 /* rekey.c - how does a disk go over to a new volume key while guests write to it?
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "encryption.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -199,11 +200,11 @@ int rekey_start(struct encryption *e, char why[HEADER_WHY])
     pthread_mutex_unlock(&r->lock);
     r->began = weir_now(NULL);
     r->began_at = r->work.record.position;
-    int error = pthread_create(&r->thread, NULL, run, e);
+    int error = thread_start(&r->thread, run, e);
     if (error)
-        snprintf(why, HEADER_WHY, "no thread for the rekey: %s", strerror(error));
+        snprintf(why, HEADER_WHY, "no thread for the rekey: %s", strerror(-error));
     r->running = !error;
-    return -error;
+    return error;
 }
 
 /* ---- from outside ---------------------------------------------------------------- */
