@@ -85,6 +85,53 @@ static bool only_options(const struct export *e, const struct plan *p)
     return true;
 }
 
+static bool chain_has(const struct chain *c, const char *filter)
+{
+    for (int i = 0; i < c->count; i++)
+        if (strcmp(c->link[i].place->library->filter.name, filter) == 0)
+            return true;
+    return false;
+}
+
+static bool plan_has(const struct plan *p, const char *filter)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (strcmp(p->filter[i].library->filter.name, filter) == 0)
+            return true;
+    return false;
+}
+
+static int refuse_form(const char *filter, const char *what, unsigned clients,
+                       struct weir_text *why)
+{
+    weir_print(why,
+               "the filter %s changes what is stored, and cannot %s while %u clients have the disk "
+               "open: disconnect them first",
+               filter, what, clients);
+    return -EBUSY;
+}
+
+/* Clients would see another disk, mostly of another size.  To find that out by attaching the filter
+ * is too late: it may format what it finds, and one that is put back may ask for its key in
+ * vain. */
+static int judge_form(const struct export *e, const struct plan *p, struct weir_text *why)
+{
+    const unsigned clients = atomic_load(&e->connections);
+    const struct chain *c = e->chain;
+
+    for (size_t i = 0; clients && i < p->count; i++) {
+        const struct weir_filter *f = &p->filter[i].library->filter;
+        if (f->flags & WEIR_TRANSFORMS && !chain_has(c, f->name))
+            return refuse_form(f->name, "come", clients, why);
+    }
+    for (int i = 0; clients && i < c->count; i++) {
+        const struct weir_filter *f = &c->link[i].place->library->filter;
+        if (f->flags & WEIR_TRANSFORMS && !plan_has(p, f->name))
+            return refuse_form(f->name, "go", clients, why);
+    }
+    return 0;
+}
+
 /* ---- options alone: no pause ------------------------------------------------- */
 
 static int apply_options(struct weir_below *b, const struct plan_filter *f)
@@ -264,8 +311,10 @@ static int apply(struct export *e, struct plan *p, struct weir_text *why)
         swap_plan(e, p);
         return 0;
     }
-    if (!only_options(e, p))
-        return rebuild(e, p, why);
+    if (!only_options(e, p)) {
+        r = judge_form(e, p, why);
+        return r ? r : rebuild(e, p, why);
+    }
     r = apply_all_options(e->chain, p);
     if (!r)
         swap_plan(e, p);

@@ -38,3 +38,34 @@ assert_eq "$(state)" locked
 stop_gateway
 serve '{ filter = "pass"; }'
 nbd 'h.pwrite(block, 0)'
+stop_gateway
+
+# ---- it comes to a disk, or goes, only when no client has it open: nobody is asked for a key, and
+# ---- nothing is formatted, before that is known
+rm "$disk"
+rm -f "$note"
+forget
+printf '#!/bin/sh\necho asked >>%s/asked\nexec cat %s/key\n' "$work" "$work" >"$work/hook"
+chmod 700 "$work/hook"
+serve '{ filter = "pass"; }'
+printf 'name = "p"; filters = ( { filter = "encryption"; key = "exec:%s/hook"; format = true; %s } );\n' \
+    "$work" "$quick" >"$work/with.conf"
+mkfifo "$work/end"
+spawn client nbdsh -u "$url" -c '
+assert h.pread(512, 0) == bytes(512)
+print("open", flush=True)
+open("'"$work"'/end").read()
+assert h.pread(512, 0) == bytes(512)'
+client=$pid
+wait_until 60 grep -q open "$work/client.log"
+if "$weirctl" policy set p "$work/with.conf" >"$work/said" 2>&1; then fail "the disk was encrypted under a client"; fi
+grep -q "filter encryption changes what is stored, and cannot come while 1 clients" "$work/said" || fail "$(cat "$work/said")"
+[ ! -e "$work/asked" ] || fail "the key was asked for"
+cmp -n $((24 << 20)) "$disk" /dev/zero || fail "the disk was formatted"
+assert_eq "$(state)" active
+echo >"$work/end"
+wait "$client" || fail "the client failed: $(cat "$work/client.log")"
+alone() { [ "$(ctl get exports/vm1/connections)" = 0 ]; }
+wait_until 60 alone
+"$weirctl" policy set p "$work/with.conf"
+nbd 'expect(h.get_size(), 8 << 20)'
