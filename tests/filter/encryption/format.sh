@@ -93,3 +93,22 @@ serve "$(formatted)"
 nbd 'expect(h.pread(4096, 4096), block)'
 assert_eq "$(head -c 16M "$disk" | sha256sum)" "$head" "the header after a second opening"
 stop_gateway
+
+# ---- a disk in memory is lost with its gateway, and is locked then until somebody says so
+forget
+cat >"$work/memory.conf" <<END
+datastores = ( { name = "ram"; type = "memory"; } );
+exports = ( { name = "vm1"; datastore = "ram"; image = "vm1"; size = "24M"; policy = "p"; } );
+include_policies = "policies.d";
+END
+printf 'name = "p"; filters = ( %s );\n' "$(formatted)" >"$work/policies.d/p.conf"
+serve_memory() { start_gateway "$work/memory.conf" && url=$(uri vm1); }
+serve_memory
+nbd 'h.pwrite(block, 4096)'
+stop_gateway
+serve_memory
+assert_locked "is empty now: is its datastore mounted?"
+stop_gateway
+forget
+serve_memory
+nbd 'h.pwrite(block, 4096)'
