@@ -9,6 +9,14 @@
 #include "export.h"
 #include "order.h"
 
+/* What a place holds of the disk, by weir_keep(). */
+enum keeping {
+    KEEPS_UNKNOWN, /* it changes, or failed to change */
+    KEEPS_NOTHING,
+    KEEPS,        /* remembered durably */
+    KEEPS_NO_MORE /* it was bypassed, so it must not */
+};
+
 /* One filter on one export: what the public header calls weir_below. */
 struct weir_below {
     struct export *export;
@@ -27,6 +35,7 @@ struct weir_below {
     atomic_uint held;              /* requests that the filter holds now */
     _Atomic uint64_t longest_hold; /* ns */
     atomic_bool bypassed;          /* it sat on a request and policy says go on without it */
+    atomic_int keeping;            /* enum keeping */
     atomic_bool drained;           /* between drain(true) and drain(false) */
     atomic_bool leaving;           /* being detached: its own threads may not derive any more */
     unsigned readers;              /* who looks at statistics; under the export's lock … */

@@ -249,6 +249,11 @@ static int exchange(struct export *e, const struct plan *p, struct change *ch,
 
     if (r)
         return r;
+    r = form_judge(e, p, why); /* again: a filter may keep more than when it was asked first */
+    if (r) {
+        go_on(e);
+        return r;
+    }
     detach_gone(e, ch);
     r = attach_places(e, ch->new, &ch->top, why);
     if (!r)

@@ -20,9 +20,10 @@ struct export
     /* Guards what is marked (L) and the places' readers; held for moments only, never
      * while filter or store code runs.  Nothing of weir's is taken under it. */
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* the turn was given back, the gate opened, a reader left */
+    pthread_cond_t changed; /* a turn was given back, the gate opened, a reader left */
     bool turn_taken;        /* (L) a control operation is under way */
     bool stunned;           /* (L) the disk stands still until export_unstun() */
+    bool writing_form;      /* (L) somebody writes what form.c remembers */
     enum stage stage;       /* (L) */
     char *locked;           /* (L) why the administrator locked it; NULL: did not */
     char *broken;           /* (L) why it could not be opened, or be put back; NULL */
@@ -87,11 +88,16 @@ void place_stuck(struct weir_below *, const char *why);
 /* Detaches and frees a chain whose disk stands still, and closes the store. */
 void tear_down(struct export *);
 
-/* form.c: filters that WEIR_TRANSFORMS.  judge: -EPERM with a sentence where `plan` lacks one by
- * which the disk has been served.  note: durably, before the disk is served by it. */
+/* form.c: filters that WEIR_TRANSFORMS or weir_keep() a part of the disk.  judge: -EPERM with a
+ * sentence where `plan` lacks one by which the disk has been served.  note: durably, before the
+ * disk is served by it. */
 int form_judge(const struct export *, const struct plan *, struct weir_text *why);
-int form_note(const struct export *, const char *filter);
-int form_note_all(const struct export *, const struct chain *, struct weir_text *why);
+int form_note(struct export *, const char *filter);
+int form_note_all(struct export *, const struct chain *, struct weir_text *why);
+/* Before it is attached: whether it kept a part of the disk when it was here last. */
+void form_recall(struct weir_below *);
+/* False: the disk is nothing without it.  True: and from now on it cannot keep anything. */
+bool form_may_bypass(struct weir_below *);
 
 /* Attaches what is not attached of `places`, from the bottom up, and works out the
  * geometry of all; *top is what clients see.  On failure what it attached is detached. */

@@ -95,12 +95,11 @@ static bool take_away(struct request *r, int value)
 /* The filter was asked to let go and did not: the policy decides. */
 static int give_up_on(struct request *r, struct weir_below *place, uint64_t held)
 {
-    const struct weir_filter *f = &place->library->filter;
     struct export *e = r->chain->export;
 
     r->lost = true;
     misuse(export_name(e), place->label, "did not let go of a request when it was told to");
-    if (r->chain->on_filter_failure == ON_FAILURE_BYPASS && !(f->flags & WEIR_TRANSFORMS)) {
+    if (r->chain->on_filter_failure == ON_FAILURE_BYPASS && form_may_bypass(place)) {
         atomic_store(&place->bypassed, true);
         event_post(WEIR_ERROR, export_name(e), place->label,
                    "bypassed: it held a %s for %" PRIu64 " ms; the disk goes on without it",

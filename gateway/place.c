@@ -168,6 +168,7 @@ int place_attach(struct weir_below *b, const struct weir_geometry *below, struct
     b->below = b->above = *below;
     if (f->self_size)
         memset(b->self, 0, f->self_size);
+    form_recall(b);
     if (f->attach)
         r = f->attach(b->self, b, settings_config(atomic_load(&b->settings)), why);
     if (r)
@@ -244,13 +245,6 @@ void weir_datastore(const struct weir_below *b, struct weir_datastore *ret)
         .exchange = d->exchange,
         .latency_threshold = atomic_load_explicit(&d->latency_threshold, memory_order_relaxed),
     };
-}
-
-int weir_keep(struct weir_below *b, bool keep)
-{
-    (void)b;
-    (void)keep;
-    return -ENOTSUP;
 }
 
 void *weir_own_stats(struct weir_below *b)

@@ -235,9 +235,10 @@ int weir_state_remove(struct weir_below *, const char *name);
  * told is written.  Remembered durably before it returns 0: a policy that leaves the filter
  * out is refused, a gateway that starts without it locks the export, and the filter is not
  * bypassed.  false: the disk is whole again.  It outlives detach(): say what is so in attach().
- * From any thread, down() and up() included; blocks; cheap when nothing changes.  Calls with
- * different words at the same time are the filter's to order.  0; -ESHUTDOWN: the filter has
- * been bypassed already and may hold nothing; or another -errno: then what was so still is. */
+ * From any thread, down() and up() included.  Blocks: a few fsyncs when something changes,
+ * else next to nothing.  Calls with different words at the same time are the filter's to
+ * order.  0; -ESHUTDOWN: the filter has been bypassed already and may hold nothing; or another
+ * -errno: nothing is promised but what was before. */
 int weir_keep(struct weir_below *, bool keep);
 
 /* One line for `events` and the log; the core adds time, export and filter. */

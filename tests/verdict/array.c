@@ -5,12 +5,14 @@
 int (*store_answer)(struct weir_request *);
 uint8_t store_disk[DISK];
 int store_event_error;
+const char *store_name;
 static uint64_t store_size;
 
 void array_reset(void)
 {
     store_answer = NULL;
     store_event_error = 0;
+    store_name = NULL;
     store_size = DISK;
     memset(store_disk, 0, sizeof(store_disk));
 }
@@ -80,6 +82,16 @@ static int store_snapshot(void *self, const char *name, struct weir_text *why)
     return store_event_error;
 }
 
+static int store_identity(void *self, struct weir_identity *ret)
+{
+    (void)self;
+    if (!store_name)
+        return -ENOTSUP;
+    snprintf(ret->name, sizeof(ret->name), "%s", store_name);
+    ret->changed = 17;
+    return 0;
+}
+
 static void store_close(void *self)
 {
     (void)self;
@@ -98,4 +110,5 @@ const struct store_type array_store = {
     .grow = store_grow,
     .snapshot = store_snapshot,
     .close = store_close,
+    .identity = store_identity,
 };

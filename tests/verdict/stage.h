@@ -53,7 +53,8 @@ extern struct probe probes[PROBES];
 /* The store answers with this, or like a disk when it is NULL. */
 extern int (*store_answer)(struct weir_request *);
 extern uint8_t store_disk[DISK];
-extern int store_event_error; /* what its grow and snapshot return */
+extern int store_event_error;  /* what its grow and snapshot return */
+extern const char *store_name; /* which disk it is; NULL: it cannot say */
 int store_like_a_disk(struct weir_request *);
 
 /* One call of a probe's down() or up(), or of the store. */
