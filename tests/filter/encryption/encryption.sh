@@ -29,6 +29,9 @@ luks_format() {
 reason() { ctl get exports/vm1/last_error 2>/dev/null || true; }
 state() { ctl get exports/vm1/state; }
 why_locked() { verb encryption status | sed -n 's/^why: //p'; }
+# asked: a command that was asked for the key at the opening has answered; a slow one is waited for
+# in the background
+asked() { case $(why_locked) in *"has not come yet"*) return 1 ;; esac; }
 # assert_locked WORDS: nobody can open the export, and it says why
 assert_locked() {
     assert_eq "$(state)" locked "the state of the export"

@@ -37,6 +37,7 @@ stop_gateway
 
 # a command, among the threads and descriptors of a gateway
 serve "$(by "exec:/usr/bin/cat $work/key")"
+wait_until 60 asked
 nbd 'expect(h.pread(4096, 8192), block)'
 stop_gateway
 
@@ -44,6 +45,7 @@ stop_gateway
 requires clevis-luks-bind
 clevis luks bind -y -k "$work/key" -d "$disk" null '{}' >/dev/null
 serve "$(by clevis:)"
+wait_until 60 asked
 nbd 'expect(h.pread(4096, 8192), block)'
 stop_gateway
 ! grep -rqF "$(cat "$work/key")" "$work"/*.log "$WEIR_RUN" 2>/dev/null || fail "the key is in a log"

@@ -22,6 +22,7 @@ old=$(luks volume-key "$disk" "$work/key")
 
 # ---- another volume key: the binding goes over to the slot that alone is left, and opens it
 serve "$(by clevis:)"
+wait_until 60 asked
 nbd 'h.pwrite(block, 8192); h.flush()'
 verb encryption rekey-deep >/dev/null
 wait_until 60 ended
@@ -31,6 +32,7 @@ assert_bound 2
 clevis luks pass -d "$disk" -s 2 | tr -d '\n' >"$work/bound"
 [ "$(luks volume-key "$disk" "$work/bound")" != "$old" ] || fail "the volume key is still the old one"
 serve "$(by clevis:)"
+wait_until 60 asked
 works
 
 # ---- another passphrase: its slot goes, and the binding opens nothing any more
@@ -43,6 +45,7 @@ stop_gateway
 rm -r "$work/overrides.d"
 assert_bound ""
 serve "$(by clevis:)"
+wait_until 60 asked
 assert_locked "key slot"
 stop_gateway
 
@@ -56,4 +59,5 @@ verb encryption "rekey clevis:" | grep -q "the disk opens by key slot $slot"
 stop_gateway
 assert_bound "$slot"
 serve "$(by clevis:)"
+wait_until 60 asked
 works

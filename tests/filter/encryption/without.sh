@@ -68,4 +68,5 @@ wait "$client" || fail "the client failed: $(cat "$work/client.log")"
 alone() { [ "$(ctl get exports/vm1/connections)" = 0 ]; }
 wait_until 60 alone
 "$weirctl" policy set p "$work/with.conf"
+wait_until 60 asked
 nbd 'expect(h.get_size(), 8 << 20)'
