@@ -11,8 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Seconds.  Who opens the disk is kept waiting for the first, in which a TPM or a Tang server mostly
- * answers, and no longer: other disks of the gateway, and its start, wait for him. */
+/* Seconds.  Who opens the disk is kept waiting for the first, in which a TPM or a Tang server
+ * mostly answers, and no longer: other disks of the gateway, and its start, wait for him. */
 enum { MOMENT = 3, FIRST_PAUSE = 5, LAST_PAUSE = 60 };
 
 struct late_task {
