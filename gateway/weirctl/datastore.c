@@ -9,8 +9,7 @@
 
 /* ---- list -------------------------------------------------------------------- */
 
-static void list_row(struct table *table, const struct gateway *gateway, struct json_object *entry,
-                     bool many)
+static void list_row(struct table *table, struct json_object *entry, bool many)
 {
     cleanup_text struct weir_text exports = { 0 };
     struct number latency = latency_number(number_of(entry, "latency_ns"));
@@ -18,7 +17,7 @@ static void list_row(struct table *table, const struct gateway *gateway, struct 
     struct number space = bytes_number((double)number_of(entry, "free_bytes"));
 
     print_words(member_of(entry, "exports"), &exports);
-    const char *cells[] = { gateway->name,
+    const char *cells[] = { text_of(entry, "gateway"),
                             text_of(entry, "name"),
                             text_of(entry, "type"),
                             text_of(entry, "latency_threshold"),
@@ -35,7 +34,8 @@ enum exit_code ctl_datastore_list(const struct invocation *invocation)
     static const char *const titles[] = { "GATEWAY",  "DATASTORE", "TYPE",  ">THRESHOLD",
                                           ">LATENCY", ">QUEUE",    ">FREE", "EMULATES",
                                           "EXPORTS",  NULL };
-    static const struct entry_kind datastores = { "datastores", titles, list_row, entry_document };
+    static const struct entry_kind datastores = { "datastores", "datastores", titles, list_row,
+                                                  entry_document };
 
     return list_entries(invocation, &datastores);
 }
@@ -76,7 +76,7 @@ enum exit_code ctl_datastore_show(const struct invocation *invocation)
         return code;
     struct json_object *entry = entry_of(member_of(gateway->show, "datastores"), "name", name);
     if (invocation->option[OPTION_JSON])
-        return print_document(invocation, entry_document(gateway, entry));
+        return print_document(invocation, entry_document(invocation, gateway, entry));
     show_text(gateway, entry);
     return finish_output(invocation);
 }

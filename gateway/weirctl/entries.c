@@ -9,10 +9,12 @@ void print_words(struct json_object *words, struct weir_text *text)
                    json_object_get_string(json_object_array_get_idx(words, i)));
 }
 
-struct json_object *entry_document(const struct gateway *gateway, struct json_object *entry)
+struct json_object *entry_document(const struct invocation *invocation, struct gateway *gateway,
+                                   struct json_object *entry)
 {
     struct json_object *ret = document();
 
+    (void)invocation;
     add_text(ret, "gateway", gateway->name);
     json_object_object_foreach(entry, key, value)
     {
@@ -34,11 +36,14 @@ enum exit_code list_entries(const struct invocation *invocation, const struct en
     struct json_object *list = enough(json_object_new_array());
     table_begin(&table, kind->titles + !many);
     for (size_t i = 0; i < all.count; i++) {
-        struct json_object *entries = member_of(all.list[i].show, kind->key);
+        struct json_object *entries = member_of(all.list[i].show, kind->array);
         for (size_t n = 0; n < items_of(entries); n++) {
-            struct json_object *entry = json_object_array_get_idx(entries, n);
-            json_object_array_add(list, kind->document(&all.list[i], entry));
-            kind->row(&table, &all.list[i], entry, many);
+            struct json_object *document =
+                kind->document(invocation, &all.list[i], json_object_array_get_idx(entries, n));
+            if (!document)
+                continue;
+            kind->row(&table, document, many);
+            json_object_array_add(list, document);
         }
     }
     enum exit_code written = print_list(invocation, kind->key, list, &table);

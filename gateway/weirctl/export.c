@@ -32,11 +32,10 @@ static enum exit_code target_open(const struct invocation *invocation, struct ta
 
 /* ---- list -------------------------------------------------------------------- */
 
-static void list_row(struct table *table, const struct gateway *gateway, struct json_object *entry,
-                     bool many)
+static void list_row(struct table *table, struct json_object *entry, bool many)
 {
     struct number size = bytes_number((double)number_of(entry, "size_bytes"));
-    const char *cells[] = { gateway->name,
+    const char *cells[] = { text_of(entry, "gateway"),
                             text_of(entry, "name"),
                             text_of(entry, "state"),
                             *text_of(entry, "policy") ? text_of(entry, "policy") : "-",
@@ -46,12 +45,14 @@ static void list_row(struct table *table, const struct gateway *gateway, struct 
     table_add(table, cells + !many);
 }
 
-static struct json_object *list_document(const struct gateway *gateway, struct json_object *entry)
+static struct json_object *list_document(const struct invocation *invocation,
+                                         struct gateway *gateway, struct json_object *entry)
 {
     static const char *const same[] = { "name",  "description", "state", "policy", "datastore",
                                         "image", "size_bytes",  "uri",   NULL };
     struct json_object *ret = document();
 
+    (void)invocation;
     add_text(ret, "gateway", gateway->name);
     for (size_t i = 0; same[i]; i++)
         add_copy(ret, same[i], entry);
@@ -62,7 +63,8 @@ enum exit_code ctl_export_list(const struct invocation *invocation)
 {
     static const char *const titles[] = { "GATEWAY", "EXPORT",      "STATE", "POLICY",
                                           ">SIZE",   "DESCRIPTION", NULL };
-    static const struct entry_kind exports = { "exports", titles, list_row, list_document };
+    static const struct entry_kind exports = { "exports", "exports", titles, list_row,
+                                               list_document };
 
     return list_entries(invocation, &exports);
 }

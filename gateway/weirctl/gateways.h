@@ -76,14 +76,18 @@ struct json_object *entry_of(struct json_object *array, const char *key, const c
 
 /* entries.c: what the entries of one array of "show" are listed by. */
 struct entry_kind {
-    const char *key;           /* of the array; and of the list with --json */
+    const char *array;         /* in "show" */
+    const char *key;           /* of the list with --json */
     const char *const *titles; /* the first is GATEWAY, which a single gateway leaves out */
-    void (*row)(struct table *, const struct gateway *, struct json_object *entry, bool many);
-    struct json_object *(*document)(const struct gateway *, struct json_object *entry);
+    void (*row)(struct table *, struct json_object *document, bool many);
+    /* with --json; NULL: this entry is not listed */
+    struct json_object *(*document)(const struct invocation *, struct gateway *,
+                                    struct json_object *entry);
 };
 enum exit_code list_entries(const struct invocation *, const struct entry_kind *);
 /* {"gateway": name} and all that the entry has. */
-struct json_object *entry_document(const struct gateway *, struct json_object *entry);
+struct json_object *entry_document(const struct invocation *, struct gateway *,
+                                   struct json_object *entry);
 void print_words(struct json_object *words, struct weir_text *); /* "vm1, vm2" */
 
 #endif

@@ -44,7 +44,7 @@ static const char *or_dash(const char *text)
     return *text ? text : "-";
 }
 
-static void add_row(struct table *table, struct json_object *disk, bool many)
+static void list_row(struct table *table, struct json_object *disk, bool many)
 {
     bool rekeying = strcmp(text_of(disk, "state"), "rekeying") == 0;
     char sector[24] = "-", percent[24] = "-";
@@ -64,36 +64,25 @@ static void add_row(struct table *table, struct json_object *disk, bool many)
     table_add(table, cells + !many);
 }
 
+static struct json_object *list_document(const struct invocation *invocation,
+                                         struct gateway *gateway, struct json_object *entry)
+{
+    const struct keyed disk = {
+        .gateway = gateway,
+        .export = text_of(entry, "name"),
+        .filter = encryption_of(entry),
+    };
+
+    return disk.filter ? disk_document(invocation, &disk) : NULL;
+}
+
 static enum exit_code show_all(const struct invocation *invocation)
 {
     static const char *const titles[] = { "GATEWAY", "EXPORT", "STATE", ">REKEY",
                                           ">SECTOR", "CIPHER", "KEY",   NULL };
-    cleanup_gateways struct gateways all = { 0 };
-    struct table table;
-    enum exit_code code = gateways_open(invocation, &all);
+    static const struct entry_kind keys = { "exports", "keys", titles, list_row, list_document };
 
-    if (code)
-        return code;
-    code = gateways_show(invocation, &all);
-    bool many = all.count > 1;
-    struct json_object *list = enough(json_object_new_array());
-    table_begin(&table, titles + !many);
-    for (size_t i = 0; i < all.count; i++) {
-        struct json_object *exports = member_of(all.list[i].show, "exports");
-        for (size_t n = 0; n < items_of(exports); n++) {
-            struct json_object *entry = json_object_array_get_idx(exports, n);
-            struct keyed disk = { .gateway = &all.list[i],
-                                  .export = text_of(entry, "name"),
-                                  .filter = encryption_of(entry) };
-            if (!disk.filter)
-                continue;
-            struct json_object *document = disk_document(invocation, &disk);
-            add_row(&table, document, many);
-            json_object_array_add(list, document);
-        }
-    }
-    enum exit_code written = print_list(invocation, "keys", list, &table);
-    return written ? written : code;
+    return list_entries(invocation, &keys);
 }
 
 /* ---- one disk: what its verb status says, line by line ----------------------- */

@@ -7,13 +7,12 @@
 #include "gateways.h"
 #include "policy.h"
 
-static void list_row(struct table *table, const struct gateway *gateway, struct json_object *entry,
-                     bool many)
+static void list_row(struct table *table, struct json_object *entry, bool many)
 {
     cleanup_text struct weir_text exports = { 0 };
 
     print_words(member_of(entry, "exports"), &exports);
-    const char *cells[] = { gateway->name, text_of(entry, "name"),
+    const char *cells[] = { text_of(entry, "gateway"), text_of(entry, "name"),
                             exports.length ? text_string(&exports) : "-",
                             text_of(entry, "description") };
     table_add(table, cells + !many);
@@ -22,7 +21,8 @@ static void list_row(struct table *table, const struct gateway *gateway, struct 
 enum exit_code ctl_policy_list(const struct invocation *invocation)
 {
     static const char *const titles[] = { "GATEWAY", "POLICY", "EXPORTS", "DESCRIPTION", NULL };
-    static const struct entry_kind policies = { "policies", titles, list_row, entry_document };
+    static const struct entry_kind policies = { "policies", "policies", titles, list_row,
+                                                entry_document };
 
     return list_entries(invocation, &policies);
 }
