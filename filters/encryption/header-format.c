@@ -18,15 +18,10 @@ enum { METADATA = 0x4000, FIRST_SLOT = 2 * METADATA };
 static const uint64_t most_material = 0x40000;             /* of slot 0 */
 static const uint64_t payload_offset = UINT64_C(16) << 20; /* as cryptsetup puts it */
 
-static bool all_zero(const uint8_t *data, uint64_t length)
-{
-    return !length || (!*data && !memcmp(data, data + 1, length - 1));
-}
-
 bool header_format_began(const uint8_t block[HEADER_BLOCK])
 {
     return !memcmp(block, mark, sizeof mark) &&
-           all_zero(block + sizeof mark, HEADER_BLOCK - sizeof mark);
+           header_all_zero(block + sizeof mark, HEADER_BLOCK - sizeof mark);
 }
 
 /* Any sectors of the two JSON areas and of slot 0 may have arrived, nothing else. */
@@ -41,7 +36,7 @@ bool header_format_rest(const uint8_t *head, uint64_t length)
         if (head[i] && (!json || head[i] < ' ' || head[i] > '~'))
             return false;
     }
-    return all_zero(head + end, length - end);
+    return header_all_zero(head + end, length - end);
 }
 
 /* ---- is it empty? ------------------------------------------------------------------ */
@@ -56,7 +51,7 @@ static int check_empty(const struct header_medium *medium, uint64_t from, uint64
     for (uint64_t length; !r && from < to; from += length) {
         length = to - from < most ? to - from : most;
         r = medium->read(medium->arg, data, length, from);
-        if (!r && !all_zero(data, length)) {
+        if (!r && !header_all_zero(data, length)) {
             r = -EMEDIUMTYPE;
             header_say(why,
                        "the disk holds something near byte %" PRIu64

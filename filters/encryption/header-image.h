@@ -6,6 +6,7 @@
 #include "header.h"
 
 #include <libcryptsetup.h>
+#include <string.h>
 
 enum {
     HEADER_BLOCK = 4096, /* what is read and written is in multiples of it, but at the end */
@@ -36,6 +37,11 @@ struct header {
 
 void header_say(char why[HEADER_WHY], const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+static inline bool header_all_zero(const uint8_t *data, uint64_t length)
+{
+    return !length || (!*data && !memcmp(data, data + 1, length - 1));
+}
 
 /* ---- header-library.c: libcryptsetup on an image -------------------------------- */
 
@@ -104,6 +110,8 @@ int header_write_added(struct header_library *, const struct header_image *,
 
 /* ---- header.c -------------------------------------------------------------------- */
 
+/* Room for the volume key of the header, in memory that no swap shows. */
+int header_volume_alloc(const struct header_image *, struct secret *volume, char why[HEADER_WHY]);
 /* `key` at one slot; `volume` has room for it.  -EACCES: it does not open with that. */
 int header_try_slot(struct header_library *, const struct header_image *, int slot,
                     const struct secret *key, struct secret *volume, char why[HEADER_WHY]);

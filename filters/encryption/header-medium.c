@@ -30,11 +30,6 @@ static uint64_t big_endian(const uint8_t *byte, int bytes)
     return n;
 }
 
-static bool all_zero(const uint8_t *data, uint64_t length)
-{
-    return !length || (!*data && !memcmp(data, data + 1, length - 1));
-}
-
 /* ---- whole blocks ---------------------------------------------------------------- */
 
 static struct header_area whole_blocks(struct header_area area, uint64_t size)
@@ -252,7 +247,7 @@ static int judge(const struct header_medium *medium, const uint8_t *head, uint64
     }
     bool began =
         length >= HEADER_BLOCK && header_format_began(head) && header_format_rest(head, length);
-    if (empty_end && (began || all_zero(head, length))) {
+    if (empty_end && (began || header_all_zero(head, length))) {
         *why = '\0';
         return -ENODATA;
     }
@@ -288,8 +283,8 @@ static int read_wide(struct header_image *image, const struct header_medium *med
         if (!r)
             r = header_image_get(image, data + length, tail, end.offset);
         if (!r)
-            r = judge(medium, data, length, medium->size <= length || all_zero(data + length, tail),
-                      why);
+            r = judge(medium, data, length,
+                      medium->size <= length || header_all_zero(data + length, tail), why);
     }
     free(data);
     return r;

@@ -248,15 +248,10 @@ int header_rekey_unlock(struct header *header, const struct header_rekey *rekey,
     const struct header_image *image = &header->image;
     struct header_library library;
 
-    *volume = (struct secret){ 0 };
-    size_t size = image->about.key_bits / 8;
-    uint8_t *data = secret_alloc(size);
-    if (!data) {
-        header_say(why, "no room for a volume key in locked memory: raise LimitMEMLOCK");
-        return -ENOMEM;
-    }
-    *volume = (struct secret){ data, size };
-    int r = header_library_load(&library, image, why);
+    int r = header_volume_alloc(image, volume, why);
+    if (r)
+        return r;
+    r = header_library_load(&library, image, why);
     if (!r)
         r = header_try_slot(&library, image, rekey->new_slot, key, volume, why);
     header_library_close(&library);

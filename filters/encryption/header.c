@@ -73,6 +73,19 @@ int header_token(const struct header *header, int token, char **json)
 
 /* ---- unlocking ------------------------------------------------------------------- */
 
+int header_volume_alloc(const struct header_image *image, struct secret *volume,
+                        char why[HEADER_WHY])
+{
+    const size_t size = image->about.key_bits / 8;
+    uint8_t *data = secret_alloc(size);
+
+    *volume = (struct secret){ data, data ? size : 0 };
+    if (data)
+        return 0;
+    header_say(why, "no room for a volume key in locked memory: raise LimitMEMLOCK");
+    return -ENOMEM;
+}
+
 /* The library compares with the digest of the volume key, so what comes is right. */
 int header_try_slot(struct header_library *library, const struct header_image *image, int slot,
                     const struct secret *key, struct secret *volume, char why[HEADER_WHY])
@@ -140,17 +153,11 @@ int header_unlock(struct header *header, const struct secret *key, struct secret
     const struct header_image *image = &header->image;
     struct header_library library;
 
-    *volume = (struct secret){ 0 };
     *why = '\0';
-    size_t size = image->about.key_bits / 8;
-    uint8_t *data = secret_alloc(size);
-    if (!data) {
-        header_say(why, "no room for a volume key in locked memory: raise LimitMEMLOCK");
-        return -ENOMEM;
-    }
-    volume->data = data;
-    volume->size = size;
-    int r = header_library_load(&library, image, why);
+    int r = header_volume_alloc(image, volume, why);
+    if (r)
+        return r;
+    r = header_library_load(&library, image, why);
     if (!r)
         r = try_slots(&library, image, key, volume, slot, why);
     header_library_close(&library);
