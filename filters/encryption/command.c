@@ -269,19 +269,19 @@ static int refuse_start(const struct command *c, int error, char why[HEADER_WHY]
     if (error == ENOENT)
         return key_refuse(
             why, ENOENT,
-            "%s: the command \"%s\", or the interpreter that it names, is not there: install it.",
+            "%s: the command \"%s\", or the interpreter that it names, is not there: install it",
             c->name, word);
     if (error == EACCES)
         return key_refuse(why, EACCES,
                           "%s: the command \"%s\" may not be run by the user of the gateway: "
-                          "chmod +x it.",
+                          "chmod +x it",
                           c->name, word);
     if (error == ENOEXEC)
         return key_refuse(why, ENOEXEC,
                           "%s: \"%s\" is not a program: a script begins with #! and its "
-                          "interpreter.",
+                          "interpreter",
                           c->name, word);
-    return key_refuse(why, error, "%s: the command \"%s\" cannot be started: %s.", c->name, word,
+    return key_refuse(why, error, "%s: the command \"%s\" cannot be started: %s", c->name, word,
                       strerror(error));
 }
 
@@ -292,19 +292,19 @@ static int refuse_run(const struct running *run, int error, char why[HEADER_WHY]
     if (error == ETIMEDOUT)
         return key_refuse(why, ETIMEDOUT,
                           "%s: the command \"%s\" was ended because it had not answered after "
-                          "%.1f s%s%s.",
+                          "%.1f s%s%s",
                           c->name, c->words[0], (double)c->patience / SECOND,
                           run->length ? "; it said: " : "", run->line);
     if (error == EFBIG)
         return key_refuse(why, EFBIG,
-                          "%s: the command \"%s\" wrote more than %d MiB: expected a key.", c->name,
+                          "%s: the command \"%s\" wrote more than %d MiB: expected a key", c->name,
                           c->words[0], KEY_SIZE_MAX >> 20);
     if (error == ENOMEM)
         return key_refuse(why, ENOMEM,
                           "%s: the command \"%s\" wrote more than the %zu bytes of locked memory "
-                          "that are free.",
+                          "that are free",
                           c->name, c->words[0], secret_room());
-    return key_refuse(why, error, "%s: the command \"%s\" cannot be listened to: %s.", c->name,
+    return key_refuse(why, error, "%s: the command \"%s\" cannot be listened to: %s", c->name,
                       c->words[0], strerror(error));
 }
 
@@ -314,16 +314,16 @@ static int judge_end(struct running *run, int status, struct secret *key, char w
     const char *colon = run->length ? ": " : "";
 
     if (WIFSIGNALED(status))
-        return key_refuse(why, EIO, "%s: the command \"%s\" was ended by signal %d%s%s.", c->name,
+        return key_refuse(why, EIO, "%s: the command \"%s\" was ended by signal %d%s%s", c->name,
                           c->words[0], WTERMSIG(status), colon, run->line);
     if (WEXITSTATUS(status))
         return key_refuse(why, WEXITSTATUS(status) == COMMAND_REJECTED ? EKEYREJECTED : EACCES,
-                          "%s: the command \"%s\" failed with exit code %d%s%s.", c->name,
+                          "%s: the command \"%s\" failed with exit code %d%s%s", c->name,
                           c->words[0], WEXITSTATUS(status), colon, run->line);
     if (key_intake_finish(&run->in, key))
         return key_refuse(why, ENODATA,
                           "%s: the command \"%s\" wrote nothing: expected the key on its standard "
-                          "output%s%s.",
+                          "output%s%s",
                           c->name, c->words[0], run->length ? "; it said: " : "", run->line);
     return 0;
 }

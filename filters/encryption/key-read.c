@@ -69,10 +69,10 @@ int key_intake_finish(struct key_intake *in, struct secret *key)
 static int check_file(const char *path, int fd, bool guarded, struct stat *st, char why[HEADER_WHY])
 {
     if (fstat(fd, st))
-        return key_refuse(why, errno, "the key file \"%s\" cannot be looked at: %s.", path,
+        return key_refuse(why, errno, "the key file \"%s\" cannot be looked at: %s", path,
                           strerror(errno));
     if (!S_ISREG(st->st_mode))
-        return key_refuse(why, EINVAL, "\"%s\" is %s: expected a file that holds the key.", path,
+        return key_refuse(why, EINVAL, "\"%s\" is %s: expected a file that holds the key", path,
                           S_ISDIR(st->st_mode)    ? "a folder"
                           : S_ISFIFO(st->st_mode) ? "a FIFO"
                           : S_ISSOCK(st->st_mode) ? "a socket"
@@ -80,11 +80,11 @@ static int check_file(const char *path, int fd, bool guarded, struct stat *st, c
     if (!guarded && (st->st_mode & (S_IRWXG | S_IRWXO)))
         return key_refuse(why, EACCES,
                           "the key file \"%s\" has mode %04o, so that others than its owner may "
-                          "use it: chmod 600 it, and change the key if others could read it.",
+                          "use it: chmod 600 it, and change the key if others could read it",
                           path, (unsigned)(st->st_mode & 07777));
     if (st->st_size > KEY_SIZE_MAX)
         return key_refuse(why, EFBIG,
-                          "the key file \"%s\" has %lld bytes: a key has at most %d MiB.", path,
+                          "the key file \"%s\" has %lld bytes: a key has at most %d MiB", path,
                           (long long)st->st_size, KEY_SIZE_MAX >> 20);
     return 0;
 }
@@ -102,14 +102,14 @@ static int read_all(const char *path, int fd, const struct stat *st, struct secr
         r = key_intake_finish(&in, key);
     key_intake_drop(&in);
     if (r == -ENODATA)
-        return key_refuse(why, ENODATA, "the key file \"%s\" is empty: expected the key.", path);
+        return key_refuse(why, ENODATA, "the key file \"%s\" is empty: expected the key", path);
     if (r == -ENOMEM)
         return key_refuse(why, ENOMEM,
                           "the key file \"%s\" has %lld bytes, and only %zu of the locked memory "
-                          "are free: raise LimitMEMLOCK, or use a shorter key.",
+                          "are free: raise LimitMEMLOCK, or use a shorter key",
                           path, (long long)st->st_size, secret_room());
     if (r)
-        return key_refuse(why, -r, "the key file \"%s\" cannot be read: %s.", path, strerror(-r));
+        return key_refuse(why, -r, "the key file \"%s\" cannot be read: %s", path, strerror(-r));
     return 0;
 }
 
@@ -120,12 +120,11 @@ int key_read_file(const char *path, bool guarded, struct secret *key, char why[H
     struct stat st;
 
     if (fd < 0 && errno == ENOENT)
-        return key_refuse(why, ENOENT, "the key file \"%s\" is not there: put the key there.",
-                          path);
+        return key_refuse(why, ENOENT, "the key file \"%s\" is not there: put the key there", path);
     if (fd < 0)
         return key_refuse(why, errno,
                           "the key file \"%s\" cannot be opened: %s: it must be readable by the "
-                          "user of the gateway.",
+                          "user of the gateway",
                           path, strerror(errno));
     int r = check_file(path, fd, guarded, &st, why);
     if (!r)

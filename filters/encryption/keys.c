@@ -84,11 +84,11 @@ static int refuse_name(const char *key, size_t length, char why[HEADER_WHY])
     if (near)
         return key_refuse(why, EINVAL,
                           "\"%.*s\" is not a provider of keys (did you mean \"%s:\"?): expected "
-                          "one of %s.",
+                          "one of %s",
                           (int)length, key, near->name, names);
     return key_refuse(why, EINVAL,
                       "the key does not begin with a provider of keys: expected one of %s and what "
-                      "it asks for, as \"file:/etc/weir/vm1.key\"; never the key itself.",
+                      "it asks for, as \"file:/etc/weir/vm1.key\"; never the key itself",
                       names);
 }
 
@@ -102,10 +102,10 @@ static int find(const char *key, const struct key_provider **ret, const char **w
         if ((unsigned char)*c < ' ' || *c == 0x7f)
             return key_refuse(why, EINVAL,
                               "the key has a control character at byte %zu: expected a provider "
-                              "and what it asks for, on one line.",
+                              "and what it asks for, on one line",
                               (size_t)(c - key));
     if (strlen(key) > WORD_MAX)
-        return key_refuse(why, EINVAL, "the key is longer than %d bytes.", WORD_MAX);
+        return key_refuse(why, EINVAL, "the key is longer than %d bytes", WORD_MAX);
     for (const struct key_provider *const *p = key_providers; key[length] && *p; p++)
         if (strlen((*p)->name) == length && !memcmp((*p)->name, key, length)) {
             *ret = *p;

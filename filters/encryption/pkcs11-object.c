@@ -14,7 +14,7 @@ int pkcs11_refuse(const struct pkcs11_token *token, CK_RV rv, const char *what,
 {
     int error = rv == CKR_HOST_MEMORY ? ENOMEM : rv == CKR_TOKEN_NOT_PRESENT ? ENOENT : EIO;
 
-    return key_refuse(why, error, "pkcs11: the token \"%s\" %s: %s.", token->label, what,
+    return key_refuse(why, error, "pkcs11: the token \"%s\" %s: %s", token->label, what,
                       p11_kit_strerror(rv));
 }
 
@@ -36,12 +36,12 @@ int pkcs11_find(const struct pkcs11_token *token, P11KitUri *uri, CK_OBJECT_HAND
         return key_refuse(why, ENOENT,
                           "pkcs11: the token \"%s\" has no such object: look at its type, object "
                           "and id with pkcs11-tool --list-objects, and give a pin-source if it is "
-                          "private.",
+                          "private",
                           token->label);
     if (found > 1)
         return key_refuse(why, ENOTUNIQ,
                           "pkcs11: the token \"%s\" has several such objects: say which by object "
-                          "and id.",
+                          "and id",
                           token->label);
     *ret = objects[0];
     return 0;
@@ -57,16 +57,16 @@ int pkcs11_read(const struct pkcs11_token *token, CK_OBJECT_HANDLE object, struc
         return key_refuse(why, EACCES,
                           "pkcs11: the token \"%s\" does not give this object away: use a private "
                           "key with x-wrapped=FILE, or an object that is extractable and not "
-                          "sensitive.",
+                          "sensitive",
                           token->label);
     if (rv != CKR_OK)
         return pkcs11_refuse(token, rv, "cannot be asked for the object", why);
     if (!value.ulValueLen || value.ulValueLen > KEY_SIZE_MAX)
-        return key_refuse(why, ENODATA, "pkcs11: the object of token \"%s\" has %lu bytes.",
+        return key_refuse(why, ENODATA, "pkcs11: the object of token \"%s\" has %lu bytes",
                           token->label, value.ulValueLen);
     uint8_t *data = value.pValue = secret_alloc(value.ulValueLen);
     if (!data)
-        return key_refuse(why, ENOMEM, "pkcs11: only %zu bytes of the locked memory are free.",
+        return key_refuse(why, ENOMEM, "pkcs11: only %zu bytes of the locked memory are free",
                           secret_room());
     rv = token->module->C_GetAttributeValue(token->session, object, &value, 1);
     if (rv != CKR_OK) {
@@ -86,7 +86,7 @@ static int read_wrapped(const char *path, uint8_t *data, size_t *size, char why[
     ssize_t n;
 
     if (fd < 0)
-        return key_refuse(why, errno, "pkcs11: the wrapped key \"%s\" cannot be opened: %s.", path,
+        return key_refuse(why, errno, "pkcs11: the wrapped key \"%s\" cannot be opened: %s", path,
                           strerror(errno));
     do
         n = read(fd, data, WRAPPED_MAX + 1);
@@ -94,11 +94,11 @@ static int read_wrapped(const char *path, uint8_t *data, size_t *size, char why[
     int error = errno;
     close(fd);
     if (n < 0)
-        return key_refuse(why, error, "pkcs11: the wrapped key \"%s\" cannot be read: %s.", path,
+        return key_refuse(why, error, "pkcs11: the wrapped key \"%s\" cannot be read: %s", path,
                           strerror(error));
     if (!n || n > WRAPPED_MAX)
         return key_refuse(why, EBADMSG,
-                          "pkcs11: \"%s\" is no key wrapped by RSA: expected 1 to %d bytes.", path,
+                          "pkcs11: \"%s\" is no key wrapped by RSA: expected 1 to %d bytes", path,
                           WRAPPED_MAX);
     *size = (size_t)n;
     return 0;
@@ -123,7 +123,7 @@ int pkcs11_unwrap(const struct pkcs11_token *token, CK_OBJECT_HANDLE object, con
         return r;
     data = secret_alloc(WRAPPED_MAX);
     if (!data)
-        return key_refuse(why, ENOMEM, "pkcs11: only %zu bytes of the locked memory are free.",
+        return key_refuse(why, ENOMEM, "pkcs11: only %zu bytes of the locked memory are free",
                           secret_room());
     CK_ULONG plain = WRAPPED_MAX;
     CK_RV rv = token->module->C_DecryptInit(token->session, &mechanism, object);
@@ -135,10 +135,10 @@ int pkcs11_unwrap(const struct pkcs11_token *token, CK_OBJECT_HANDLE object, con
     if (rv == CKR_OK && plain && !r)
         return 0;
     if (r)
-        return key_refuse(why, -r, "pkcs11: %s.", strerror(-r));
+        return key_refuse(why, -r, "pkcs11: %s", strerror(-r));
     return key_refuse(why, EACCES,
                       "pkcs11: the token \"%s\" cannot unwrap \"%s\" by RSA-OAEP (SHA-1): %s: wrap "
                       "it again with openssl pkeyutl -encrypt -pkeyopt rsa_padding_mode:oaep and "
-                      "the public key of this object.",
+                      "the public key of this object",
                       token->label, path, plain ? p11_kit_strerror(rv) : "nothing is in it");
 }

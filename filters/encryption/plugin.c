@@ -95,7 +95,7 @@ static int load(const char *type, int token, struct plugin *plugin, char why[HEA
     char path[PATH_MAX];
 
     if (!type_is_safe(type))
-        return key_refuse(why, EBADMSG, "token %d of the header has no type that can be.", token);
+        return key_refuse(why, EBADMSG, "token %d of the header has no type that can be", token);
     snprintf(path, sizeof path, "%s/libcryptsetup-token-%s.so", crypt_token_external_path(), type);
     if (access(path, F_OK))
         return key_refuse(why, ENOTSUP,
@@ -105,7 +105,7 @@ static int load(const char *type, int token, struct plugin *plugin, char why[HEA
     /* it stays: libraries below it may have threads or leave handlers */
     plugin->library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!plugin->library)
-        return key_refuse(why, ELIBBAD, "token %d: the plugin cannot be loaded: %s.", token,
+        return key_refuse(why, ELIBBAD, "token %d: the plugin cannot be loaded: %s", token,
                           dlerror());
     plugin->open = (crypt_token_open_func)dlvsym(plugin->library, CRYPT_TOKEN_ABI_OPEN,
                                                  CRYPT_TOKEN_ABI_VERSION1);
@@ -114,7 +114,7 @@ static int load(const char *type, int token, struct plugin *plugin, char why[HEA
     if (plugin->open)
         return 0;
     dlclose(plugin->library);
-    return key_refuse(why, ELIBBAD, "token %d: \"%s\" is no plugin of libcryptsetup, version 1.",
+    return key_refuse(why, ELIBBAD, "token %d: \"%s\" is no plugin of libcryptsetup, version 1",
                       token, path);
 }
 
@@ -124,15 +124,15 @@ static int refuse_open(int error, int token, const char *type, const char *said,
     if (error == ENOANO)
         return key_refuse(why, EACCES,
                           "token %d of type %s wants a PIN, and nobody is there to type it: enrol "
-                          "one without a PIN, or use another provider.",
+                          "one without a PIN, or use another provider",
                           token, type);
     if (error == EAGAIN)
         return key_refuse(why, ENOENT,
                           "token %d of type %s: the device that it needs, as a TPM, is not there "
-                          "or not for the user of the gateway: look at /dev/tpmrm0.",
+                          "or not for the user of the gateway: look at /dev/tpmrm0",
                           token, type);
     return key_refuse(why, error == EPERM ? EACCES : error,
-                      "token %d of type %s gave no key: %s%s%s.", token, type, strerror(error),
+                      "token %d of type %s gave no key: %s%s%s", token, type, strerror(error),
                       *said ? ": " : "", said);
 }
 

@@ -62,7 +62,7 @@ int clevis_open_token(const struct key_request *request, int token, struct json_
     if (!input)
         return key_refuse(why, EBADMSG,
                           "token %d of type clevis holds no JWE: clevis luks regen or bind it "
-                          "again.",
+                          "again",
                           token);
     struct command command = {
         .name = "clevis",

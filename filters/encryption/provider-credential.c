@@ -18,7 +18,7 @@ static int check(const char *word, char why[HEADER_WHY])
         strlen(word) > 255)
         return key_refuse(why, EINVAL,
                           "\"credential:%.255s\": expected the name of a credential, one word "
-                          "without a slash, as in LoadCredential=NAME:PATH.",
+                          "without a slash, as in LoadCredential=NAME:PATH",
                           word);
     return 0;
 }
@@ -31,13 +31,13 @@ static int check_folder(const char *folder, char why[HEADER_WHY])
     if (stat(folder, &st))
         return key_refuse(why, errno,
                           "the folder of credentials, CREDENTIALS_DIRECTORY=\"%s\", cannot be "
-                          "looked at: %s.",
+                          "looked at: %s",
                           folder, strerror(errno));
     if (st.st_mode & S_IRWXO)
         return key_refuse(why, EACCES,
                           "the folder of credentials, CREDENTIALS_DIRECTORY=\"%s\", has mode %04o: "
                           "only systemd should set this variable, and others have no business "
-                          "there: chmod 500 it.",
+                          "there: chmod 500 it",
                           folder, (unsigned)(st.st_mode & 07777));
     return 0;
 }
@@ -50,18 +50,18 @@ static int get(const struct key_request *request, struct secret *key, char why[H
     if (!folder || folder[0] != '/')
         return key_refuse(why, ENOENT,
                           "\"credential:%s\": the gateway was not started with credentials: add "
-                          "LoadCredential=%s:PATH to its systemd unit and restart it.",
+                          "LoadCredential=%s:PATH to its systemd unit and restart it",
                           request->word, request->word);
     int r = check_folder(folder, why);
     if (r)
         return r;
     if (asprintf(&path, "%s/%s", folder, request->word) < 0)
-        return key_refuse(why, ENOMEM, "no memory.");
+        return key_refuse(why, ENOMEM, "no memory");
     r = key_read_file(path, true, key, why);
     if (r == -ENOENT)
         key_refuse(why, ENOENT,
                    "\"credential:%s\": the gateway's unit has no credential of that name: add "
-                   "LoadCredential=%s:PATH to it and restart it.",
+                   "LoadCredential=%s:PATH to it and restart it",
                    request->word, request->word);
     free(path);
     return r;

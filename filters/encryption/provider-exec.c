@@ -19,12 +19,12 @@ static int check(const char *word, char why[HEADER_WHY])
     if (word[0] != '/')
         return key_refuse(why, EINVAL,
                           "\"exec:%s\": expected the absolute path of a command and its "
-                          "arguments, split at blanks: no shell reads them.",
+                          "arguments, split at blanks: no shell reads them",
                           word);
     for (const char *c = word; *c; c++)
         words += *c != ' ' && (c == word || c[-1] == ' ');
     if (words > WORDS_MAX)
-        return key_refuse(why, EINVAL, "\"exec:…\" has %zu words: at most %d; write a script.",
+        return key_refuse(why, EINVAL, "\"exec:…\" has %zu words: at most %d; write a script",
                           words, WORDS_MAX);
     return 0;
 }
@@ -37,7 +37,7 @@ static int get(const struct key_request *request, struct secret *key, char why[H
     size_t n = 0;
 
     if (!copy)
-        return key_refuse(why, ENOMEM, "no memory.");
+        return key_refuse(why, ENOMEM, "no memory");
     while (n < WORDS_MAX && (word = strsep(&rest, " ")))
         if (*word)
             words[n++] = word;

@@ -9,9 +9,8 @@
 static int check(const char *word, char why[HEADER_WHY])
 {
     if (word[0] != '/')
-        return key_refuse(why, EINVAL,
-                          "\"file:%s\": expected an absolute path, as file:/etc/weir/vm1.key.",
-                          word);
+        return key_refuse(
+            why, EINVAL, "\"file:%s\": expected an absolute path, as file:/etc/weir/vm1.key", word);
     return 0;
 }
 

@@ -39,7 +39,7 @@ static int parse(const char *word, const char **type, const char **description,
         if (types[i].why_not)
             return key_refuse(why, EINVAL,
                               "\"keyring:%s\": a key of type %s cannot be used because %s: "
-                              "expected one of type user or big_key.",
+                              "expected one of type user or big_key",
                               word, types[i].type, types[i].why_not);
         *type = types[i].type;
         *description = word + length + 1;
@@ -47,7 +47,7 @@ static int parse(const char *word, const char **type, const char **description,
     if (!**description)
         return key_refuse(why, EINVAL,
                           "\"keyring:%s\": expected the description of a key, as keyring:weir:vm1 "
-                          "after keyctl padd user weir:vm1 @u.",
+                          "after keyctl padd user weir:vm1 @u",
                           word);
     return 0;
 }
@@ -106,32 +106,32 @@ int keyring_read(const char *type, const char *description, struct secret *key,
     case -ENOKEY:
         return key_refuse(why, ENOENT,
                           "the kernel has no key \"%s\" of type %s in the keyrings of the gateway "
-                          "or its user: keyctl padd %s \"%s\" @u, as that user.",
+                          "or its user: keyctl padd %s \"%s\" @u, as that user",
                           description, type, type, description);
     case -EKEYEXPIRED:
         return key_refuse(why, ENOENT,
-                          "the kernel's key \"%s\" of type %s has expired: add it again.",
+                          "the kernel's key \"%s\" of type %s has expired: add it again",
                           description, type);
     case -EKEYREVOKED:
         return key_refuse(why, ENOENT,
-                          "the kernel's key \"%s\" of type %s was revoked: add it again.",
+                          "the kernel's key \"%s\" of type %s was revoked: add it again",
                           description, type);
     case -EACCES:
         return key_refuse(why, EACCES,
                           "the gateway may not read the kernel's key \"%s\" of type %s: keyctl "
-                          "setperm it so that its possessor can find and read it.",
+                          "setperm it so that its possessor can find and read it",
                           description, type);
     case -ENODATA:
-        return key_refuse(why, ENODATA, "the kernel's key \"%s\" of type %s is empty.", description,
+        return key_refuse(why, ENODATA, "the kernel's key \"%s\" of type %s is empty", description,
                           type);
     case -ENOSYS:
     case -EPERM:
         return key_refuse(why, ENOTSUP,
                           "the kernel refuses keyrings to the gateway (%s): allow keyctl and "
-                          "request_key, in systemd by SystemCallFilter=@keyring.",
+                          "request_key, in systemd by SystemCallFilter=@keyring",
                           strerror(-r));
     default:
-        return key_refuse(why, -r, "the kernel's key \"%s\" of type %s cannot be read: %s.",
+        return key_refuse(why, -r, "the kernel's key \"%s\" of type %s cannot be read: %s",
                           description, type, strerror(-r));
     }
 }

@@ -37,7 +37,7 @@ static int check_pin(struct place *place, char why[HEADER_WHY])
     if (p11_kit_uri_get_pin_value(place->uri))
         return key_refuse(why, EINVAL,
                           "pkcs11: pin-value would show the PIN to all who see the configuration: "
-                          "put it into a file and write pin-source=file:/PATH; then change it.");
+                          "put it into a file and write pin-source=file:/PATH; then change it");
     if (!source)
         return 0;
     int n = snprintf(place->pin_source, sizeof place->pin_source, "%s%s",
@@ -47,7 +47,7 @@ static int check_pin(struct place *place, char why[HEADER_WHY])
         if (!strncmp(place->pin_source, *no, strlen(*no)))
             return key_refuse(why, EINVAL,
                               "pkcs11: pin-source=%s: expected file:, credential:, keyring: or "
-                              "exec: and where the PIN is.",
+                              "exec: and where the PIN is",
                               *no);
     if (n >= (int)sizeof place->pin_source || keys_check(place->pin_source, reason))
         return key_refuse(why, EINVAL, "pkcs11: pin-source: %.400s", reason);
@@ -75,15 +75,15 @@ static int check_object(struct place *place, char why[HEADER_WHY])
             return 0;
         return key_refuse(why, EINVAL,
                           "pkcs11: type=private needs x-wrapped=/PATH, the file with the "
-                          "passphrase that was encrypted to its public key.");
+                          "passphrase that was encrypted to its public key");
     }
     if (place->wrapped)
-        return key_refuse(why, EINVAL, "pkcs11: x-wrapped is for type=private, which unwraps it.");
+        return key_refuse(why, EINVAL, "pkcs11: x-wrapped is for type=private, which unwraps it");
     if (place->class == CKO_DATA || place->class == CKO_SECRET_KEY)
         return 0;
     return key_refuse(why, EINVAL,
                       "pkcs11: expected type=private and x-wrapped=/PATH, or type=data or "
-                      "type=secret-key for an object that is the passphrase itself.");
+                      "type=secret-key for an object that is the passphrase itself");
 }
 
 static int parse(const char *word, struct place *place, char why[HEADER_WHY])
@@ -93,7 +93,7 @@ static int parse(const char *word, struct place *place, char why[HEADER_WHY])
     *place = (struct place){ .uri = p11_kit_uri_new() };
     if (!place->uri || asprintf(&whole, "pkcs11:%s", word) < 0) {
         p11_kit_uri_free(place->uri);
-        return key_refuse(why, ENOMEM, "no memory.");
+        return key_refuse(why, ENOMEM, "no memory");
     }
     int bad = p11_kit_uri_parse(whole, P11_KIT_URI_FOR_ANY, place->uri), r = 0;
     free(whole);
@@ -101,7 +101,7 @@ static int parse(const char *word, struct place *place, char why[HEADER_WHY])
     if (bad)
         r = key_refuse(why, EINVAL,
                        "pkcs11: the URI is not one of RFC 7512: expected pkcs11:token=NAME;"
-                       "object=NAME;type=private?pin-source=file:/PATH&x-wrapped=/PATH.");
+                       "object=NAME;type=private?pin-source=file:/PATH&x-wrapped=/PATH");
     else if (p11_kit_uri_any_unrecognized(place->uri))
         r = key_refuse(why, EINVAL,
                        "pkcs11: the URI has an attribute that RFC 7512 does not name: expected "
@@ -110,7 +110,7 @@ static int parse(const char *word, struct place *place, char why[HEADER_WHY])
     else if (!names_token(place->uri))
         r = key_refuse(why, EINVAL,
                        "pkcs11: the URI names no token: expected token=LABEL or serial=NUMBER, so "
-                       "that a PIN never goes to another one.");
+                       "that a PIN never goes to another one");
     if (!r)
         r = check_pin(place, why);
     if (!r)
@@ -137,12 +137,12 @@ static int check_attempts(const struct pkcs11_token *token, CK_FLAGS flags, char
     if (flags & CKF_USER_PIN_LOCKED)
         return key_refuse(why, EKEYREJECTED,
                           "pkcs11: the PIN of token \"%s\" is locked: its security officer can "
-                          "set a new one.",
+                          "set a new one",
                           token->label);
     if (flags & CKF_USER_PIN_FINAL_TRY)
         return key_refuse(why, EKEYREJECTED,
                           "pkcs11: one more wrong PIN locks the token \"%s\": not tried; log in "
-                          "by hand with the right one, as by pkcs11-tool --login --test.",
+                          "by hand with the right one, as by pkcs11-tool --login --test",
                           token->label);
     return 0;
 }
@@ -165,7 +165,7 @@ static int log_in(const struct pkcs11_token *token, const struct key_request *re
     if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE)
         return key_refuse(why, EKEYREJECTED,
                           "pkcs11: the token \"%s\" refuses the PIN of %s: correct it before the "
-                          "token locks itself.",
+                          "token locks itself",
                           token->label, source);
     return pkcs11_refuse(token, rv, "refuses the login", why);
 }
@@ -248,7 +248,7 @@ static int search(const struct key_request *request, const struct place *place,
     return key_refuse(why, ENOENT,
                       "pkcs11: no module has a token of that name: look with p11tool "
                       "--list-tokens or p11-kit list-modules, or name its library by "
-                      "module-path=/PATH.");
+                      "module-path=/PATH");
 }
 
 /* By module-path the one, else those that p11-kit's configuration names. */
@@ -261,7 +261,7 @@ static int with_modules(const struct key_request *request, const struct place *p
     if (!path) {
         CK_FUNCTION_LIST **all = p11_kit_modules_load_and_initialize(0);
         if (!all)
-            return key_refuse(why, EIO, "pkcs11: no module can be loaded: %s.",
+            return key_refuse(why, EIO, "pkcs11: no module can be loaded: %s",
                               p11_kit_message() ? p11_kit_message() : "p11-kit does not say why");
         int r = search(request, place, all, key, why);
         p11_kit_modules_finalize_and_release(all);
@@ -269,11 +269,11 @@ static int with_modules(const struct key_request *request, const struct place *p
     }
     single[0] = p11_kit_module_load(path, 0);
     if (!single[0])
-        return key_refuse(why, ENOENT, "pkcs11: the module \"%s\" cannot be loaded: %s.", path,
+        return key_refuse(why, ENOENT, "pkcs11: the module \"%s\" cannot be loaded: %s", path,
                           p11_kit_message() ? p11_kit_message() : "p11-kit does not say why");
     CK_RV rv = p11_kit_module_initialize(single[0]);
     int r = rv == CKR_OK ? search(request, place, single, key, why)
-                         : key_refuse(why, EIO, "pkcs11: the module \"%s\" does not start: %s.",
+                         : key_refuse(why, EIO, "pkcs11: the module \"%s\" does not start: %s",
                                       path, p11_kit_strerror(rv));
     if (rv == CKR_OK)
         p11_kit_module_finalize(single[0]);

@@ -34,7 +34,7 @@ int token_parse(const char *word, int *token, char why[HEADER_WHY])
         return 0;
     return key_refuse(why, EINVAL,
                       "\"%s\" is not the number of a LUKS2 token: expected 0 to %d, or nothing for "
-                      "the first that gives a key.",
+                      "the first that gives a key",
                       word, TOKENS_MAX - 1);
 }
 
@@ -58,7 +58,7 @@ static int open_keyring(int token, struct json_object *object, struct secret *ke
     if (!*description)
         return key_refuse(why, EBADMSG,
                           "token %d of type luks2-keyring has no key_description: add it again "
-                          "with cryptsetup token add.",
+                          "with cryptsetup token add",
                           token);
     return keyring_read("user", description, key, why);
 }
@@ -72,7 +72,7 @@ static int open_one(const struct key_request *request, int token, const char *js
 
     if (!object || !json_object_is_type(object, json_type_object)) {
         json_object_put(object);
-        return key_refuse(why, EBADMSG, "token %d of the header is no JSON object.", token);
+        return key_refuse(why, EBADMSG, "token %d of the header is no JSON object", token);
     }
     const char *type = text_of(object, "type");
     if (wanted && strcmp(type, wanted))
@@ -97,9 +97,9 @@ static int refuse_none(const char *type, int token, char why[HEADER_WHY])
                             "LUKS2";
 
     if (token >= 0)
-        return key_refuse(why, ENOENT, "the header of the disk has no token %d%s%s: %s.", token,
+        return key_refuse(why, ENOENT, "the header of the disk has no token %d%s%s: %s", token,
                           type ? " of type " : "", type ? type : "", how);
-    return key_refuse(why, ENOENT, "the header of the disk has no token%s%s: %s.",
+    return key_refuse(why, ENOENT, "the header of the disk has no token%s%s: %s",
                       type ? " of type " : "", type ? type : "", how);
 }
 
@@ -142,7 +142,7 @@ int token_open(const struct key_request *request, const char *type, struct secre
     if (!request->header)
         return key_refuse(why, ENOENT,
                           "the disk has no LUKS header yet, so no token: format it with another "
-                          "key, add the token, and then change the option.");
+                          "key, add the token, and then change the option");
     r = open_each(request, token < 0 ? 0 : token, token < 0 ? TOKENS_MAX - 1 : token, type, key,
                   why);
     if (r || key->data)

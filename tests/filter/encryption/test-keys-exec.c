@@ -99,7 +99,7 @@ static void command_that_fails(void **state)
     (void)state;
     put_script("hook", "echo secret; echo first >&2; printf 'no \\001such key\\n\\n' >&2; exit 3");
     assert_int_equal(get(word_of("exec", "hook")), -EACCES);
-    says("failed with exit code 3: no ?such key.");
+    says("failed with exit code 3: no ?such key");
     assert_null(strstr(why, "secret"));
     assert_null(strstr(why, "first"));
     assert_null(key.data);
@@ -181,7 +181,7 @@ static void command_that_hangs_is_ended_with_its_children(void **state)
         assert_true(patience < 60000000000);
     }
     says("had not answered after");
-    says("it said: thinking.");
+    says("it said: thinking");
     assert_null(key.data);
     wait_for_end(read_pid("pid"));
 }
