@@ -15,10 +15,10 @@ stop_gateway
 cp --sparse=always "$disk" "$work/filled"
 volume=$(luks volume-key "$disk" "$work/key")
 
-fresh() {
+fresh() { # FILTER
     rm -rf "$disk" "$work/overrides.d" # of options that were set
     cp --sparse=always "$work/filled" "$disk"
-    serve "$(encrypted "$quick"), $harmless"
+    serve "$(encrypted "$quick"), $1"
 }
 # arm FROM TO WHEN [TORN]: as fault, of a gateway that works
 arm() {
@@ -44,8 +44,8 @@ opens() {
     [ "$seen" != none ]
 }
 whole() {
-    cmp -i $data "$disk" "$work/filled" || fail "killed at $place: the data are not what they were"
     model check "$work/model"
+    cmp -i $data "$disk" "$work/filled" || fail "killed at $place: the data are not what they were"
 }
 # to_the_end: both steps, of which any may have been made
 to_the_end() {
@@ -68,9 +68,8 @@ to_the_end() {
 # ---- the first step: a slot more.  The option names the old key, which opens at each moment
 for place in "$new_slot before" "$new_slot before 4096" "$new_slot after" "$primary before" "$primary before 4096" "$primary after" \
     "$secondary before" "$secondary before 4096" "$secondary after"; do
-    fresh
     # shellcheck disable=SC2086
-    arm $place
+    fresh "$(fault $place)"
     verb encryption "rekey file:$work/new" >"$work/said" 2>&1 && fail "it was done in spite of $place"
     crashed
     opens key || fail "killed at $place: the old key does not open the disk"
@@ -80,14 +79,13 @@ for place in "$new_slot before" "$new_slot before 4096" "$new_slot after" "$prim
     *) assert_eq "$added" no "the new key opens when killed at $place" ;;
     esac
     again
-    whole
     to_the_end
 done
 
 # ---- between the steps, and the second: a slot less.  The option names the new key, which opens at each moment
 for place in between "$old_slot before" "$old_slot before 4096" "$old_slot after" "$primary before" "$primary before 4096" \
     "$primary after" "$secondary before" "$secondary before 4096" "$secondary after"; do
-    fresh
+    fresh "$harmless"
     verb encryption "rekey file:$work/new" >/dev/null
     option encryption key "file:$work/new"
     if [ "$place" = between ]; then
@@ -105,6 +103,5 @@ for place in between "$old_slot before" "$old_slot before 4096" "$old_slot after
     *) assert_eq "$left" no "the old key opens when killed at $place" ;;
     esac
     again
-    whole
     to_the_end
 done
