@@ -40,7 +40,7 @@ struct export
     atomic_uint connections;
 
     /* written by the holder of the turn */
-    pthread_t controller;
+    _Atomic(pthread_t) controller;  /* set under the lock; may_derive() looks without */
     const struct store_type *store; /* the datastore's, or one in front of it */
     void *store_self;
     uint64_t gate_closed_at; /* clock_ns */

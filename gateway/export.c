@@ -94,7 +94,7 @@ void take_turn(struct export *e)
     while (e->turn_taken)
         pthread_cond_wait(&e->changed, &e->lock);
     e->turn_taken = true;
-    e->controller = pthread_self();
+    atomic_store(&e->controller, pthread_self());
 }
 
 void give_turn(struct export *e)

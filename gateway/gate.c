@@ -208,7 +208,7 @@ void export_ease(struct export *e)
     bool mine = !e->turn_taken;
     if (mine) {
         e->turn_taken = true;
-        e->controller = pthread_self();
+        atomic_store(&e->controller, pthread_self());
     }
     pthread_mutex_unlock(&e->lock);
     if (mine)
@@ -221,7 +221,8 @@ static bool may_derive(const struct export *e, const struct weir_below *b)
 {
     const struct worker *w = worker_self();
 
-    return !atomic_load(&b->drained) || pthread_equal(e->controller, pthread_self()) ||
+    return !atomic_load(&b->drained) ||
+           pthread_equal(atomic_load(&e->controller), pthread_self()) ||
            (w && (w->of_pool || atomic_load_explicit(&w->inside, memory_order_relaxed) == e));
 }
 
