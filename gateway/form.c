@@ -199,12 +199,19 @@ int form_note(struct export *e, const char *filter)
     return r;
 }
 
+/* By its filter, which notes by itself when it unlocks: it may do so just now. */
+static bool is_locked(struct export *e, const struct weir_below *b)
+{
+    hold_lock(&e->lock);
+    return b->locked != NULL;
+}
+
 int form_note_all(struct export *e, const struct chain *c, struct weir_text *why)
 {
     for (int i = 0; i < c->count; i++) {
         const struct weir_below *b = c->link[i].place;
         const struct weir_filter *f = &b->library->filter;
-        if (!(f->flags & WEIR_TRANSFORMS) || b->locked)
+        if (!(f->flags & WEIR_TRANSFORMS) || is_locked(e, b))
             continue;
         int r = form_note(e, f->name);
         if (r) {
