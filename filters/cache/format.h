@@ -1,0 +1,108 @@
+/* format.h - what is on a pool, and where?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ *   super A │ super B │ catalog │ table of the slots │ log: a ring of segments │ slots
+ *
+ * Pages of 4 KiB.  Numbers are little-endian.  Each page of super, catalog, table and log header
+ * begins with struct page_head: a page whose CRC is wrong is not there.
+ *
+ * super    Two, of which the younger valid one counts; written in turn.  Says where everything is,
+ *          and from where on the log is to be read.
+ * catalog  Two pages for each disk, written in turn, the younger valid one counts.
+ * table    For each slot whose block it has and its CRC; written late, never waited for.
+ * log      Records: a page of head, which says what follows, and the blocks.  A record does not
+ *          cross segments.  Positions count pages from the beginning of time: the page in the ring
+ *          is position % log_pages, so a position says which of two pages is older.
+ * slots    Blocks.
+ *
+ * What may be believed after a crash is in recover.h. */
+#ifndef CACHE_FORMAT_H
+#define CACHE_FORMAT_H
+
+#include "block.h"
+
+#include <stddef.h>
+
+struct media;
+struct weir_text;
+
+enum {
+    POOL_VERSION = 1,
+    SEGMENT_PAGES = 256, /* 1 MiB; the last page of a full segment is its summary */
+    RECORD_ENTRIES = 250,
+    TABLE_ENTRIES = 254, /* slots that one page of the table tells of */
+    UUID = 16,
+};
+#define POOL_MIN (64ull << 20) /* bytes */
+
+/* ---- super.c ------------------------------------------------------------------------ */
+
+struct super {
+    uint8_t uuid[UUID];
+    uint64_t generation;  /* of this super block: the younger has more */
+    uint32_t incarnation; /* how often the pool has been opened to be written */
+    uint32_t disks;       /* entries of the catalog */
+    uint32_t log_pages, slots;
+    uint64_t catalog, table, log, slot; /* bytes, where each begins */
+    uint64_t tail;                      /* position in the log: what is before it is void */
+    uint64_t tail_sequence;             /* of the record at the tail, when there is one */
+    uint64_t durable_epoch;             /* all of this epoch and earlier was durable */
+};
+
+/* Lays a pool out on `size` bytes; `log`: which part of it is the log.  -EINVAL: too small. */
+int super_plan(uint64_t size, double log, struct super *);
+/* 0; -ENOENT: there is no pool (all zero); -EINVAL: something else is there; -EPROTO: a pool of
+ * another version; -EIO.  `why` says it. */
+int super_load(struct media *, struct super *, struct weir_text *why);
+/* Raises the generation, writes the older of the two.  Not synced. */
+int super_save(struct media *, struct super *);
+/* A new pool: empties what an older one may have left at log and table, writes both, syncs. */
+int super_format(struct media *, struct super *);
+
+/* ---- catalog.c ------------------------------------------------------------------------ */
+
+/* A disk of the pool.  Its number in the catalog is what keys have. */
+struct catalog_disk {
+    uint8_t uuid[UUID];  /* given at its first attach; the export's state folder knows it, too;
+                            all zero: this number is free */
+    char name[128];      /* the export's, for people */
+    char identity[192];  /* of the store: struct weir_identity */
+    uint64_t changed;    /* when the store was last changed, by the store's word, when the disk was
+                            last detached in order; 0: it was not, or the store cannot say */
+    uint64_t size;       /* bytes */
+    uint32_t grid;       /* bytes: where blocks begin, less than BLOCK */
+    uint32_t flags;      /* enum catalog_flags */
+};
+enum catalog_flags {
+    CATALOG_OPEN = 1 << 0, /* attached, or was when the gateway died */
+};
+
+struct catalog; /* the copy in memory */
+int catalog_load(struct media *, const struct super *, struct catalog **ret);
+void catalog_destroy(struct catalog *);
+const struct catalog_disk *catalog_disk(const struct catalog *, unsigned number);
+/* Writes one entry.  Durable when it returns 0. */
+int catalog_save(struct catalog *, struct media *, unsigned number, const struct catalog_disk *);
+
+/* ---- table.c ------------------------------------------------------------------------ */
+
+struct table;
+int table_create(const struct super *, struct table **ret);
+void table_destroy(struct table *);
+/* Slot `slot` has changed and is to be written.  Under the pool's lock. */
+void table_mark(struct table *, uint32_t slot);
+struct table_slot {
+    uint64_t key;
+    uint32_t crc;
+    bool taken;
+};
+/* Writes the pages that were marked when it began; not synced.  `look` is called under `lock`,
+ * for a page's slots at a time, and says what they hold now. */
+int table_write(struct table *, struct media *, void (*lock)(void *, bool hold),
+                void (*look)(void *, uint32_t slot, struct table_slot *), void *arg,
+                uint64_t *written);
+/* Reads all; calls `taken` for each slot that a valid page tells of. */
+int table_load(struct table *, struct media *,
+               void (*taken)(void *, uint32_t slot, const struct table_slot *), void *arg);
+
+#endif

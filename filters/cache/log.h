@@ -1,0 +1,98 @@
+/* log.h - how does a block get into the log, and in which order?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Appends that come while one is being written share the next record, its one page of head and its
+ * one write: a record at a time is under way, so the order of records is the order in which appends
+ * return, and a crash leaves a beginning of that order.
+ *
+ * An epoch is what one log_sync() has made durable.  A record says its epoch and the last durable
+ * one: a reader knows by it how far damage is damage, and from where on it is just the end.
+ *
+ * Positions: format.h.  Records from `tail` to `head` are in force.  A segment before the tail is
+ * written over only when a super block that says so is durable: log_free(). */
+#ifndef CACHE_LOG_H
+#define CACHE_LOG_H
+
+#include "format.h"
+
+#include <pthread.h>
+
+struct media;
+
+/* What a record says, 16 bytes each. */
+enum entry_type {
+    ENTRY_CLEAN = 1, /* a block of the disk, as the store has it.  A page follows. */
+    ENTRY_DIRTY,     /* a block that the store does not have yet.  A page follows. */
+    ENTRY_DROP,      /* what the log and the slots have of `key` is void */
+    ENTRY_CLEANED,   /* the dirty block at `place` is durable on the store */
+    ENTRY_INTENT,    /* `key`: a region (intent.h) that the store is being written in past the pool */
+    ENTRY_INTENTS,   /* no intents before this entry are in force */
+};
+
+struct log_entry {
+    uint64_t key;
+    uint32_t crc;   /* CLEAN, DIRTY: of the page (block_crc) */
+    uint32_t place; /* CLEAN, DIRTY: set by log_append(); CLEANED: given */
+    uint8_t type;
+    uint8_t mask; /* CLEAN, DIRTY: the sectors of the page that are of the disk */
+};
+
+struct log_append {
+    struct log_entry *entry;
+    unsigned count;            /* up to RECORD_ENTRIES */
+    const void *const *page;   /* for each CLEAN and DIRTY in turn */
+    bool last_reserve;         /* it may take what is kept for the pool's own entries */
+    void *owner;               /* the caller's, for install() */
+
+    /* log.c alone */
+    struct log_append *next;
+    int error;
+    bool done;
+};
+
+struct log;
+struct log_place {
+    uint64_t tail, head;      /* positions */
+    uint64_t sequence, epoch; /* of the next record */
+    uint64_t durable_epoch;
+};
+/* `install` is called for each append once it is written, in the order of the log, by one thread at
+ * a time and before log_append() returns; it holds none of the log's locks. */
+int log_create(struct media *, const struct super *, const struct log_place *,
+               void (*install)(void *arg, struct log_append *), void *arg, struct log **ret);
+void log_destroy(struct log *);
+
+/* 0 when the append is written and installed (durable only after log_sync()).  -EAGAIN: there is no
+ * room before the tail moves; nothing has happened.  Another -errno: the medium; then nothing can
+ * be appended any more, and every later append fails with it. */
+int log_append(struct log *, struct log_append *);
+
+/* All that was installed when it is called is durable when it returns 0.  Calls that wait share one
+ * media_sync(). */
+int log_sync(struct log *);
+
+void log_where(struct log *, struct log_place *);
+/* Pages that appends without last_reserve may take now, heads included. */
+uint64_t log_room(struct log *);
+/* The tail is at `tail`, durably: what lies before it may be written over.  Grows only. */
+void log_free(struct log *, uint64_t tail);
+/* Position of the page that `place` is now; it is between tail and head. */
+uint64_t log_position(struct log *, uint32_t place);
+uint64_t log_bytes_written(struct log *);
+
+/* ---- log-read.c: after a crash --------------------------------------------------------- */
+
+struct log_reader {
+    /* In the order of the log, from the tail on.  `epoch`: of its record. */
+    int (*entry)(void *arg, const struct log_entry *, uint64_t epoch);
+    /* A record that was durable cannot be read: `why` says where; the blocks in it are lost.
+     * What the caller answers is the answer of log_read(); 0 goes on behind it, where possible. */
+    int (*damage)(void *arg, uint64_t position, const char *why);
+    void *arg;
+};
+/* Reads what is in force; *end is where the next record goes: a new segment, the next sequence, the
+ * next epoch.  Clean blocks are not looked at; dirty ones of an epoch that is not known to be
+ * durable are, and the log ends before the first record whose blocks are not all there. */
+int log_read(struct media *, const struct super *, const struct log_reader *, struct log_place *end);
+
+#endif
