@@ -23,26 +23,34 @@ struct media;
 enum entry_type {
     ENTRY_CLEAN = 1, /* a block of the disk, as the store has it.  A page follows. */
     ENTRY_DIRTY,     /* a block that the store does not have yet.  A page follows. */
-    ENTRY_DROP,      /* what the log and the slots have of `key` is void */
+    ENTRY_OVER,      /* the same, and older dirty ones of the block are still to reach the store
+                        before it (order = ordered); after DIRTY they are void.  A page follows. */
+    ENTRY_STALE,     /* what was to be CLEAN, and is not any more.  A page follows. */
+    ENTRY_DROP,      /* clean blocks of `key` that the log and the slots have are void */
     ENTRY_CLEANED,   /* the dirty block at `place` is durable on the store */
-    ENTRY_INTENT,    /* `key`: a region (intent.h) that the store is being written in past the pool */
-    ENTRY_INTENTS,   /* no intents before this entry are in force */
+    ENTRY_INTENT,  /* `key`: a region (intent.h) that the store is being written in past the pool */
+    ENTRY_INTENTS, /* `key`: no intents at positions before it are in force */
 };
+
+static inline bool entry_has_page(unsigned type)
+{
+    return type >= ENTRY_CLEAN && type <= ENTRY_STALE;
+}
 
 struct log_entry {
     uint64_t key;
-    uint32_t crc;   /* CLEAN, DIRTY: of the page (block_crc) */
-    uint32_t place; /* CLEAN, DIRTY: set by log_append(); CLEANED: given */
+    uint32_t crc;   /* of the page that follows (block_crc) */
+    uint32_t place; /* where that page is: set by log_append(); CLEANED: given */
     uint8_t type;
-    uint8_t mask; /* CLEAN, DIRTY: the sectors of the page that are of the disk */
+    uint8_t mask; /* the sectors of the page that count */
 };
 
 struct log_append {
     struct log_entry *entry;
-    unsigned count;            /* up to RECORD_ENTRIES */
-    const void *const *page;   /* for each CLEAN and DIRTY in turn */
-    bool last_reserve;         /* it may take what is kept for the pool's own entries */
-    void *owner;               /* the caller's, for install() */
+    unsigned count;          /* up to RECORD_ENTRIES */
+    const void *const *page; /* for each entry that has one, in turn */
+    bool last_reserve;       /* it may take what is kept for the pool's own entries */
+    void *owner;             /* the caller's, for seal() and install() */
 
     /* log.c alone */
     struct log_append *next;
@@ -56,10 +64,17 @@ struct log_place {
     uint64_t sequence, epoch; /* of the next record */
     uint64_t durable_epoch;
 };
-/* `install` is called for each append once it is written, in the order of the log, by one thread at
- * a time and before log_append() returns; it holds none of the log's locks. */
+/* Both are called for each append in the order of the log, by one thread at a time, which holds
+ * none of the log's locks: seal() when its record is about to be written, places are set and
+ * nothing else gets between (it may turn CLEAN into STALE); install() once it is written, before
+ * log_append() returns. */
+struct log_user {
+    void (*seal)(void *arg, struct log_append *);
+    void (*install)(void *arg, struct log_append *);
+    void *arg;
+};
 int log_create(struct media *, const struct super *, const struct log_place *,
-               void (*install)(void *arg, struct log_append *), void *arg, struct log **ret);
+               const struct log_user *, struct log **ret);
 void log_destroy(struct log *);
 
 /* 0 when the append is written and installed (durable only after log_sync()).  -EAGAIN: there is no
@@ -83,8 +98,8 @@ uint64_t log_bytes_written(struct log *);
 /* ---- log-read.c: after a crash --------------------------------------------------------- */
 
 struct log_reader {
-    /* In the order of the log, from the tail on.  `epoch`: of its record. */
-    int (*entry)(void *arg, const struct log_entry *, uint64_t epoch);
+    /* In the order of the log, from the tail on.  `position`, `epoch`: of its record. */
+    int (*entry)(void *arg, const struct log_entry *, uint64_t position, uint64_t epoch);
     /* A record that was durable cannot be read: `why` says where; the blocks in it are lost.
      * What the caller answers is the answer of log_read(); 0 goes on behind it, where possible. */
     int (*damage)(void *arg, uint64_t position, const char *why);
@@ -93,6 +108,7 @@ struct log_reader {
 /* Reads what is in force; *end is where the next record goes: a new segment, the next sequence, the
  * next epoch.  Clean blocks are not looked at; dirty ones of an epoch that is not known to be
  * durable are, and the log ends before the first record whose blocks are not all there. */
-int log_read(struct media *, const struct super *, const struct log_reader *, struct log_place *end);
+int log_read(struct media *, const struct super *, const struct log_reader *,
+             struct log_place *end);
 
 #endif
