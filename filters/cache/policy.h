@@ -27,6 +27,10 @@ struct policy;
 struct policy_shape {
     uint32_t log_pages, slots; /* places: [0, log_pages), [log_pages, log_pages + slots) */
     double ghost;              /* of log_pages + slots; 0.9 */
+    /* Called whenever what a slot (0 is the first) holds, or its CRC, has become other: the table
+     * on the pool is to be written.  NULL: nobody wants to know. */
+    void (*slot_changed)(void *arg, uint32_t slot);
+    void *arg;
 };
 
 /* What a place is.  A place without any of them is empty. */

@@ -1,0 +1,145 @@
+/* pool.h - what do all disks of one pool share?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * One object for each pool of the configuration that a disk of this gateway uses.  What is in RAM
+ * changes under one lock, which is held for a few hundred ns and never across I/O: what was looked
+ * up may have changed by the time it has been read, so a reader looks again (read.c).
+ *
+ * Locks, outermost first: the list of pools (pools.c), log.c's own, pool.lock.  The keeper is one
+ * thread for each pool: it makes room at the log's tail and writes checkpoints.  With `by_hand` (a
+ * test that wants the same order each time) there is none, and who needs room makes it. */
+#ifndef CACHE_POOL_H
+#define CACHE_POOL_H
+
+#include "format.h"
+#include "intent.h"
+#include "log.h"
+#include "media.h"
+#include "partial.h"
+#include "policy.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct disk;
+struct weir_text;
+
+enum { CHANGES = 4096 };
+
+struct pool {
+    struct pool *next; /* pools.c */
+    unsigned users;    /* pools.c */
+    char *name, *path;
+    bool by_hand;
+
+    struct media *media;
+    struct super super; /* the keeper alone, once the pool is open */
+    struct catalog *catalog;
+    struct table *table;
+    struct log *log;
+
+    /* guards all that follows, down to the next comment; a leaf but for what policy_* take */
+    pthread_mutex_t lock;
+    struct policy *policy;
+    struct partials partials;
+    struct intents intents;
+    uint64_t *drop; /* keys of blocks that the log must be told are void, before intents go */
+    size_t drops, drops_size;
+    bool drops_lost; /* no memory for one: the next checkpoint keeps all intents */
+    /* For each block, by a hash of its key: how often it was written, dropped or is about to be.  A
+     * fill that was begun at another number is stale. */
+    uint32_t changes[CHANGES];
+    struct disk *disk[DISKS_MAX];
+    uint32_t dirty;       /* blocks, of all disks */
+    uint32_t dirty_most;  /* blocks that may be dirty: the rest of the log is for what is clean */
+    uint64_t scanned;     /* position: everything before it may go, at the next checkpoint */
+    bool room_wanted;     /* somebody waits for it */
+    bool stop;            /* the keeper shall end */
+    bool keeping;         /* a step is under way */
+    int error;            /* of the medium, for good: 0, or a positive errno */
+    pthread_cond_t work;  /* the keeper has something to do */
+    pthread_cond_t moved; /* room has been made, blocks have become clean, the keeper has rested */
+
+    pthread_t keeper;
+
+    atomic_uint_fast64_t recovered, damaged; /* blocks at the last open; lost ones */
+    atomic_uint_fast64_t pool_errors, crc_errors, slot_writes;
+};
+
+/* ---- pools.c: which pools are open? ----------------------------------------------- */
+
+/* Opens or finds it; a file that is not there, or is all zero, becomes a pool of `size`. */
+int pool_get(const char *name, const char *path, uint64_t size, struct pool **ret,
+             struct weir_text *why);
+void pool_put(struct pool *);
+
+/* ---- pool.c: one pool, open ------------------------------------------------------- */
+
+/* Takes the medium, also where it fails.  What was in force is read back (recover.c). */
+int pool_open(struct media *, const char *name, const char *path, bool by_hand, struct pool **ret,
+              struct weir_text *why);
+/* A last checkpoint. */
+void pool_close(struct pool *);
+
+/* The medium has failed: nothing is appended any more.  Reported once. */
+void pool_broke(struct pool *, int error);
+
+static inline uint32_t *changes_of(struct pool *p, uint64_t key)
+{
+    return &p->changes[(key * 0x9e3779b97f4a7c15u >> 32) % CHANGES];
+}
+
+static inline bool in_log(const struct pool *p, uint32_t place)
+{
+    return place < p->super.log_pages;
+}
+uint64_t place_offset(const struct pool *, uint32_t place); /* bytes, on the medium */
+
+/* Under the lock.  The block is void, in RAM now and on the pool with the next checkpoint.  Not a
+ * dirty one. */
+void pool_forget(struct pool *, uint64_t key);
+/* Under the lock.  A dirty place has become clean (the store has it, durably), or is superseded. */
+void pool_clean(struct pool *, uint32_t place);
+/* Under the lock.  The same when the pieces of a block go one by one. */
+void pool_clean_piece(struct pool *, uint64_t key, uint32_t place);
+
+/* ---- install.c: what an append does to what is known in RAM ------------------------- */
+
+/* Of a fill: entry i is void when the block's number is not seen[i] any more.  NULL: no fill. */
+struct fill {
+    const uint32_t *seen;
+};
+void install_seal(void *pool, struct log_append *);
+void install_done(void *pool, struct log_append *);
+/* Under the lock: an ENTRY_DIRTY or ENTRY_OVER, now or after a crash. */
+void install_dirty(struct pool *, const struct log_entry *);
+
+/* ---- recover.c ----------------------------------------------------------------------- */
+
+/* Fills policy, partials and intents from the medium; *end: where the log goes on.  What is found
+ * damaged is counted and said. */
+int recover(struct pool *, struct log_place *end, struct weir_text *why);
+
+/* ---- reclaim.c: how does the log get room? -------------------------------------------- */
+
+/* One segment at the log's tail is gone through.  *done: a position further on has been reached;
+ * not where a dirty block is in the way (then destage is asked for). */
+int reclaim_segment(struct pool *, bool *done);
+
+/* ---- checkpoint.c ----------------------------------------------------------------------- */
+
+/* What RAM knows is on the pool, durably, and what has been reclaimed is free. */
+int checkpoint(struct pool *);
+
+/* ---- keeper.c ----------------------------------------------------------------------------- */
+
+int keeper_start(struct pool *);
+void keeper_stop(struct pool *);
+/* As long as the log has too little room: reclaims, then writes a checkpoint.  *waits: dirty blocks
+ * are in the way. */
+int keeper_step(struct pool *, bool *waits);
+/* Waits until there is room for `pages` more and fewer blocks than allowed are dirty.  0; -EIO or
+ * -ENOSPC: there will be none, for the store does not take what is dirty. */
+int pool_wait_for_room(struct pool *, struct disk *, unsigned pages);
+
+#endif
