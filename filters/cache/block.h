@@ -13,7 +13,12 @@
 enum { SECTOR = 512, BLOCK = 4096, SECTORS = BLOCK / SECTOR, EVERY_SECTOR = 0xff };
 
 /* A block of a disk of the pool: 9 bits say the disk, 34 bits the block (64 TiB). */
-enum { BLOCK_BITS = 34, DISK_BITS = 9, KEY_BITS = BLOCK_BITS + DISK_BITS, DISKS_MAX = 1 << DISK_BITS };
+enum {
+    BLOCK_BITS = 34,
+    DISK_BITS = 9,
+    KEY_BITS = BLOCK_BITS + DISK_BITS,
+    DISKS_MAX = 1 << DISK_BITS
+};
 #define BLOCKS_MAX (1ull << BLOCK_BITS)
 
 static inline uint64_t block_key(unsigned disk, uint64_t block)
@@ -34,7 +39,8 @@ static inline uint64_t key_block(uint64_t key)
 /* Where a block lies in the pool: a page of the log, or, from log_pages on, a slot. */
 #define NOWHERE UINT32_MAX
 
-/* CRC32C of a block's content.  The key is in it: a block read for another is never taken for it. */
+/* CRC32C of a block's content.  The key is in it: a block read for another is never taken for it.
+ */
 uint32_t block_crc(uint64_t key, const void *page);
 
 #endif

@@ -14,18 +14,20 @@
 #include "tune.h"
 #include "weir-filter.h"
 
+#include <time.h>
+
 enum cache_mode { MODE_READ, MODE_WRITE_THROUGH, MODE_WRITE_BACK };
 enum cache_order { ORDER_FAST, ORDER_ORDERED };
 
 struct cache_config {
     const char *pool;
     int mode, order;
-    double min, max;         /* of the pool's blocks */
-    uint64_t sequential;     /* bytes; 0: none is bypassed */
-    int64_t grid;            /* bytes; -1: auto */
+    double min, max;     /* of the pool's blocks */
+    uint64_t sequential; /* bytes; 0: none is bypassed */
+    int64_t grid;        /* bytes; -1: auto */
     bool autotune;
-    uint64_t destage_delay;  /* ns */
-    double dirty_limit;      /* of the log */
+    uint64_t destage_delay; /* ns */
+    double dirty_limit;     /* of the log */
 };
 
 struct cache_stats {
@@ -53,13 +55,13 @@ struct disk {
     atomic_bool marks_loose;
 
     /* under pool->lock */
-    uint32_t dirty;        /* blocks */
-    unsigned writers;      /* that wait for clean blocks */
-    uint64_t oldest;       /* ns: when the disk last began to have dirty blocks */
-    bool destaging;        /* a batch is under way */
-    bool hurry;            /* destage now, whatever the delay */
-    bool hold, stop;       /* the destager shall rest; end */
-    int store_error;       /* why the last batch failed; 0 */
+    uint32_t dirty;   /* blocks */
+    unsigned writers; /* that wait for clean blocks */
+    uint64_t oldest;  /* ns: when the disk last began to have dirty blocks */
+    bool destaging;   /* a batch is under way */
+    bool hurry;       /* destage now, whatever the delay */
+    bool hold, stop;  /* the destager shall rest; end */
+    int store_error;  /* why the last batch failed; 0 */
     struct streams streams;
     struct grid_votes votes;
     bool voted;
@@ -68,7 +70,7 @@ struct disk {
     struct tune *tune;     /* NULL: autotune is off */
     enum disk_wish wish;
 
-    pthread_cond_t work;   /* the destager has something to do */
+    pthread_cond_t work; /* the destager has something to do */
     pthread_t destager;
     bool destager_runs;
 };
@@ -81,6 +83,14 @@ static inline uint64_t disk_block(const struct disk *d, uint64_t offset)
 static inline uint64_t disk_key(const struct disk *d, uint64_t block)
 {
     return block_key(d->number, block);
+}
+
+static inline uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 /* The sectors of a block that are of the disk. */

@@ -45,7 +45,6 @@ struct super {
     uint32_t log_pages, slots;
     uint64_t catalog, table, log, slot; /* bytes, where each begins */
     uint64_t tail;                      /* position in the log: what is before it is void */
-    uint64_t tail_sequence;             /* of the record at the tail, when there is one */
     uint64_t durable_epoch;             /* all of this epoch and earlier was durable */
 };
 
@@ -63,15 +62,15 @@ int super_format(struct media *, struct super *);
 
 /* A disk of the pool.  Its number in the catalog is what keys have. */
 struct catalog_disk {
-    uint8_t uuid[UUID];  /* given at its first attach; the export's state folder knows it, too;
-                            all zero: this number is free */
-    char name[128];      /* the export's, for people */
-    char identity[192];  /* of the store: struct weir_identity */
-    uint64_t changed;    /* when the store was last changed, by the store's word, when the disk was
-                            last detached in order; 0: it was not, or the store cannot say */
-    uint64_t size;       /* bytes */
-    uint32_t grid;       /* bytes: where blocks begin, less than BLOCK */
-    uint32_t flags;      /* enum catalog_flags */
+    uint8_t uuid[UUID]; /* given at its first attach; the export's state folder knows it, too;
+                           all zero: this number is free */
+    char name[128];     /* the export's, for people */
+    char identity[192]; /* of the store: struct weir_identity */
+    uint64_t changed;   /* when the store was last changed, by the store's word, when the disk was
+                           last detached in order; 0: it was not, or the store cannot say */
+    uint64_t size;      /* bytes */
+    uint32_t grid;      /* bytes: where blocks begin, less than BLOCK */
+    uint32_t flags;     /* enum catalog_flags */
 };
 enum catalog_flags {
     CATALOG_OPEN = 1 << 0, /* attached, or was when the gateway died */

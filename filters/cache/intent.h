@@ -29,7 +29,7 @@ struct intents {
         uint32_t writing;  /* requests under way */
         bool used, marked; /* an entry; the log says so (or is about to) */
         bool fresh;        /* marked or written in since the last intents_turn() */
-    } *table;
+    } * table;
     size_t size, count;
 };
 

@@ -60,8 +60,8 @@ struct log_append {
 
 struct log;
 struct log_place {
-    uint64_t tail, head;      /* positions */
-    uint64_t sequence, epoch; /* of the next record */
+    uint64_t tail, head; /* positions */
+    uint64_t epoch;      /* of the next record */
     uint64_t durable_epoch;
 };
 /* Both are called for each append in the order of the log, by one thread at a time, which holds
@@ -105,9 +105,12 @@ struct log_reader {
     int (*damage)(void *arg, uint64_t position, const char *why);
     void *arg;
 };
-/* Reads what is in force; *end is where the next record goes: a new segment, the next sequence, the
- * next epoch.  Clean blocks are not looked at; dirty ones of an epoch that is not known to be
- * durable are, and the log ends before the first record whose blocks are not all there. */
+/* Reads what is in force; *end is where the next record goes: a new segment, the next epoch.  From
+ * a record it goes to the one whose position is its end, or the next segment's beginning, as long
+ * as incarnations do not fall; where a record is missing, on to the next segment only if what is
+ * there is of a later incarnation: an earlier recovery has ended here, too, and what it left behind
+ * must never come back.  Clean blocks are not looked at; dirty ones of an epoch that is not known
+ * to be durable are, and the log ends before the first record whose blocks are not all there. */
 int log_read(struct media *, const struct super *, const struct log_reader *,
              struct log_place *end);
 

@@ -27,7 +27,8 @@ struct mrc_point {
     uint64_t blocks; /* size of the cache */
     double misses;   /* of all references: 0 to 1 */
 };
-/* Up to MRC_POINTS, ascending, spaced by powers of sqrt(2), up to where nothing changes; their number. */
+/* Up to MRC_POINTS, ascending, spaced by powers of sqrt(2), up to where nothing changes; their
+ * number. */
 size_t mrc_curve(const struct mrc *, struct mrc_point point[MRC_POINTS]);
 /* The references seen halve in weight, so that the curve follows what the guest does now. */
 void mrc_fade(struct mrc *);

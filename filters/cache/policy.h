@@ -36,7 +36,7 @@ struct policy_shape {
 /* What a place is.  A place without any of them is empty. */
 enum place_state {
     PLACE_CURRENT = 1 << 0, /* it is what policy_find() gives for its key */
-    PLACE_DIRTY = 1 << 1,   /* log: the store does not have it; it is not forgotten, current or not */
+    PLACE_DIRTY = 1 << 1, /* log: the store does not have it; it is not forgotten, current or not */
     PLACE_PARTIAL = 1 << 2, /* not every sector of the block is there (partial.h) */
 };
 
@@ -100,7 +100,7 @@ void policy_share(struct policy *, unsigned disk, uint32_t min, uint32_t max);
 uint32_t policy_disk_blocks(const struct policy *, unsigned disk); /* that are current */
 
 struct policy_counts {
-    uint64_t evictions, promotions; /* blocks that were forgotten; that went from log to main */
+    uint64_t evictions, promotions;   /* blocks that were forgotten; that went from log to main */
     uint32_t in_log, in_slots, dirty; /* current or dirty places of the log; taken slots; dirty */
 };
 void policy_counts(const struct policy *, struct policy_counts *);

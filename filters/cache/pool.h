@@ -31,6 +31,7 @@ struct pool {
     unsigned users;    /* pools.c */
     char *name, *path;
     bool by_hand;
+    bool loading; /* recover.c alone */
 
     struct media *media;
     struct super super; /* the keeper alone, once the pool is open */

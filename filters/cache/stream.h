@@ -20,8 +20,8 @@ struct streams {
     uint64_t tick;
 };
 
-/* Takes note of [offset, offset + length); bytes of its run up to its end.  Requests of one run that
- * overtake each other by a few places are one run. */
+/* Takes note of [offset, offset + length); bytes of its run up to its end.  Requests of one run
+ * that overtake each other by a few places are one run. */
 uint64_t streams_note(struct streams *, uint64_t offset, uint64_t length);
 
 #endif

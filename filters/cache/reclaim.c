@@ -1,0 +1,102 @@
+/* reclaim.c - how does the log get room?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The log is the small queue, so its tail is where blocks leave it: those that were hit are copied
+ * to slots, the others are forgotten, and a dirty one stops the tail until it has been destaged.
+ * A segment that has been gone through is free when the next checkpoint says so durably: until then
+ * a crash would read it again, and find what it finds. */
+#include "pool.h"
+
+#include "disk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* One block that is to be copied; its page is in the segment that was read. */
+struct move {
+    uint64_t key;
+    uint32_t place, slot, crc;
+};
+
+/* Under the lock.  What is to be moved; true: the whole segment has been judged. */
+static bool judge(struct pool *p, struct move *move, unsigned *moves)
+{
+    const uint64_t end = (p->scanned / SEGMENT_PAGES + 1) * SEGMENT_PAGES;
+
+    for (uint64_t at = p->scanned; at < end; at++) {
+        uint32_t place = (uint32_t)(at % p->super.log_pages), slot;
+        switch (policy_tail(p->policy, place, &slot)) {
+        case FATE_DIRTY:
+            p->scanned = at; /* the copies before it are made all the same */
+            return false;
+        case FATE_MOVE:
+            move[(*moves)++] = (struct move){ policy_key(p->policy, place), place, slot,
+                                              policy_crc(p->policy, place) };
+            break;
+        case FATE_EMPTY:
+        case FATE_GONE:
+            break;
+        }
+    }
+    return true;
+}
+
+/* The page of a block that is to be moved goes to its slot, if it is what it should be. */
+static int copy(struct pool *p, const struct move *m, const uint8_t *segment, uint64_t first)
+{
+    const uint64_t at = m->place - first % p->super.log_pages;
+    const uint8_t *page = segment + at * BLOCK;
+
+    if (block_crc(m->key, page) != m->crc) {
+        atomic_fetch_add(&p->crc_errors, 1);
+        return -EILSEQ;
+    }
+    atomic_fetch_add(&p->slot_writes, 1);
+    return media_write(p->media, page, BLOCK, place_offset(p, m->slot));
+}
+
+static int move_all(struct pool *p, const struct move *move, unsigned moves, uint64_t first)
+{
+    uint8_t *segment = aligned_alloc(BLOCK, (size_t)SEGMENT_PAGES * BLOCK);
+    int r = segment ? media_read(p->media, segment, (size_t)SEGMENT_PAGES * BLOCK,
+                                 place_offset(p, (uint32_t)(first % p->super.log_pages)))
+                    : -ENOMEM;
+
+    for (unsigned i = 0; i < moves; i++) {
+        int error = r ? r : copy(p, &move[i], segment, first);
+        pthread_mutex_lock(&p->lock);
+        if (error || !policy_move(p->policy, move[i].place, move[i].slot)) {
+            /* a clean block: the store has it.  The slot was empty and stays so. */
+            if (policy_key(p->policy, move[i].place) == move[i].key &&
+                policy_state(p->policy, move[i].place) == PLACE_CURRENT)
+                policy_drop(p->policy, move[i].place);
+        }
+        pthread_mutex_unlock(&p->lock);
+    }
+    free(segment);
+    return r == -ENOMEM ? r : 0;
+}
+
+int reclaim_segment(struct pool *p, bool *done)
+{
+    struct move move[SEGMENT_PAGES];
+    unsigned moves = 0;
+    struct log_place log;
+    int r = 0;
+
+    log_where(p->log, &log);
+    pthread_mutex_lock(&p->lock);
+    const uint64_t first = p->scanned / SEGMENT_PAGES * SEGMENT_PAGES;
+    *done = first + SEGMENT_PAGES <= log.head / SEGMENT_PAGES * SEGMENT_PAGES;
+    if (*done)
+        *done = judge(p, move, &moves);
+    pthread_mutex_unlock(&p->lock);
+    if (moves)
+        r = move_all(p, move, moves, first);
+    if (*done) {
+        pthread_mutex_lock(&p->lock);
+        p->scanned = first + SEGMENT_PAGES;
+        pthread_mutex_unlock(&p->lock);
+    }
+    return r;
+}
