@@ -24,9 +24,15 @@
 
 struct policy;
 
+/* What the filter has, and the simulator (tests/bench/cache-sim) unless told otherwise: parts of a
+ * pool's blocks.  README.md says what others cost. */
+#define POLICY_LOG 0.20
+#define POLICY_GHOST 0.9
+
 struct policy_shape {
     uint32_t log_pages, slots; /* places: [0, log_pages), [log_pages, log_pages + slots) */
     double ghost;              /* of log_pages + slots; 0.9 */
+    uint64_t seed;             /* of hashes: a guest that does not know it cannot make them slow */
     /* Called whenever what a slot (0 is the first) holds, or its CRC, has become other: the table
      * on the pool is to be written.  NULL: nobody wants to know. */
     void (*slot_changed)(void *arg, uint32_t slot);
@@ -73,7 +79,10 @@ void policy_drop(struct policy *, uint32_t place);
 /* ---- who comes and who goes ------------------------------------------------------ */
 
 /* A miss is about to be filled: where to?  NOWHERE: into the log, where the caller takes the next
- * page; else an empty slot, for a key that the ghost remembers (and now forgets). */
+ * page; else an empty slot, for a key that the ghost remembers (and now forgets), or for a guest
+ * while there are empty slots: written once, not twice.
+ * A slot that this or policy_tail() gives is promised to the caller: nobody else gets it until
+ * policy_put() or policy_move() to it, or policy_drop() of it, which gives it back. */
 uint32_t policy_admit(struct policy *, uint64_t key);
 /* The ghost remembers `key`, and forgets it.  For a write, which enters the log anyway: it is put
  * and then touched twice. */
@@ -83,13 +92,13 @@ enum policy_fate {
     FATE_EMPTY, /* nothing is there, or what is there is current elsewhere and clean */
     FATE_DIRTY, /* it cannot go yet */
     FATE_GONE,  /* it has been forgotten: the place is empty, the ghost knows its name */
-    FATE_MOVE,  /* it is to be copied to *slot, which is empty: policy_move() when it is there,
-                   policy_drop() when it could not be copied */
+    FATE_MOVE,  /* it is to be copied to *slot, which is promised: policy_move() when it is there,
+                   policy_drop() of both when it could not be copied */
 };
 /* The log's tail is at `place`: what becomes of it? */
 enum policy_fate policy_tail(struct policy *, uint32_t place, uint32_t *slot);
-/* The block at `from` has been copied to `slot`.  False, and nothing changes: `from` is not what
- * it was when policy_tail() said so, or the slot has been taken. */
+/* The block at `from` has been copied to `slot`.  False: `from` is no longer what it was when
+ * policy_tail() said so; `slot` is given back, if it was still promised. */
 bool policy_move(struct policy *, uint32_t from, uint32_t slot);
 
 /* ---- shares of the disks ----------------------------------------------------------- */
