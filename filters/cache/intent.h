@@ -18,6 +18,9 @@
 /* Blocks of one region: 1 MiB. */
 enum { REGION_BLOCKS = 256 };
 
+/* No disk has as many regions: a mark of all of them. */
+#define REGION_OF_ALL (BLOCKS_MAX - 1)
+
 static inline uint64_t region_of(uint64_t key)
 {
     return block_key(key_disk(key), key_block(key) / REGION_BLOCKS);

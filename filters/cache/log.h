@@ -39,7 +39,7 @@ static inline bool entry_has_page(unsigned type)
 
 struct log_entry {
     uint64_t key;
-    uint32_t crc;   /* of the page that follows (block_crc) */
+    uint32_t crc;   /* of the page that follows (block_crc); CLEANED: of the one at `place` */
     uint32_t place; /* where that page is: set by log_append(); CLEANED: given */
     uint8_t type;
     uint8_t mask; /* the sectors of the page that count */

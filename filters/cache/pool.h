@@ -56,12 +56,14 @@ struct pool {
     uint64_t scanned;     /* position: everything before it may go, at the next checkpoint */
     bool room_wanted;     /* somebody waits for it */
     bool stop;            /* the keeper shall end */
-    bool keeping;         /* a step is under way */
+    uint64_t written;     /* slots that were written */
+    uint64_t told;        /* … when the last checkpoint began */
     int error;            /* of the medium, for good: 0, or a positive errno */
     pthread_cond_t work;  /* the keeper has something to do */
     pthread_cond_t moved; /* room has been made, blocks have become clean, the keeper has rested */
 
     pthread_t keeper;
+    bool keeper_runs;
 
     atomic_uint_fast64_t recovered, damaged; /* blocks at the last open; lost ones */
     atomic_uint_fast64_t pool_errors, crc_errors, slot_writes;
@@ -136,6 +138,10 @@ int checkpoint(struct pool *);
 
 int keeper_start(struct pool *);
 void keeper_stop(struct pool *);
+/* The log may have become short of room: the keeper is told. */
+void pool_nudge(struct pool *);
+/* pthread_create() of a thread that takes no signal. */
+int thread_start(pthread_t *, void *(*body)(void *), void *arg);
 /* As long as the log has too little room: reclaims, then writes a checkpoint.  *waits: dirty blocks
  * are in the way. */
 int keeper_step(struct pool *, bool *waits);

@@ -55,6 +55,15 @@ static int copy(struct pool *p, const struct move *m, const uint8_t *segment, ui
     return media_write(p->media, page, BLOCK, place_offset(p, m->slot));
 }
 
+/* A clean block that cannot be copied: the store has it. */
+static void give_up(struct pool *p, const struct move *m)
+{
+    policy_drop(p->policy, m->slot); /* it was promised */
+    if (policy_key(p->policy, m->place) == m->key &&
+        policy_state(p->policy, m->place) == PLACE_CURRENT)
+        policy_drop(p->policy, m->place);
+}
+
 static int move_all(struct pool *p, const struct move *move, unsigned moves, uint64_t first)
 {
     uint8_t *segment = aligned_alloc(BLOCK, (size_t)SEGMENT_PAGES * BLOCK);
@@ -65,12 +74,10 @@ static int move_all(struct pool *p, const struct move *move, unsigned moves, uin
     for (unsigned i = 0; i < moves; i++) {
         int error = r ? r : copy(p, &move[i], segment, first);
         pthread_mutex_lock(&p->lock);
-        if (error || !policy_move(p->policy, move[i].place, move[i].slot)) {
-            /* a clean block: the store has it.  The slot was empty and stays so. */
-            if (policy_key(p->policy, move[i].place) == move[i].key &&
-                policy_state(p->policy, move[i].place) == PLACE_CURRENT)
-                policy_drop(p->policy, move[i].place);
-        }
+        if (error)
+            give_up(p, &move[i]);
+        else
+            policy_move(p->policy, move[i].place, move[i].slot);
         pthread_mutex_unlock(&p->lock);
     }
     free(segment);

@@ -164,8 +164,10 @@ static int by_region(const void *a, const void *b)
 static bool has_mark(const struct recovery *r, uint64_t key)
 {
     const struct mark wanted = { .region = region_of(key) };
+    const struct mark all = { .region = block_key(key_disk(key), REGION_OF_ALL) };
 
-    return bsearch(&wanted, r->mark, r->marks, sizeof(wanted), by_region) != NULL;
+    return bsearch(&wanted, r->mark, r->marks, sizeof(wanted), by_region) ||
+           bsearch(&all, r->mark, r->marks, sizeof(all), by_region);
 }
 
 /* Every clean block of a marked region, and counts what stays. */

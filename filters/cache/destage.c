@@ -1,0 +1,260 @@
+/* destage.c - how does what is dirty get to the store?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * One thread for each disk, a batch at a time: dirty blocks from the log's tail on, in the order of
+ * the disk, as long writes, several under way; then the store is flushed; then the log is told
+ * (CLEANED, not synced: to destage a block twice is no harm); then RAM knows.  In this order a crash
+ * anywhere leaves a block dirty that need not be, and never the other way round. */
+#include "disk.h"
+
+#include "batch.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef DESTAGE_WITHOUT /* a test builds this file without one of the steps */
+#define DESTAGE_WITHOUT NOTHING
+#endif
+enum step { NOTHING, FLUSH, TELL };
+
+static bool does(enum step s)
+{
+    return s != DESTAGE_WITHOUT;
+}
+
+/* ---- a batch --------------------------------------------------------------------- */
+
+static int tell_log(struct disk *d, const struct batch *b)
+{
+    struct log_entry entry[RECORD_ENTRIES];
+
+    for (size_t done = 0; done < b->count;) {
+        struct log_append a = { .entry = entry, .last_reserve = true };
+        for (; a.count < RECORD_ENTRIES && done < b->count; done++)
+            if (b->block[done].stored)
+                entry[a.count++] = (struct log_entry){ .type = ENTRY_CLEANED,
+                                                       .key = b->block[done].key,
+                                                       .place = b->block[done].place,
+                                                       .crc = b->block[done].crc };
+        int r = a.count ? log_append(d->pool->log, &a) : 0;
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+static void tell_ram(struct disk *d, const struct batch *b)
+{
+    struct pool *p = d->pool;
+
+    pthread_mutex_lock(&p->lock);
+    for (size_t i = 0; i < b->count; i++) {
+        const struct dirty_block *k = &b->block[i];
+        /* else somebody has written it meanwhile, and this version is dirty no longer */
+        if (k->stored && policy_key(p->policy, k->place) == k->key &&
+            policy_crc(p->policy, k->place) == k->crc &&
+            (policy_state(p->policy, k->place) & PLACE_DIRTY))
+            pool_clean_piece(p, k->key, k->place);
+    }
+    atomic_store(&d->marks_loose, true);
+    pthread_cond_broadcast(&p->moved);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static int finish(struct disk *d, const struct batch *b)
+{
+    struct pool *p = d->pool;
+    int r = does(FLUSH) ? weir_flush(d->below, WEIR_BACKGROUND) : 0;
+
+    if (r)
+        return r;
+    if (does(TELL) && !p->error) {
+        int failed = tell_log(d, b);
+        if (failed == -EAGAIN)
+            return failed; /* the keeper makes room; then they are destaged again */
+        if (failed)
+            pool_broke(p, -failed);
+    }
+    tell_ram(d, b);
+    weir_add(&disk_stats(d)->destaged_bytes, batch_bytes(b));
+    return 0;
+}
+
+static void note_error(struct disk *d, int r)
+{
+    struct pool *p = d->pool;
+
+    pthread_mutex_lock(&p->lock);
+    int before = d->store_error;
+    uint32_t dirty = d->dirty;
+    d->store_error = r;
+    pthread_cond_broadcast(&p->moved);
+    pthread_mutex_unlock(&p->lock);
+    if (r && r != before)
+        weir_report(d->below, WEIR_ERROR,
+                    "destage failed: %s; %u blocks of 4 KiB stay in the pool %s, and are tried "
+                    "again each second",
+                    strerror(-r), dirty, p->name);
+    else if (!r && before)
+        weir_report(d->below, WEIR_INFO, "destage goes on, after: %s", strerror(-before));
+}
+
+int destage_step(struct disk *d, bool *left)
+{
+    struct batch b = { 0 };
+    int r = batch_gather(d, &b);
+
+    if (!r && b.count)
+        r = batch_store(d, &b);
+    if (!r && b.count)
+        r = finish(d, &b);
+    batch_finish(&b);
+    if (r != -EAGAIN && r != -ENOMEM)
+        note_error(d, r);
+    pthread_mutex_lock(&d->pool->lock);
+    *left = d->dirty > 0;
+    pthread_mutex_unlock(&d->pool->lock);
+    return r;
+}
+
+/* ---- the thread -------------------------------------------------------------------- */
+
+static void in_a_second(struct timespec *t)
+{
+    clock_gettime(CLOCK_MONOTONIC, t);
+    t->tv_sec++;
+}
+
+/* Under the lock. */
+static bool is_due(const struct disk *d)
+{
+    const struct pool *p = d->pool;
+
+    if (!d->dirty || (d->hold && !d->writers))
+        return false;
+    return d->hurry || d->writers || p->dirty > p->dirty_most / 2 || p->error ||
+           now_ns() - d->oldest >= atomic_load(&d->destage_delay);
+}
+
+/* False: the thread shall end. */
+static bool wait_for_work(struct disk *d)
+{
+    struct pool *p = d->pool;
+    struct timespec until;
+
+    pthread_mutex_lock(&p->lock);
+    d->destaging = false;
+    if (!d->dirty)
+        d->hurry = false;
+    pthread_cond_broadcast(&p->moved);
+    if (d->store_error && !d->stop) { /* not at once again */
+        in_a_second(&until);
+        pthread_cond_timedwait(&d->work, &p->lock, &until);
+    }
+    while (!d->stop && !is_due(d)) {
+        in_a_second(&until);
+        pthread_cond_timedwait(&d->work, &p->lock, &until);
+    }
+    d->destaging = !d->stop;
+    pthread_mutex_unlock(&p->lock);
+    return !d->stop;
+}
+
+static void *run(void *arg)
+{
+    struct disk *d = arg;
+    bool left;
+
+    while (wait_for_work(d))
+        if (destage_step(d, &left) == -EAGAIN)
+            pool_nudge(d->pool);
+    return NULL;
+}
+
+int destage_start(struct disk *d)
+{
+    int r = d->pool->by_hand ? 0 : thread_start(&d->destager, run, d);
+
+    d->destager_runs = !r && !d->pool->by_hand;
+    return r;
+}
+
+void destage_stop(struct disk *d)
+{
+    if (!d->destager_runs)
+        return;
+    pthread_mutex_lock(&d->pool->lock);
+    d->stop = true;
+    pthread_cond_signal(&d->work);
+    pthread_mutex_unlock(&d->pool->lock);
+    pthread_join(d->destager, NULL);
+    d->destager_runs = false;
+}
+
+void destage_hold(struct disk *d, bool hold)
+{
+    struct pool *p = d->pool;
+
+    pthread_mutex_lock(&p->lock);
+    d->hold = hold;
+    pthread_cond_signal(&d->work);
+    while (hold && d->destaging)
+        pthread_cond_wait(&p->moved, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* ---- who waits for it --------------------------------------------------------------- */
+
+static bool has_dirty(const struct disk *d, uint64_t offset, uint64_t length)
+{
+    const struct policy *policy = d->pool->policy;
+    const uint64_t first = disk_block(d, offset), last = disk_block(d, offset + length - 1);
+
+    if (!d->dirty)
+        return false;
+    /* ordered: what is older than the range has to be there before it, too */
+    if (atomic_load(&d->order) == ORDER_ORDERED || last - first >= 4 * (uint64_t)d->dirty)
+        return true;
+    for (uint64_t b = first; b <= last; b++) {
+        uint32_t place = policy_find(policy, disk_key(d, b));
+        if (place != NOWHERE && (policy_state(policy, place) & PLACE_DIRTY))
+            return true;
+    }
+    return false;
+}
+
+static int by_hand(struct disk *d, uint64_t offset, uint64_t length)
+{
+    bool left = true;
+    int r = 0;
+
+    while (!r && left && has_dirty(d, offset, length))
+        r = destage_step(d, &left);
+    return r;
+}
+
+int destage_range(struct disk *d, uint64_t offset, uint64_t length)
+{
+    struct pool *p = d->pool;
+    int r = 0;
+
+    if (p->by_hand)
+        return by_hand(d, offset, length);
+    pthread_mutex_lock(&p->lock);
+    d->writers++;
+    while (!(r = d->store_error) && has_dirty(d, offset, length)) {
+        d->hurry = true;
+        pthread_cond_signal(&d->work);
+        pthread_cond_wait(&p->moved, &p->lock);
+    }
+    d->writers--;
+    pthread_mutex_unlock(&p->lock);
+    return r;
+}
+
+int destage_all(struct disk *d)
+{
+    return destage_range(d, 0, atomic_load(&d->size));
+}

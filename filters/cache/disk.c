@@ -1,0 +1,39 @@
+/* disk.c - which blocks does a request touch, and with which of their sectors?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "disk.h"
+
+static uint8_t sectors(uint32_t from, uint32_t to)
+{
+    return (uint8_t)(EVERY_SECTOR >> (SECTORS - to / SECTOR) & EVERY_SECTOR << from / SECTOR);
+}
+
+uint8_t disk_mask(const struct disk *d, uint64_t block)
+{
+    const uint64_t begin = block * BLOCK, end = begin + BLOCK;
+    const uint64_t first = d->shift, last = atomic_load(&d->size) + d->shift;
+
+    return sectors(first > begin ? (uint32_t)(first - begin) : 0,
+                   last < end ? (uint32_t)(last - begin) : BLOCK);
+}
+
+struct part disk_part(const struct disk *d, uint64_t offset, uint64_t length, uint64_t at)
+{
+    const uint64_t from = offset + at + d->shift;
+    const uint32_t skip = (uint32_t)(from % BLOCK);
+    struct part part = { .key = disk_key(d, from / BLOCK), .offset = at, .skip = skip };
+
+    part.length = BLOCK - skip;
+    if (part.length > length - at)
+        part.length = (uint32_t)(length - at);
+    return part;
+}
+
+uint8_t part_mask(const struct part *part)
+{
+    return sectors(part->skip, part->skip + part->length);
+}
+
+bool part_covers(const struct disk *d, const struct part *part)
+{
+    return part_mask(part) == disk_mask(d, key_block(part->key));
+}

@@ -1,0 +1,201 @@
+/* keeper.c - who keeps room in the log?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * One thread for each pool.  It goes over the log's tail while there is little room, and brings the
+ * pool up to date every few seconds, so that a crash loses little of what is clean. */
+#include "disk.h"
+#include "pool.h"
+
+#include <errno.h>
+#include <signal.h>
+
+enum { REST = 5 };               /* seconds between checkpoints, if there is anything to say */
+enum { MARKS_MOST = 4096 };      /* regions with intents: more ask for a checkpoint */
+enum { PATIENCE = 1 };           /* seconds until a waiting writer looks again */
+#define ROOM_LEAST(log) ((log) / 8) /* pages: below it the keeper works … */
+#define ROOM_GOAL(log)  ((log) / 6) /* … until there are as many */
+
+/* Pages that will be free with the next checkpoint. */
+static uint64_t room_soon(struct pool *p, const struct log_place *log)
+{
+    return log_room(p->log) + p->scanned / SEGMENT_PAGES * SEGMENT_PAGES - log->tail;
+}
+
+/* Gives *waits: a dirty block is in the way of the room that is wanted. */
+static int reclaim(struct pool *p, bool *gained, bool *waits)
+{
+    struct log_place log;
+    bool more = true;
+    int r = 0;
+
+    *waits = *gained = false;
+    log_where(p->log, &log);
+    while (!r && more && room_soon(p, &log) < ROOM_GOAL(p->super.log_pages)) {
+        r = reclaim_segment(p, &more);
+        *gained |= more;
+    }
+    *waits = !more;
+    return r;
+}
+
+static void hurry_disks(struct pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    for (unsigned i = 0; i < DISKS_MAX; i++)
+        if (p->disk[i] && p->disk[i]->dirty) {
+            p->disk[i]->hurry = true;
+            pthread_cond_signal(&p->disk[i]->work);
+        }
+    pthread_mutex_unlock(&p->lock);
+}
+
+int keeper_step(struct pool *p, bool *waits)
+{
+    bool gained;
+    int r = reclaim(p, &gained, waits);
+
+    if (!r && gained)
+        r = checkpoint(p);
+    if (r)
+        pool_broke(p, -r);
+    if (*waits)
+        hurry_disks(p);
+    pthread_mutex_lock(&p->lock);
+    pthread_cond_broadcast(&p->moved);
+    pthread_mutex_unlock(&p->lock);
+    return r;
+}
+
+/* ---- the thread -------------------------------------------------------------------- */
+
+static bool has_news(const struct pool *p)
+{
+    return p->drops || p->drops_lost || p->intents.count || p->written != p->told;
+}
+
+/* Waits until there is something to do; false: it is time to end. */
+static bool wait_for_work(struct pool *p, bool *rested)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += REST;
+    *rested = false;
+    pthread_mutex_lock(&p->lock);
+    while (!p->stop && !p->room_wanted && p->intents.count < MARKS_MOST && !*rested)
+        *rested = pthread_cond_timedwait(&p->work, &p->lock, &until) == ETIMEDOUT;
+    bool stop = p->stop;
+    p->room_wanted = false;
+    pthread_mutex_unlock(&p->lock);
+    return !stop;
+}
+
+static void *run(void *arg)
+{
+    struct pool *p = arg;
+    bool rested, waits;
+
+    while (wait_for_work(p, &rested)) {
+        if (p->error)
+            continue;
+        keeper_step(p, &waits);
+        pthread_mutex_lock(&p->lock);
+        bool news = has_news(p) && (rested || p->intents.count >= MARKS_MOST);
+        p->told = p->written;
+        pthread_mutex_unlock(&p->lock);
+        int r = news && !p->error ? checkpoint(p) : 0;
+        if (r)
+            pool_broke(p, -r);
+    }
+    return NULL;
+}
+
+int thread_start(pthread_t *thread, void *(*body)(void *), void *arg)
+{
+    sigset_t all, before;
+
+    sigfillset(&all); /* signals are the gateway's */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int r = pthread_create(thread, NULL, body, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -r;
+}
+
+int keeper_start(struct pool *p)
+{
+    int r = thread_start(&p->keeper, run, p);
+
+    p->keeper_runs = !r;
+    return r;
+}
+
+void keeper_stop(struct pool *p)
+{
+    if (!p->keeper_runs)
+        return;
+    pthread_mutex_lock(&p->lock);
+    p->stop = true;
+    pthread_cond_signal(&p->work);
+    pthread_mutex_unlock(&p->lock);
+    pthread_join(p->keeper, NULL);
+    p->keeper_runs = false;
+}
+
+/* ---- who waits for it --------------------------------------------------------------- */
+
+void pool_nudge(struct pool *p)
+{
+    if (log_room(p->log) >= ROOM_LEAST(p->super.log_pages))
+        return;
+    pthread_mutex_lock(&p->lock);
+    p->room_wanted = true;
+    pthread_cond_signal(&p->work);
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* Why there will be no room, or 0. */
+static int why_none(const struct pool *p, const struct disk *d)
+{
+    return p->error ? -p->error : d->store_error;
+}
+
+static bool has_room(struct pool *p, unsigned pages)
+{
+    return p->dirty < p->dirty_most && log_room(p->log) >= pages;
+}
+
+static int make_room_by_hand(struct pool *p, struct disk *d, unsigned pages)
+{
+    bool waits, left;
+
+    for (int i = 0; i < 64 && !has_room(p, pages); i++) {
+        int r = keeper_step(p, &waits);
+        if (!r && !has_room(p, pages))
+            r = destage_step(d, &left);
+        if (r)
+            return r;
+    }
+    return has_room(p, pages) ? 0 : -ENOSPC;
+}
+
+int pool_wait_for_room(struct pool *p, struct disk *d, unsigned pages)
+{
+    struct timespec until;
+    int r = 0;
+
+    if (p->by_hand)
+        return make_room_by_hand(p, d, pages);
+    pthread_mutex_lock(&p->lock);
+    d->writers++;
+    while (!(r = why_none(p, d)) && !has_room(p, pages)) {
+        p->room_wanted = d->hurry = true;
+        pthread_cond_signal(&p->work);
+        pthread_cond_signal(&d->work);
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += PATIENCE;
+        pthread_cond_timedwait(&p->moved, &p->lock, &until);
+    }
+    d->writers--;
+    pthread_mutex_unlock(&p->lock);
+    return r;
+}
