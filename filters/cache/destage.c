@@ -66,7 +66,10 @@ static void tell_ram(struct disk *d, const struct batch *b)
 static int finish(struct disk *d, const struct batch *b)
 {
     struct pool *p = d->pool;
-    int r = does(FLUSH) ? weir_flush(d->below, WEIR_BACKGROUND) : 0;
+    int r;
+
+    atomic_fetch_add(&d->batches, 1);
+    r = does(FLUSH) ? weir_flush(d->below, WEIR_BACKGROUND) : 0;
 
     if (r)
         return r;

@@ -19,20 +19,21 @@
 enum cache_mode { MODE_READ, MODE_WRITE_THROUGH, MODE_WRITE_BACK };
 enum cache_order { ORDER_FAST, ORDER_ORDERED };
 
+#define GRID_AUTO UINT64_MAX
+
 struct cache_config {
     const char *pool;
     int mode, order;
     double min, max;     /* of the pool's blocks */
     uint64_t sequential; /* bytes; 0: none is bypassed */
-    int64_t grid;        /* bytes; -1: auto */
-    bool autotune;
+    uint64_t grid;       /* bytes; GRID_AUTO */
     uint64_t destage_delay; /* ns */
     double dirty_limit;     /* of the log */
 };
 
 struct cache_stats {
     weir_counter hits, misses, partial_hits, bypassed, fills; /* blocks */
-    weir_counter destaged_bytes, flushes, pool_errors, crc_errors, trims_ignored;
+    weir_counter destaged_bytes, flushes, trims_ignored;
     struct weir_histogram hit_latency, miss_latency; /* ns, of requests */
 };
 
@@ -41,38 +42,56 @@ enum disk_wish { WISH_NONE, WISH_DRAIN, WISH_DETACH };
 
 struct disk {
     struct weir_below *below;
-    struct pool *pool;
+    /* NULL: the disk is served without a pool, or locked; `why` says why.  Set once, when the disk
+     * is ready, by attach() or the verb fill; requests look each time. */
+    _Atomic(struct pool *) ready;
+    struct pool *pool; /* the same, once it is ready, and for who makes it so */
     unsigned number;
     _Atomic uint64_t size; /* bytes */
     uint32_t shift;        /* bytes: (BLOCK - grid) % BLOCK */
     atomic_int mode;       /* enum cache_mode: of what comes now */
     atomic_int order;      /* enum cache_order */
+    atomic_bool fills;     /* what is read or written through is kept */
     _Atomic uint64_t sequential, destage_delay;
-    /* The store has writes of ours that it was not told to keep: FLUSH is passed on. */
-    atomic_bool store_dirty;
+    /* How many writes have gone to the store past the pool, and how many of them it was told to keep:
+     * in write-back a FLUSH is passed on where there are others. */
+    _Atomic uint64_t store_writes, store_flushed;
+    /* How many batches have been destaged: what the store has said of holes may be old then. */
+    _Atomic uint64_t batches;
     /* CLEANED entries that may not be durable yet: the store is not to be written past the pool
      * before they are. */
     atomic_bool marks_loose;
 
+    /* Held for reading by whoever makes blocks dirty, across I/O; for writing to change `kept`, so
+     * that it cannot become false while somebody does.  Outermost of all. */
+    pthread_rwlock_t keeping;
+    bool kept;          /* the core and the state folder remember that the pool holds part of it */
+    atomic_bool voided; /* the state folder remembers that what a broken pool has is void */
+
     /* under pool->lock */
-    uint32_t dirty;   /* blocks */
-    unsigned writers; /* that wait for clean blocks */
-    uint64_t oldest;  /* ns: when the disk last began to have dirty blocks */
-    bool destaging;   /* a batch is under way */
-    bool hurry;       /* destage now, whatever the delay */
-    bool hold, stop;  /* the destager shall rest; end */
-    int store_error;  /* why the last batch failed; 0 */
+    uint32_t dirty;    /* blocks */
+    unsigned writers;  /* that wait for clean blocks */
+    uint64_t oldest;   /* ns: none of the dirty blocks is older */
+    bool destaging;    /* a batch is under way */
+    bool hurry;        /* destage now, whatever the delay */
+    bool hold, stop;   /* the destager shall rest; end */
+    int store_error;   /* why the last batch failed: -errno, 0 */
     struct streams streams;
     struct grid_votes votes;
-    bool voted;
     uint64_t destage_from; /* position: nothing before it is dirty here */
     struct mrc *mrc;       /* NULL: no memory */
     struct tune *tune;     /* NULL: autotune is off */
-    enum disk_wish wish;
 
-    pthread_cond_t work; /* the destager has something to do */
+    pthread_cond_t work; /* the destager has something to do; with pool->lock */
     pthread_t destager;
     bool destager_runs;
+
+    /* control path alone */
+    enum disk_wish wish;
+    bool locked;
+
+    pthread_mutex_t why_lock; /* guards the next, for the time of a copy; a leaf */
+    char why[512];
 };
 
 static inline uint64_t disk_block(const struct disk *d, uint64_t offset)
@@ -106,19 +125,32 @@ struct part {
 /* The part of [offset, offset + length) that begins `at` bytes after offset. */
 struct part disk_part(const struct disk *, uint64_t offset, uint64_t length, uint64_t at);
 uint8_t part_mask(const struct part *);
+/* All sectors of its block that are of the disk. */
+bool part_covers(const struct disk *, const struct part *);
+
+static inline struct cache_stats *disk_stats(struct disk *d)
+{
+    return weir_own_stats(d->below);
+}
+
+/* Under the lock: the block has been asked for. */
+static inline void disk_refer(struct disk *d, uint64_t key)
+{
+    if (d->mrc && mrc_watches(d->mrc, key))
+        mrc_note(d->mrc, key);
+    if (d->tune && tune_watches(d->tune, key))
+        tune_note(d->tune, key);
+}
 
 /* The next functions answer 0 or -errno (one that NBD carries). */
 
 /* ---- read.c ------------------------------------------------------------------------- */
 
-/* What a read finds in the pool. */
-enum read_found { FOUND_ALL, FOUND_SOME, FOUND_NONE };
-struct read_use {         /* from down() to up() */
-    uint32_t seen_of_all; /* unused but by FOUND_NONE */
-    bool fill;            /* what comes from the store is to be kept */
-    uint32_t *seen;       /* of malloc(); for each block: pool.changes when it was missed */
-};
-int disk_read(struct disk *, void *data, uint64_t length, uint64_t offset, struct cache_stats *);
+/* `fills`: what comes from the store is kept. */
+int disk_read(struct disk *, void *data, uint64_t length, uint64_t offset, bool fills,
+              struct cache_stats *, bool *hit);
+/* Nothing of the range is in the pool. */
+bool disk_lacks(struct disk *, uint64_t length, uint64_t offset);
 int disk_prefetch(struct disk *, uint64_t length, uint64_t offset, struct cache_stats *);
 
 /* ---- write.c: write-back -------------------------------------------------------------- */
@@ -132,8 +164,9 @@ struct past {
     uint64_t offset, length; /* length 0: nothing has begun */
 };
 int past_begin(struct disk *, uint64_t offset, uint64_t length, struct past *);
-/* `data`: what was written, to be kept; NULL: the blocks are void. */
-void past_end(struct disk *, struct past *, const void *data);
+/* `data`: what was written, to be kept where the pool has the block already, and, with `fills`,
+ * where it has not; NULL: the blocks are void. */
+void past_end(struct disk *, struct past *, const void *data, bool fills, struct cache_stats *);
 
 /* ---- fill.c ------------------------------------------------------------------------------ */
 
@@ -153,5 +186,31 @@ int destage_all(struct disk *);
 /* Until no block of the range is dirty. */
 int destage_range(struct disk *, uint64_t offset, uint64_t length);
 void destage_hold(struct disk *, bool hold);
+
+bool disk_has_dirty(struct disk *);
+
+/* ---- attach.c: how do a disk and a pool find each other again? -------------------------- */
+
+/* The disk is ready, or served without a pool, or its export is locked: `why` of it says so. */
+int disk_attach(struct disk *, const struct cache_config *, struct weir_text *why);
+/* What is dirty stays in the pool. */
+void disk_detach(struct disk *);
+/* Gives up what is dirty, of this disk and for good. */
+int disk_discard(struct disk *, const struct cache_config *, struct weir_text *answer);
+void disk_set_shares(struct disk *, const struct cache_config *);
+void disk_say(struct disk *, const char *format, ...) WEIR_PRINTF(2, 3);
+
+/* ---- keep.c: who remembers that a pool holds part of a disk? -------------------------------- */
+
+/* Before a block becomes dirty: 0, and disk_kept_end() is to be called when it is. */
+int disk_kept_begin(struct disk *);
+void disk_kept_end(struct disk *);
+/* No block is dirty any more, and that is durable: nobody needs to remember.  Does nothing if one
+ * is. */
+void disk_release(struct disk *);
+/* The pool is broken: what it has of this disk must not be believed once the store is written past
+ * it.  Durable when it returns 0. */
+int disk_void(struct disk *);
+void disk_pool_broke(struct disk *, int error);
 
 #endif

@@ -20,11 +20,9 @@
 #define CACHE_FORMAT_H
 
 #include "block.h"
+#include "media.h"
 
 #include <stddef.h>
-
-struct media;
-struct weir_text;
 
 enum {
     POOL_VERSION = 1,
@@ -52,7 +50,7 @@ struct super {
 int super_plan(uint64_t size, double log, struct super *);
 /* 0; -ENOENT: there is no pool (all zero); -EINVAL: something else is there; -EPROTO: a pool of
  * another version; -EIO.  `why` says it. */
-int super_load(struct media *, struct super *, struct weir_text *why);
+int super_load(struct media *, struct super *, char why[WHY]);
 /* Raises the generation, writes the older of the two.  Not synced. */
 int super_save(struct media *, struct super *);
 /* A new pool: empties what an older one may have left at log and table, writes both, syncs. */
@@ -69,6 +67,7 @@ struct catalog_disk {
     uint64_t changed;   /* when the store was last changed, by the store's word, when the disk was
                            last detached in order; 0: it was not, or the store cannot say */
     uint64_t size;      /* bytes */
+    uint64_t since;     /* position: what the log has before it is of an earlier disk of this number */
     uint32_t grid;      /* bytes: where blocks begin, less than BLOCK */
     uint32_t flags;     /* enum catalog_flags */
 };

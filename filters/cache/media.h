@@ -10,7 +10,9 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-struct weir_text;
+/* Sentences for people: `why` of many calls.  why_print(NULL, …) is fine. */
+enum { WHY = 320 };
+void why_print(char why[WHY], const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 struct media {
     int (*read)(struct media *, void *data, size_t length, uint64_t offset);
@@ -29,7 +31,7 @@ enum { MEDIA_CREATE = 1, MEDIA_READ_ONLY = 2 };
  * allocated, so that a full file system is noticed now (-ENOSPC).  `size` 0: as it is; a larger
  * `size` than a file has makes it longer.  READ_ONLY takes no lock. */
 int media_open(const char *path, uint64_t size, unsigned flags, struct media **ret,
-               struct weir_text *why);
+               char why[WHY]);
 
 int media_read(struct media *, void *data, size_t length, uint64_t offset);
 int media_write(struct media *, const void *data, size_t length, uint64_t offset);

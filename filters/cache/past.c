@@ -115,6 +115,8 @@ int past_begin(struct disk *d, uint64_t offset, uint64_t length, struct past *pa
 
     *past = (struct past){ offset, length };
     int r = does(CLEAN) ? destage_range(d, offset, length) : 0;
+    if (!r && p->error)
+        r = disk_void(d);
     if (!r) {
         pthread_mutex_lock(&p->lock);
         r = begin(d, past, entry, &marks);
@@ -124,12 +126,12 @@ int past_begin(struct disk *d, uint64_t offset, uint64_t length, struct past *pa
     } else {
         past->length = 0;
     }
-    if (r || p->error) /* without a pool there is nothing to mark: see disk_pool_broke() */
+    if (r || p->error) /* of a broken pool nothing will be believed */
         return r;
     r = mark(d, entry, marks);
     if (!r)
         return 0;
-    past_end(d, past, NULL);
+    past_end(d, past, NULL, false, NULL);
     past->length = 0;
     pool_broke(p, -r);
     return -EIO;

@@ -102,7 +102,7 @@ static void dispose(struct pool *p)
     free(p);
 }
 
-static int load(struct pool *p, struct weir_text *why)
+static int load(struct pool *p, char why[WHY])
 {
     const struct log_user user = { install_seal, install_done, p };
     struct policy_shape shape = { .slot_changed = slot_changed, .arg = p, .ghost = POLICY_GHOST };
@@ -112,7 +112,7 @@ static int load(struct pool *p, struct weir_text *why)
     if (r == -ENOENT) {
         r = super_plan(p->media->size, POLICY_LOG, &p->super);
         if (r)
-            weir_print(why, "%s has %" PRIu64 " bytes: a pool has at least %llu", p->path,
+            why_print(why, "%s has %" PRIu64 " bytes: a pool has at least %llu", p->path,
                        p->media->size, POOL_MIN);
         if (!r)
             r = super_format(p->media, &p->super);
@@ -146,7 +146,7 @@ static int load(struct pool *p, struct weir_text *why)
 }
 
 int pool_open(struct media *m, const char *name, const char *path, bool by_hand, struct pool **ret,
-              struct weir_text *why)
+              char why[WHY])
 {
     struct pool *p = calloc(1, sizeof(*p));
     pthread_condattr_t clock;
@@ -183,10 +183,10 @@ void pool_close(struct pool *p)
 
 void pool_broke(struct pool *p, int error)
 {
+    int none = 0;
+    const bool first = atomic_compare_exchange_strong(&p->error, &none, error);
+
     pthread_mutex_lock(&p->lock);
-    bool first = !p->error;
-    if (first)
-        p->error = error;
     pthread_cond_broadcast(&p->moved);
     for (unsigned i = 0; i < DISKS_MAX; i++)
         if (p->disk[i])

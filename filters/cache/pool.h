@@ -5,7 +5,7 @@
  * changes under one lock, which is held for a few hundred ns and never across I/O: what was looked
  * up may have changed by the time it has been read, so a reader looks again (read.c).
  *
- * Locks, outermost first: the list of pools (pools.c), log.c's own, pool.lock.  The keeper is one
+ * Locks, outermost first: the list of pools (pools.c), pool.lock, log.c's own.  The keeper is one
  * thread for each pool: it makes room at the log's tail and writes checkpoints.  With `by_hand` (a
  * test that wants the same order each time) there is none, and who needs room makes it. */
 #ifndef CACHE_POOL_H
@@ -22,7 +22,6 @@
 #include <stdatomic.h>
 
 struct disk;
-struct weir_text;
 
 enum { CHANGES = 4096 };
 
@@ -39,7 +38,7 @@ struct pool {
     struct table *table;
     struct log *log;
 
-    /* guards all that follows, down to the next comment; a leaf but for what policy_* take */
+    /* guards all that follows, down to the next comment */
     pthread_mutex_t lock;
     struct policy *policy;
     struct partials partials;
@@ -51,6 +50,7 @@ struct pool {
      * fill that was begun at another number is stale. */
     uint32_t changes[CHANGES];
     struct disk *disk[DISKS_MAX];
+    size_t promised;      /* pieces that appends under way may add to `partials` */
     uint32_t dirty;       /* blocks, of all disks */
     uint32_t dirty_most;  /* blocks that may be dirty: the rest of the log is for what is clean */
     uint64_t scanned;     /* position: everything before it may go, at the next checkpoint */
@@ -58,13 +58,13 @@ struct pool {
     bool stop;            /* the keeper shall end */
     uint64_t written;     /* slots that were written */
     uint64_t told;        /* … when the last checkpoint began */
-    int error;            /* of the medium, for good: 0, or a positive errno */
     pthread_cond_t work;  /* the keeper has something to do */
     pthread_cond_t moved; /* room has been made, blocks have become clean, the keeper has rested */
 
     pthread_t keeper;
     bool keeper_runs;
 
+    atomic_int error; /* of the medium, for good: 0, or a positive errno */
     atomic_uint_fast64_t recovered, damaged; /* blocks at the last open; lost ones */
     atomic_uint_fast64_t pool_errors, crc_errors, slot_writes;
 };
@@ -73,14 +73,14 @@ struct pool {
 
 /* Opens or finds it; a file that is not there, or is all zero, becomes a pool of `size`. */
 int pool_get(const char *name, const char *path, uint64_t size, struct pool **ret,
-             struct weir_text *why);
+             char why[WHY]);
 void pool_put(struct pool *);
 
 /* ---- pool.c: one pool, open ------------------------------------------------------- */
 
 /* Takes the medium, also where it fails.  What was in force is read back (recover.c). */
 int pool_open(struct media *, const char *name, const char *path, bool by_hand, struct pool **ret,
-              struct weir_text *why);
+              char why[WHY]);
 /* A last checkpoint. */
 void pool_close(struct pool *);
 
@@ -121,7 +121,7 @@ void install_dirty(struct pool *, const struct log_entry *);
 
 /* Fills policy, partials and intents from the medium; *end: where the log goes on.  What is found
  * damaged is counted and said. */
-int recover(struct pool *, struct log_place *end, struct weir_text *why);
+int recover(struct pool *, struct log_place *end, char why[WHY]);
 
 /* ---- reclaim.c: how does the log get room? -------------------------------------------- */
 

@@ -124,13 +124,13 @@ static bool is_whole(const struct part *part, const struct found *f)
 }
 
 /* Blocks from `first` on that lie one after the other in the pool. */
-static unsigned row(const struct part *part, const struct found *f, unsigned first, unsigned end)
+static unsigned row(const struct pool *p, const struct part *part, const struct found *f, unsigned first, unsigned end)
 {
     unsigned n = 1;
 
     while (first + n < end && is_whole(&part[first + n], &f[first + n]) &&
            f[first + n].place == f[first].place + n &&
-           in_same_zone(f[first].place, f[first + n].place))
+           in_log(p, f[first].place) == in_log(p, f[first + n].place))
         n++;
     return n;
 }
@@ -160,7 +160,7 @@ static int read_pool(struct disk *d, uint8_t *data, uint64_t offset, const struc
         if (f[i].place == NOWHERE || (i >= from && i < to && !(f[i].state & PLACE_DIRTY)))
             continue;
         if (is_whole(&part[i], &f[i])) {
-            more = row(&part[i], &f[i], 0, (i < from ? from : n) - i);
+            more = row(d->pool, &part[i], &f[i], 0, (i < from ? from : n) - i);
             r = read_row(d, data, offset, &part[i], &f[i], more);
         } else {
             r = read_block(d, data + part[i].offset, &part[i], offset);
@@ -226,7 +226,8 @@ static int read_store(struct disk *d, uint8_t *data, uint64_t offset, const stru
 }
 
 static int read_chunk(struct disk *d, uint8_t *data, uint64_t offset, const struct part *part,
-                      const struct found *f, unsigned n, bool fills, struct cache_stats *counts)
+                      const struct found *f, unsigned n, bool fills, struct cache_stats *counts,
+                      bool *hit)
 {
     unsigned from = n, to = n, misses = 0;
     int r = 0;
@@ -238,40 +239,41 @@ static int read_chunk(struct disk *d, uint8_t *data, uint64_t offset, const stru
         }
     weir_add(&counts->misses, misses);
     weir_add(&counts->hits, n - misses);
+    *hit &= !misses;
+    if (misses && misses < n)
+        weir_add(&counts->partial_hits, 1);
     if (misses)
         r = read_store(d, data, offset, part, f, from, to, fills, counts);
     return r ? r : read_pool(d, data, offset, part, f, n, from, to);
 }
 
 int disk_read(struct disk *d, void *data, uint64_t length, uint64_t offset, bool fills,
-              struct cache_stats *counts)
+              struct cache_stats *counts, bool *hit)
 {
     struct part part[CHUNK];
     struct found f[CHUNK];
     int r = 0;
 
+    *hit = true;
     for (uint64_t at = 0; !r && at < length;) {
         unsigned n = look_up(d, length, offset, at, part, f);
-        r = read_chunk(d, data, offset, part, f, n, fills, counts);
+        r = read_chunk(d, data, offset, part, f, n, fills, counts, hit);
         at = part[n - 1].offset + part[n - 1].length;
     }
     return r;
 }
 
-enum read_found disk_look(struct disk *d, uint64_t length, uint64_t offset, uint32_t *seen)
+bool disk_lacks(struct disk *d, uint64_t length, uint64_t offset)
 {
+    const uint64_t last = disk_block(d, offset + length - 1);
     struct pool *p = d->pool;
-    unsigned n = 0, hits = 0;
+    bool lacks = true;
 
     pthread_mutex_lock(&p->lock);
-    for (uint64_t at = 0; at < length; n++) {
-        const struct part part = disk_part(d, offset, length, at);
-        seen[n] = *changes_of(p, part.key);
-        hits += policy_find(p->policy, part.key) != NOWHERE;
-        at += part.length;
-    }
+    for (uint64_t b = disk_block(d, offset); lacks && b <= last; b++)
+        lacks = policy_find(p->policy, disk_key(d, b)) == NOWHERE;
     pthread_mutex_unlock(&p->lock);
-    return !hits ? FOUND_NONE : hits == n ? FOUND_ALL : FOUND_SOME;
+    return lacks;
 }
 
 int disk_prefetch(struct disk *d, uint64_t length, uint64_t offset, struct cache_stats *counts)
@@ -279,10 +281,11 @@ int disk_prefetch(struct disk *d, uint64_t length, uint64_t offset, struct cache
     enum { AHEAD = 1 << 20 };
     uint8_t *buffer = aligned_alloc(BLOCK, AHEAD);
     int r = buffer ? 0 : -ENOMEM;
+    bool hit;
 
     for (uint64_t at = 0; !r && at < length;) {
         uint64_t some = length - at < AHEAD ? length - at : AHEAD;
-        r = disk_read(d, buffer, some, offset + at, true, counts);
+        r = disk_read(d, buffer, some, offset + at, true, counts, &hit);
         at += some;
     }
     free(buffer);

@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: BSD-3-Clause
  *
  * The log is the small queue, so its tail is where blocks leave it: those that were hit are copied
- * to slots, the others are forgotten, and a dirty one stops the tail until it has been destaged.
+ * to slots, the others are forgotten, and a dirty one stops the tail until it has been destaged;
+ * but one of a disk that is not attached, which nobody destages, goes to the log's head again.
  * A segment that has been gone through is free when the next checkpoint says so durably: until then
  * a crash would read it again, and find what it finds. */
 #include "pool.h"
@@ -15,8 +16,31 @@
 /* One block that is to be copied; its page is in the segment that was read. */
 struct move {
     uint64_t key;
-    uint32_t place, slot, crc;
+    uint32_t place, slot, crc; /* slot NOWHERE: to the head */
+    uint8_t mask;
 };
+
+/* Under the lock.  Dirty, and nobody is there to destage it. */
+static bool is_orphan(const struct pool *p, uint32_t place)
+{
+    return !p->disk[key_disk(policy_key(p->policy, place))];
+}
+
+static uint8_t mask_of(struct pool *p, uint32_t place)
+{
+    const struct pieces *all = partials_of(&p->partials, policy_key(p->policy, place), false);
+
+    for (unsigned i = 0; all && i < all->count; i++)
+        if (all->piece[i].place == place)
+            return all->piece[i].mask;
+    return all ? 0 : EVERY_SECTOR;
+}
+
+static struct move move_of(struct pool *p, uint32_t place, uint32_t slot)
+{
+    return (struct move){ policy_key(p->policy, place), place, slot, policy_crc(p->policy, place),
+                          mask_of(p, place) };
+}
 
 /* Under the lock.  What is to be moved; true: the whole segment has been judged. */
 static bool judge(struct pool *p, struct move *move, unsigned *moves)
@@ -27,11 +51,14 @@ static bool judge(struct pool *p, struct move *move, unsigned *moves)
         uint32_t place = (uint32_t)(at % p->super.log_pages), slot;
         switch (policy_tail(p->policy, place, &slot)) {
         case FATE_DIRTY:
+            if (is_orphan(p, place)) {
+                move[(*moves)++] = move_of(p, place, NOWHERE);
+                break;
+            }
             p->scanned = at; /* the copies before it are made all the same */
             return false;
         case FATE_MOVE:
-            move[(*moves)++] = (struct move){ policy_key(p->policy, place), place, slot,
-                                              policy_crc(p->policy, place) };
+            move[(*moves)++] = move_of(p, place, slot);
             break;
         case FATE_EMPTY:
         case FATE_GONE:
@@ -55,6 +82,28 @@ static int copy(struct pool *p, const struct move *m, const uint8_t *segment, ui
     return media_write(p->media, page, BLOCK, place_offset(p, m->slot));
 }
 
+/* A dirty block, to the head: the same bytes as a new version. */
+static int carry(struct pool *p, const struct move *m, const uint8_t *page)
+{
+    struct log_entry entry = {
+        .key = m->key, .type = ENTRY_DIRTY, .mask = m->mask, .crc = m->crc
+    };
+    const void *pages = page;
+    struct log_append a = { .entry = &entry, .count = 1, .page = &pages, .last_reserve = true };
+
+    pthread_mutex_lock(&p->lock);
+    int r = partials_reserve(&p->partials, p->promised + 1);
+    p->promised += !r;
+    pthread_mutex_unlock(&p->lock);
+    if (r)
+        return r;
+    r = log_append(p->log, &a);
+    pthread_mutex_lock(&p->lock);
+    p->promised--;
+    pthread_mutex_unlock(&p->lock);
+    return r;
+}
+
 /* A clean block that cannot be copied: the store has it. */
 static void give_up(struct pool *p, const struct move *m)
 {
@@ -64,7 +113,9 @@ static void give_up(struct pool *p, const struct move *m)
         policy_drop(p->policy, m->place);
 }
 
-static int move_all(struct pool *p, const struct move *move, unsigned moves, uint64_t first)
+/* *stuck: a dirty block could not be carried on. */
+static int move_all(struct pool *p, const struct move *move, unsigned moves, uint64_t first,
+                    bool *stuck)
 {
     uint8_t *segment = aligned_alloc(BLOCK, (size_t)SEGMENT_PAGES * BLOCK);
     int r = segment ? media_read(p->media, segment, (size_t)SEGMENT_PAGES * BLOCK,
@@ -72,12 +123,18 @@ static int move_all(struct pool *p, const struct move *move, unsigned moves, uin
                     : -ENOMEM;
 
     for (unsigned i = 0; i < moves; i++) {
-        int error = r ? r : copy(p, &move[i], segment, first);
+        const struct move *m = &move[i];
+        if (m->slot == NOWHERE) {
+            const uint64_t at = m->place - first % p->super.log_pages;
+            *stuck |= r || carry(p, m, segment + at * BLOCK);
+            continue;
+        }
+        int error = r ? r : copy(p, m, segment, first);
         pthread_mutex_lock(&p->lock);
         if (error)
-            give_up(p, &move[i]);
+            give_up(p, m);
         else
-            policy_move(p->policy, move[i].place, move[i].slot);
+            policy_move(p->policy, m->place, m->slot);
         pthread_mutex_unlock(&p->lock);
     }
     free(segment);
@@ -86,11 +143,14 @@ static int move_all(struct pool *p, const struct move *move, unsigned moves, uin
 
 int reclaim_segment(struct pool *p, bool *done)
 {
-    struct move move[SEGMENT_PAGES];
+    struct move *move = malloc(SEGMENT_PAGES * sizeof(*move));
     unsigned moves = 0;
     struct log_place log;
+    bool stuck = false;
     int r = 0;
 
+    if (!move)
+        return -ENOMEM;
     log_where(p->log, &log);
     pthread_mutex_lock(&p->lock);
     const uint64_t first = p->scanned / SEGMENT_PAGES * SEGMENT_PAGES;
@@ -99,7 +159,9 @@ int reclaim_segment(struct pool *p, bool *done)
         *done = judge(p, move, &moves);
     pthread_mutex_unlock(&p->lock);
     if (moves)
-        r = move_all(p, move, moves, first);
+        r = move_all(p, move, moves, first, &stuck);
+    free(move);
+    *done &= !stuck && !r;
     if (*done) {
         pthread_mutex_lock(&p->lock);
         p->scanned = first + SEGMENT_PAGES;

@@ -122,7 +122,8 @@ static int take(void *arg, const struct log_entry *e, uint64_t position, uint64_
         void_intents(r, e->key);
         return 0;
     }
-    if (!is_known(p, e->key))
+    /* an earlier disk may have had the number */
+    if (!is_known(p, e->key) || position < catalog_disk(p->catalog, key_disk(e->key))->since)
         return 0;
     switch (e->type) {
     case ENTRY_CLEAN:
@@ -190,7 +191,7 @@ static void drop_marked(struct recovery *r)
     atomic_store(&p->recovered, n);
 }
 
-int recover(struct pool *p, struct log_place *end, struct weir_text *why)
+int recover(struct pool *p, struct log_place *end, char why[WHY])
 {
     struct recovery r = { .pool = p };
     const struct log_reader reader = { take, damage, &r };
@@ -201,7 +202,7 @@ int recover(struct pool *p, struct log_place *end, struct weir_text *why)
     if (!error)
         error = log_read(p->media, &p->super, &reader, end);
     if (error)
-        weir_print(why, "the pool %s cannot be read back: %s", p->path, strerror(-error));
+        why_print(why, "the pool %s cannot be read back: %s", p->path, strerror(-error));
     else
         drop_marked(&r);
     atomic_store(&p->damaged, r.damaged);

@@ -115,21 +115,32 @@ static int append(struct disk *d, struct write_use *u)
     return r;
 }
 
-int disk_write_back(struct disk *d, const void *data, uint64_t length, uint64_t offset, bool fua)
+static int append_all(struct disk *d, const void *data, uint64_t length, uint64_t offset)
 {
     struct write_use *u = malloc(sizeof(*u));
-    int r = u ? 0 : -ENOMEM;
+    int r = 0;
 
-    if (u)
-        u->edge = NULL;
+    if (!u)
+        return -ENOMEM;
+    u->edge = NULL;
     for (uint64_t at = 0; !r && at < length;) {
         r = gather(d, u, data, length, offset, &at);
         if (!r)
             r = append(d, u);
     }
-    if (u)
-        free(u->edge);
+    free(u->edge);
     free(u);
+    return r;
+}
+
+int disk_write_back(struct disk *d, const void *data, uint64_t length, uint64_t offset, bool fua)
+{
+    int r = disk_kept_begin(d);
+
+    if (r)
+        return r;
+    r = append_all(d, data, length, offset);
+    disk_kept_end(d);
     pool_nudge(d->pool);
     return r || !fua ? r : disk_flush_log(d);
 }

@@ -1,0 +1,378 @@
+/* attach.c - how do a disk and a pool find each other again?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The export's state folder names the pool and the disk's name there (note.h); the pool's catalog
+ * says which store the disk was on, and how it was when it was last detached in order.  What fits is
+ * used.  What does not is void where it is clean; where it is dirty the export is locked, for then
+ * neither the pool nor the store alone is the disk. */
+#include "disk.h"
+
+#include "note.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+static const uint8_t nobody[UUID];
+
+void disk_say(struct disk *d, const char *format, ...)
+{
+    va_list list;
+
+    va_start(list, format);
+    pthread_mutex_lock(&d->why_lock);
+    vsnprintf(d->why, sizeof(d->why), format, list);
+    pthread_mutex_unlock(&d->why_lock);
+    va_end(list);
+}
+
+/* ---- the catalog ------------------------------------------------------------------- */
+
+static int find(const struct pool *p, const uint8_t uuid[UUID])
+{
+    for (unsigned i = 0; memcmp(uuid, nobody, UUID) && i < p->super.disks; i++)
+        if (memcmp(catalog_disk(p->catalog, i)->uuid, uuid, UUID) == 0)
+            return (int)i;
+    return -1;
+}
+
+static int find_free(const struct pool *p)
+{
+    for (unsigned i = 0; i < p->super.disks; i++)
+        if (memcmp(catalog_disk(p->catalog, i)->uuid, nobody, UUID) == 0 && !p->disk[i])
+            return (int)i;
+    return -1;
+}
+
+/* Nothing of the disk `number` is left, durably, and its number is free. */
+static int erase(struct pool *p, unsigned number)
+{
+    const struct catalog_disk free_entry = { 0 };
+
+    for (uint32_t place = 0; place < p->super.log_pages + p->super.slots; place++) {
+        pthread_mutex_lock(&p->lock);
+        unsigned state = policy_state(p->policy, place);
+        if (state && key_disk(policy_key(p->policy, place)) == number) {
+            partials_remove(&p->partials, policy_key(p->policy, place));
+            if (state & PLACE_DIRTY)
+                pool_clean(p, place);
+            if (policy_state(p->policy, place) & PLACE_CURRENT)
+                policy_drop(p->policy, place);
+        }
+        pthread_mutex_unlock(&p->lock);
+    }
+    /* The slots' table no longer has it after this; what the log has is older than the next disk
+     * of this number (catalog_disk.since). */
+    int r = checkpoint(p);
+    return r ? r : catalog_save(p->catalog, p->media, number, &free_entry);
+}
+
+/* ---- the store ------------------------------------------------------------------------ */
+
+static void identify(struct disk *d, struct catalog_disk *now)
+{
+    struct weir_identity id;
+
+    if (weir_identity(d->below, &id) == 0) {
+        snprintf(now->identity, sizeof(now->identity), "%s", id.name);
+        now->changed = id.changed;
+    }
+    now->size = atomic_load(&d->size);
+    snprintf(now->name, sizeof(now->name), "%s", weir_export_name(d->below));
+}
+
+/* NULL: it is the store that the pool knows, as it was left. */
+static const char *misfit(const struct catalog_disk *then, const struct catalog_disk *now)
+{
+    if (strcmp(then->identity, now->identity))
+        return "it is another image than the one that the pool knows";
+    if (then->size > now->size)
+        return "it is smaller than the pool knows it";
+    if (!(then->flags & CATALOG_OPEN) && then->changed && then->changed != now->changed)
+        return "it has been changed since it was last served";
+    return NULL;
+}
+
+static uint32_t choose_grid(struct disk *d, const struct cache_config *config)
+{
+    enum { HEAD = 64 * SECTOR };
+    struct weir_geometry g;
+    uint32_t grid = 0;
+
+    weir_geometry(d->below, &g);
+    if (g.block_min > SECTOR) /* the store wants its own blocks */
+        return 0;
+    if (config->grid != GRID_AUTO)
+        return (uint32_t)config->grid;
+    uint8_t *head = g.size >= HEAD ? malloc(HEAD) : NULL;
+    if (!head || weir_read(d->below, head, HEAD, 0, 0) ||
+        !grid_of_partitions(head, HEAD, g.size, &grid))
+        grid = 0;
+    free(head);
+    return grid;
+}
+
+/* ---- together ----------------------------------------------------------------------------- */
+
+struct meeting {
+    struct note note;
+    struct catalog_disk then, now;
+    int number; /* -1: the pool does not know the disk */
+};
+
+/* Without the disk's dirty blocks nobody may have it. */
+static int lock(struct disk *d, const char *format, ...) WEIR_PRINTF(2, 3);
+static int lock(struct disk *d, const char *format, ...)
+{
+    char why[400];
+    va_list list;
+
+    va_start(list, format);
+    vsnprintf(why, sizeof(why), format, list);
+    va_end(list);
+    disk_say(d, "locked: %s", why);
+    weir_lock_export(d->below, "%s", why);
+    d->locked = true;
+    return -EUCLEAN;
+}
+
+static int no_pool(struct disk *d, const struct note *note, const char *name, const char *why)
+{
+    if (note->dirty)
+        return lock(d,
+                    "the pool %s, which holds blocks that have not reached the disk's store, is "
+                    "not there: %s.  Bring it back and give the verb fill, or give them up for "
+                    "good with the verb discard",
+                    name, why);
+    disk_say(d, "no pool: %s", why);
+    weir_report(d->below, WEIR_WARNING, "served without the pool %s: %s", name, why);
+    return -ENODEV;
+}
+
+/* The disk under a new number, with nothing in the pool. */
+static int introduce(struct disk *d, struct pool *p, struct meeting *m,
+                     const struct cache_config *config)
+{
+    struct log_place log;
+    int r;
+
+    m->number = find_free(p);
+    if (m->number < 0)
+        return -ENOSPC;
+    if (getrandom(m->now.uuid, UUID, 0) != UUID)
+        return -EIO;
+    log_where(p->log, &log);
+    m->now.since = log.head;
+    m->now.grid = choose_grid(d, config);
+    m->now.flags = CATALOG_OPEN;
+    r = catalog_save(p->catalog, p->media, (unsigned)m->number, &m->now);
+    if (r)
+        return r;
+    memcpy(m->note.pool, p->super.uuid, UUID);
+    memcpy(m->note.disk, m->now.uuid, UUID);
+    m->note.dirty = false;
+    return note_save(d->below, &m->note);
+}
+
+static int open_entry(struct pool *p, struct meeting *m)
+{
+    memcpy(m->now.uuid, m->then.uuid, UUID);
+    m->now.grid = m->then.grid;
+    m->now.since = m->then.since;
+    m->now.flags = CATALOG_OPEN;
+    return catalog_save(p->catalog, p->media, (unsigned)m->number, &m->now);
+}
+
+/* The disk is in the pool's catalog as m->number, or is not (-1). */
+static int meet(struct disk *d, struct pool *p, struct meeting *m, const struct cache_config *config)
+{
+    const bool grid_changed =
+        m->number >= 0 && config->grid != GRID_AUTO && config->grid != m->then.grid;
+    const char *why = m->number < 0 ? NULL : misfit(&m->then, &m->now);
+
+    if (m->number < 0 && m->note.dirty)
+        return lock(d,
+                    "the pool %s (%s) is not the one that holds blocks of this disk which have "
+                    "not reached its store.  Bring that one back and give the verb fill, or give "
+                    "them up for good with the verb discard",
+                    p->name, p->path);
+    if (why && m->note.dirty)
+        return lock(d,
+                    "the pool %s holds blocks that have not reached the disk's store, and the "
+                    "store does not fit them: %s.  Bring the right one back and give the verb "
+                    "fill, or give the blocks up for good with the verb discard",
+                    p->name, why);
+    if (why)
+        weir_report(d->below, WEIR_WARNING,
+                    "what the pool %s has of this disk is void, for its store is not as it was: "
+                    "%s",
+                    p->name, why);
+    if (why || (grid_changed && !m->note.dirty)) {
+        int r = erase(p, (unsigned)m->number);
+        if (r)
+            return r;
+        m->number = -1;
+    }
+    return m->number < 0 ? introduce(d, p, m, config) : open_entry(p, m);
+}
+
+/* Its blocks that are dirty, after a crash or a restart. */
+static void count_dirty(struct disk *d)
+{
+    struct pool *p = d->pool;
+
+    for (uint32_t place = 0; place < p->super.log_pages; place++)
+        if ((policy_state(p->policy, place) & PLACE_DIRTY) &&
+            key_disk(policy_key(p->policy, place)) == d->number)
+            d->dirty++;
+    d->oldest = now_ns();
+}
+
+void disk_set_shares(struct disk *d, const struct cache_config *config)
+{
+    struct pool *p = d->pool;
+    const uint64_t all = (uint64_t)p->super.log_pages + p->super.slots;
+
+    pthread_mutex_lock(&p->lock);
+    policy_share(p->policy, d->number, (uint32_t)(config->min * (double)all),
+                 config->max >= 1 ? UINT32_MAX : (uint32_t)(config->max * (double)all));
+    pthread_mutex_unlock(&p->lock);
+}
+
+static int make_ready(struct disk *d, struct pool *p, const struct meeting *m,
+                      const struct cache_config *config)
+{
+    d->pool = p;
+    d->number = (unsigned)m->number;
+    d->shift = (BLOCK - m->now.grid) % BLOCK;
+    d->kept = m->note.dirty;
+    d->destage_from = 0;
+    pthread_mutex_lock(&p->lock);
+    count_dirty(d);
+    p->disk[d->number] = d;
+    pthread_mutex_unlock(&p->lock);
+    if (mrc_create(&d->mrc))
+        d->mrc = NULL;
+    disk_set_shares(d, config);
+    int r = destage_start(d);
+    if (r) {
+        pthread_mutex_lock(&p->lock);
+        p->disk[d->number] = NULL;
+        pthread_mutex_unlock(&p->lock);
+        d->pool = NULL;
+        return r;
+    }
+    atomic_store(&d->ready, p);
+    return 0;
+}
+
+/* *ret: a pool, held, that the disk is to be used with. */
+static int find_pool(struct disk *d, const struct cache_config *config, struct pool **ret,
+                     const struct note *note)
+{
+    char why[WHY] = "";
+    struct weir_pool about;
+    int r = weir_pool(d->below, config->pool, &about);
+
+    if (r)
+        return no_pool(d, note, config->pool, "the configuration names no such pool");
+    r = pool_get(about.name, about.path, about.size, ret, why);
+    return r ? no_pool(d, note, about.name, why) : 0;
+}
+
+int disk_attach(struct disk *d, const struct cache_config *config, struct weir_text *why)
+{
+    struct meeting m = { .number = -1 };
+    struct pool *p;
+    int r = note_load(d->below, &m.note);
+
+    if (r) {
+        weir_print(why, "what the state folder says of the pool cannot be read: %s", strerror(-r));
+        return r;
+    }
+    r = find_pool(d, config, &p, &m.note);
+    if (r)
+        return 0; /* it has been said, and the disk is served without, or locked */
+    identify(d, &m.now);
+    if (memcmp(m.note.pool, p->super.uuid, UUID) == 0)
+        m.number = find(p, m.note.disk);
+    if (m.number >= 0)
+        m.then = *catalog_disk(p->catalog, (unsigned)m.number);
+    r = meet(d, p, &m, config);
+    if (!r)
+        r = make_ready(d, p, &m, config);
+    if (!r) {
+        disk_say(d, "%s", "");
+        return 0;
+    }
+    pool_put(p);
+    if (r == -EUCLEAN)
+        return 0;
+    weir_print(why, "the disk cannot be entered in the pool %s: %s", config->pool, strerror(-r));
+    return r;
+}
+
+void disk_detach(struct disk *d)
+{
+    struct pool *p = d->pool;
+    struct weir_identity id;
+
+    if (!p)
+        return;
+    destage_stop(d);
+    disk_release(d);
+    int r = p->error ? -EIO : checkpoint(p);
+    if (!r && weir_identity(d->below, &id) == 0) {
+        struct catalog_disk entry = *catalog_disk(p->catalog, d->number);
+        entry.flags &= ~(uint32_t)CATALOG_OPEN;
+        entry.changed = id.changed;
+        entry.size = atomic_load(&d->size);
+        catalog_save(p->catalog, p->media, d->number, &entry); /* else it counts as a crash */
+    }
+    pthread_mutex_lock(&p->lock);
+    p->disk[d->number] = NULL;
+    pthread_mutex_unlock(&p->lock);
+    atomic_store(&d->ready, NULL);
+    d->pool = NULL;
+    mrc_destroy(d->mrc);
+    tune_destroy(d->tune);
+    d->mrc = NULL;
+    d->tune = NULL;
+    pool_put(p);
+}
+
+int disk_discard(struct disk *d, const struct cache_config *config, struct weir_text *answer)
+{
+    const struct note none = { 0 };
+    struct note note;
+    struct pool *p;
+    int r = note_load(d->below, &note);
+
+    if (r)
+        return r;
+    note.dirty = false;
+    if (find_pool(d, config, &p, &note) == 0) { /* it may have them: then they go */
+        int number = find(p, note.disk);
+        if (number >= 0 && memcmp(note.pool, p->super.uuid, UUID) == 0)
+            r = erase(p, (unsigned)number);
+        pool_put(p);
+    }
+    if (!r)
+        r = note_save(d->below, &none);
+    if (!r)
+        r = weir_keep(d->below, false);
+    if (!r)
+        r = disk_attach(d, config, answer);
+    if (r)
+        return r;
+    d->locked = false;
+    weir_unlock_export(d->below);
+    weir_report(d->below, WEIR_WARNING,
+                "blocks that had not reached the store were given up: the verb discard");
+    weir_print(answer, "given up; the disk is as its store has it");
+    return 0;
+}

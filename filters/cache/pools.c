@@ -1,0 +1,66 @@
+/* pools.c - which pools does this gateway have open?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Disks come and go, and a change of a chain detaches a disk and attaches it again: the pool that
+ * others use stays open. */
+#include "pool.h"
+
+#include "disk.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* The pools of this process, whichever export uses them.  `lock` guards the list and the numbers of
+ * users, and is held while one is opened or closed: two disks that come at once share one. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct pool *pools;
+
+static int open_one(const char *name, const char *path, uint64_t size, struct pool **ret,
+                    char why[WHY])
+{
+    struct media *m;
+    int r = media_open(path, size, MEDIA_CREATE, &m, why);
+
+    if (r)
+        return r;
+    r = pool_open(m, name, path, false, ret, why);
+    if (r)
+        m->close(m);
+    return r;
+}
+
+int pool_get(const char *name, const char *path, uint64_t size, struct pool **ret,
+             char why[WHY])
+{
+    struct pool *p;
+    int r = 0;
+
+    pthread_mutex_lock(&lock);
+    for (p = pools; p && strcmp(p->path, path) != 0; p = p->next)
+        ;
+    if (!p)
+        r = open_one(name, path, size, &p, why);
+    if (!r && !p->users++) {
+        p->next = pools;
+        pools = p;
+    }
+    pthread_mutex_unlock(&lock);
+    if (!r)
+        *ret = p;
+    return r;
+}
+
+void pool_put(struct pool *p)
+{
+    if (!p)
+        return;
+    pthread_mutex_lock(&lock);
+    if (--p->users == 0) {
+        struct pool **at = &pools;
+        while (*at != p)
+            at = &(*at)->next;
+        *at = p->next;
+        pool_close(p);
+    }
+    pthread_mutex_unlock(&lock);
+}
