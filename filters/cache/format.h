@@ -26,7 +26,7 @@
 
 enum {
     POOL_VERSION = 1,
-    SEGMENT_PAGES = 256, /* 1 MiB; the last page of a full segment is its summary */
+    SEGMENT_PAGES = 256, /* 1 MiB; the last pages of a full segment are its summary */
     RECORD_ENTRIES = 250,
     TABLE_ENTRIES = 254, /* slots that one page of the table tells of */
     UUID = 16,
@@ -44,6 +44,11 @@ struct super {
     uint64_t catalog, table, log, slot; /* bytes, where each begins */
     uint64_t tail;                      /* position in the log: what is before it is void */
     uint64_t durable_epoch;             /* all of this epoch and earlier was durable */
+
+    /* log.c sets, log-read.c looks: where, with which number and in which incarnation the log was
+     * last begun anew.  What an earlier incarnation has left from there on is void. */
+    uint64_t begin, begin_sequence;
+    uint32_t began;
 };
 
 /* Lays a pool out on `size` bytes; `log`: which part of it is the log.  -EINVAL: too small. */
@@ -51,9 +56,10 @@ int super_plan(uint64_t size, double log, struct super *);
 /* 0; -ENOENT: there is no pool (all zero); -EINVAL: something else is there; -EPROTO: a pool of
  * another version; -EIO.  `why` says it. */
 int super_load(struct media *, struct super *, char why[WHY]);
-/* Raises the generation, writes the older of the two.  Not synced. */
+/* Raises the generation, writes the older of the two.  Not synced, and has to be before it is
+ * saved again.  -EINVAL: the tail is not the beginning of a segment. */
 int super_save(struct media *, struct super *);
-/* A new pool: empties what an older one may have left at log and table, writes both, syncs. */
+/* A new pool: a new uuid, which makes strangers of what an older one has left; writes both, syncs. */
 int super_format(struct media *, struct super *);
 
 /* ---- catalog.c ------------------------------------------------------------------------ */
@@ -73,13 +79,16 @@ struct catalog_disk {
 };
 enum catalog_flags {
     CATALOG_OPEN = 1 << 0, /* attached, or was when the gateway died */
+    CATALOG_LOST = 1 << 1, /* in memory alone: both pages are bad.  The number is not free, as
+                              blocks have it; nor any disk's: its uuid is all ones */
 };
 
 struct catalog; /* the copy in memory */
 int catalog_load(struct media *, const struct super *, struct catalog **ret);
 void catalog_destroy(struct catalog *);
 const struct catalog_disk *catalog_disk(const struct catalog *, unsigned number);
-/* Writes one entry.  Durable when it returns 0. */
+/* Writes one entry.  Durable when it returns 0; else it is as before.  One call at a time; others
+ * of catalog_disk() may read other numbers meanwhile. */
 int catalog_save(struct catalog *, struct media *, unsigned number, const struct catalog_disk *);
 
 /* ---- table.c ------------------------------------------------------------------------ */
@@ -95,7 +104,7 @@ struct table_slot {
     bool taken;
 };
 /* Writes the pages that were marked when it began; not synced.  `look` is called under `lock`,
- * for a page's slots at a time, and says what they hold now. */
+ * for a page's slots at a time, and says what they hold now.  *written: pages. */
 int table_write(struct table *, struct media *, void (*lock)(void *, bool hold),
                 void (*look)(void *, uint32_t slot, struct table_slot *), void *arg,
                 uint64_t *written);

@@ -54,8 +54,10 @@ struct log_append {
 
     /* log.c alone */
     struct log_append *next;
+    pthread_cond_t *wake;
+    unsigned pages, bytes; /* that it takes of a record and of the segment's summary */
     int error;
-    bool done;
+    enum { APPEND_WAITS, APPEND_LEADS, APPEND_DONE } state;
 };
 
 struct log;
@@ -63,6 +65,7 @@ struct log_place {
     uint64_t tail, head; /* positions */
     uint64_t epoch;      /* of the next record */
     uint64_t durable_epoch;
+    uint64_t sequence; /* of the next record: log.c and log-read.c alone */
 };
 /* Both are called for each append in the order of the log, by one thread at a time, which holds
  * none of the log's locks: seal() when its record is about to be written, places are set and
@@ -73,7 +76,9 @@ struct log_user {
     void (*install)(void *arg, struct log_append *);
     void *arg;
 };
-int log_create(struct media *, const struct super *, const struct log_place *,
+/* Begins at `place`, which log_read() has found, in super's incarnation, and takes note of that in
+ * super, which the caller saves before he moves the tail.  What was read is durable from here on. */
+int log_create(struct media *, struct super *, const struct log_place *place,
                const struct log_user *, struct log **ret);
 void log_destroy(struct log *);
 
@@ -89,7 +94,8 @@ int log_sync(struct log *);
 void log_where(struct log *, struct log_place *);
 /* Pages that appends without last_reserve may take now, heads included. */
 uint64_t log_room(struct log *);
-/* The tail is at `tail`, durably: what lies before it may be written over.  Grows only. */
+/* The tail is at `tail`, the beginning of a segment, durably: what lies before it may be written
+ * over.  Grows only. */
 void log_free(struct log *, uint64_t tail);
 /* Position of the page that `place` is now; it is between tail and head. */
 uint64_t log_position(struct log *, uint32_t place);
