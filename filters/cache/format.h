@@ -59,7 +59,8 @@ int super_load(struct media *, struct super *, char why[WHY]);
 /* Raises the generation, writes the older of the two.  Not synced, and has to be before it is
  * saved again.  -EINVAL: the tail is not the beginning of a segment. */
 int super_save(struct media *, struct super *);
-/* A new pool: a new uuid, which makes strangers of what an older one has left; writes both, syncs. */
+/* A new pool: a new uuid, which makes strangers of what an older one has left; writes both, syncs.
+ */
 int super_format(struct media *, struct super *);
 
 /* ---- catalog.c ------------------------------------------------------------------------ */
