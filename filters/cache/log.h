@@ -77,7 +77,8 @@ struct log_user {
     void *arg;
 };
 /* Begins at `place`, which log_read() has found, in super's incarnation, and takes note of that in
- * super, which the caller saves before he moves the tail.  What was read is durable from here on. */
+ * super, which the caller saves before he moves the tail.  What was read is durable from here on.
+ */
 int log_create(struct media *, struct super *, const struct log_place *place,
                const struct log_user *, struct log **ret);
 void log_destroy(struct log *);
