@@ -22,6 +22,7 @@ enum {
     AT_UUID = 64,
     AT_NAME = 80,
     AT_IDENTITY = 208,
+    AT_SINCE = 400,
 };
 
 struct catalog {
@@ -40,6 +41,7 @@ static void encode(uint8_t *page, const struct catalog_disk *d, uint64_t generat
     put64(page + AT_GENERATION, generation);
     put64(page + AT_CHANGED, d->changed);
     put64(page + AT_SIZE, d->size);
+    put64(page + AT_SINCE, d->since);
     put32(page + AT_GRID, d->grid);
     put32(page + AT_FLAGS, d->flags & ~(uint32_t)CATALOG_LOST);
     memcpy(page + AT_UUID, d->uuid, UUID);
@@ -54,6 +56,7 @@ static void decode(const uint8_t *page, struct entry *e)
     e->generation = get64(page + AT_GENERATION);
     d->changed = get64(page + AT_CHANGED);
     d->size = get64(page + AT_SIZE);
+    d->since = get64(page + AT_SINCE);
     d->grid = get32(page + AT_GRID) & (BLOCK - SECTOR);
     d->flags = get32(page + AT_FLAGS) & ~(uint32_t)CATALOG_LOST;
     memcpy(d->uuid, page + AT_UUID, UUID);

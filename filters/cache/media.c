@@ -2,14 +2,13 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "media.h"
 
-#include "weir-filter.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
 #include <linux/fs.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -120,13 +119,13 @@ static void file_close(struct media *m)
 
 /* ---- open ---------------------------------------------------------------------------- */
 
-static int refuse(struct weir_text *why, const char *path, const char *what, int error)
+static int refuse(char why[WHY], const char *path, const char *what, int error)
 {
-    weir_print(why, "%s %s: %s", path, what, strerror(-error));
+    why_print(why, "%s %s: %s", path, what, strerror(-error));
     return error;
 }
 
-static int take(int fd, const char *path, struct weir_text *why)
+static int take(int fd, const char *path, char why[WHY])
 {
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
@@ -135,10 +134,10 @@ static int take(int fd, const char *path, struct weir_text *why)
     if (errno != EAGAIN && errno != EACCES)
         return refuse(why, path, "cannot be locked", -errno);
     /* the kernel does not say who holds a lock of an open file */
-    weir_print(why,
-               "%s is in use by another gateway or program: a pool belongs to one process "
-               "(lsof %s names it)",
-               path, path);
+    why_print(why,
+              "%s is in use by another gateway or program: a pool belongs to one process "
+              "(lsof %s names it)",
+              path, path);
     return -EBUSY;
 }
 
@@ -169,7 +168,7 @@ static int allocate(int fd, uint64_t from, uint64_t size)
 }
 
 static int file_size(int fd, const char *path, uint64_t wanted, bool grow, uint64_t *size,
-                     struct weir_text *why)
+                     char why[WHY])
 {
     struct stat st;
 
@@ -180,12 +179,12 @@ static int file_size(int fd, const char *path, uint64_t wanted, bool grow, uint6
             return refuse(why, path, "does not say its size", -errno);
         if (!grow || wanted <= *size)
             return 0;
-        weir_print(why, "%s has %" PRIu64 " bytes, not %" PRIu64 ": make the pool's size smaller",
-                   path, *size, wanted);
+        why_print(why, "%s has %" PRIu64 " bytes, not %" PRIu64 ": make the pool's size smaller",
+                  path, *size, wanted);
         return -ENOSPC;
     }
     if (!S_ISREG(st.st_mode)) {
-        weir_print(why, "%s is neither a file nor a block device", path);
+        why_print(why, "%s is neither a file nor a block device", path);
         return -EINVAL;
     }
     *size = (uint64_t)st.st_size;
@@ -195,7 +194,7 @@ static int file_size(int fd, const char *path, uint64_t wanted, bool grow, uint6
     if (!r && fsync(fd))
         r = -errno;
     if (r) {
-        weir_print(why, "%s cannot have %" PRIu64 " bytes: %s", path, wanted, strerror(-r));
+        why_print(why, "%s cannot have %" PRIu64 " bytes: %s", path, wanted, strerror(-r));
         if (ftruncate(fd, st.st_size)) { /* what was allocated stays: nothing reads it */
         }
         return r;
@@ -205,8 +204,7 @@ static int file_size(int fd, const char *path, uint64_t wanted, bool grow, uint6
 }
 
 /* *made: the file did not exist. */
-static int open_path(const char *path, uint64_t size, unsigned flags, bool *made,
-                     struct weir_text *why)
+static int open_path(const char *path, uint64_t size, unsigned flags, bool *made, char why[WHY])
 {
     struct stat st;
     int mode = (flags & MEDIA_READ_ONLY ? O_RDONLY : O_RDWR) | O_CLOEXEC;
@@ -219,14 +217,14 @@ static int open_path(const char *path, uint64_t size, unsigned flags, bool *made
     if (fd >= 0)
         return fd;
     if (errno == EBUSY) {
-        weir_print(why, "%s is in use: it is mounted, part of another device or a pool already",
-                   path);
+        why_print(why, "%s is in use: it is mounted, part of another device or a pool already",
+                  path);
         return -EBUSY;
     }
     if (errno != ENOENT || !(flags & MEDIA_CREATE))
         return refuse(why, path, "cannot be opened", -errno);
     if (!size) {
-        weir_print(why, "%s does not exist: give the pool a size, so that it can be made", path);
+        why_print(why, "%s does not exist: give the pool a size, so that it can be made", path);
         return -ENOENT;
     }
     fd = open(path, mode | O_CREAT | O_EXCL, 0600);
@@ -237,7 +235,7 @@ static int open_path(const char *path, uint64_t size, unsigned flags, bool *made
 }
 
 static int prepare(struct file *f, const char *path, uint64_t size, unsigned flags, bool made,
-                   struct weir_text *why)
+                   char why[WHY])
 {
     const bool writes = !(flags & MEDIA_READ_ONLY);
     int r = writes ? take(f->fd, path, why) : 0;
@@ -250,8 +248,7 @@ static int prepare(struct file *f, const char *path, uint64_t size, unsigned fla
     return r ? refuse(why, path, "cannot be made durable", r) : 0;
 }
 
-int media_open(const char *path, uint64_t size, unsigned flags, struct media **ret,
-               struct weir_text *why)
+int media_open(const char *path, uint64_t size, unsigned flags, struct media **ret, char why[WHY])
 {
     struct file *f = calloc(1, sizeof(*f));
     bool made;

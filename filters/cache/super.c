@@ -8,7 +8,6 @@
 #include "encode.h"
 #include "media.h"
 #include "page.h"
-#include "weir-filter.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -149,33 +148,33 @@ static int look(struct media *m, unsigned copy, struct super *s, uint32_t *versi
     return is_plan(s, m->size) ? 0 : -ERANGE;
 }
 
-static int say(const struct media *m, int r, uint32_t version, struct weir_text *why)
+static int say(const struct media *m, int r, uint32_t version, char why[WHY])
 {
     switch (r) {
     case -ENOENT:
-        weir_print(why, "there is no pool");
+        why_print(why, "there is no pool");
         return r;
     case -EPROTO:
-        weir_print(why, "the pool is of version %" PRIu32 ", and this weir knows version %d",
-                   version, POOL_VERSION);
+        why_print(why, "the pool is of version %" PRIu32 ", and this weir knows version %d",
+                  version, POOL_VERSION);
         return r;
     case -ERANGE:
-        weir_print(why,
-                   "the pool does not fit in %" PRIu64
-                   " bytes: the file has been cut, or it is not all of it",
-                   m->size);
+        why_print(why,
+                  "the pool does not fit in %" PRIu64
+                  " bytes: the file has been cut, or it is not all of it",
+                  m->size);
         return -EINVAL;
     case -EINVAL:
-        weir_print(why, "there is something else than a pool, or both its super blocks are bad: "
-                        "if it can go, remove the file, or clear a device with wipefs --all");
+        why_print(why, "there is something else than a pool, or both its super blocks are bad: "
+                       "if it can go, remove the file, or clear a device with wipefs --all");
         return r;
     default:
-        weir_print(why, "the super blocks cannot be read: %s", strerror(-r));
+        why_print(why, "the super blocks cannot be read: %s", strerror(-r));
         return r;
     }
 }
 
-int super_load(struct media *m, struct super *ret, struct weir_text *why)
+int super_load(struct media *m, struct super *ret, char why[WHY])
 {
     struct super copy[2] = { 0 };
     uint32_t version = 0;

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "format.h"
 #include "memory-media.h"
-#include "text.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -82,36 +81,34 @@ static void test_a_plan_fits_and_loads(void **state)
 
 static void test_what_is_no_pool(void **state)
 {
-    struct weir_text why = { 0 };
+    char why[WHY] = "";
     struct super s, read;
     struct media *m = memory_create(POOL_MIN);
 
     (void)state;
-    assert_int_equal(super_load(m, &read, &why), -ENOENT);
+    assert_int_equal(super_load(m, &read, why), -ENOENT);
     write_byte(m, 100, 1);
-    assert_int_equal(super_load(m, &read, &why), -EINVAL);
+    assert_int_equal(super_load(m, &read, why), -EINVAL);
     m->close(m);
     m = memory_create(4096);
-    assert_int_equal(super_load(m, &read, &why), -EINVAL);
+    assert_int_equal(super_load(m, &read, why), -EINVAL);
     m->close(m);
     m = memory_create(0);
-    assert_int_equal(super_load(m, &read, &why), -ENOENT);
+    assert_int_equal(super_load(m, &read, why), -ENOENT);
     m->close(m);
 
     m = formatted(POOL_MIN, &s);
     m->size -= MIB; /* cut */
-    text_clear(&why);
-    assert_int_equal(super_load(m, &read, &why), -EINVAL);
-    assert_non_null(strstr(text_string(&why), "does not fit"));
+    assert_int_equal(super_load(m, &read, why), -EINVAL);
+    assert_non_null(strstr(why, "does not fit"));
     m->size += MIB;
     memory_fail(memory_of(m), MEMORY_CALL_READ, 1, 1, EIO); /* the one may be the younger */
-    assert_int_equal(super_load(m, &read, &why), -EIO);
-    assert_int_equal(super_load(m, &read, &why), 0);
+    assert_int_equal(super_load(m, &read, why), -EIO);
+    assert_int_equal(super_load(m, &read, why), 0);
     write_byte(m, 32, POOL_VERSION + 1); /* a bad copy, not another version: the CRC is wrong */
-    assert_int_equal(super_load(m, &read, &why), 0);
+    assert_int_equal(super_load(m, &read, why), 0);
     assert_int_equal(read.generation, s.generation - (s.generation & 1 ? 0 : 1));
     m->close(m);
-    text_finish(&why);
 }
 
 static void test_a_save_is_old_or_new(void **state)
@@ -201,7 +198,9 @@ static void test_a_format_is_none_or_whole(void **state)
 
 static struct catalog_disk a_disk(unsigned i)
 {
-    struct catalog_disk d = { .size = i, .grid = 7 * SECTOR, .changed = i, .flags = CATALOG_OPEN };
+    struct catalog_disk d = {
+        .size = i, .since = i, .grid = 7 * SECTOR, .changed = i, .flags = CATALOG_OPEN
+    };
 
     memset(d.uuid, (int)i + 1, UUID);
     snprintf(d.name, sizeof(d.name), "disk %u", i);
