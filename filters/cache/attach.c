@@ -2,9 +2,9 @@
  * SPDX-License-Identifier: BSD-3-Clause
  *
  * The export's state folder names the pool and the disk's name there (note.h); the pool's catalog
- * says which store the disk was on, and how it was when it was last detached in order.  What fits is
- * used.  What does not is void where it is clean; where it is dirty the export is locked, for then
- * neither the pool nor the store alone is the disk. */
+ * says which store the disk was on, and how it was when it was last detached in order.  What fits
+ * is used.  What does not is void where it is clean; where it is dirty the export is locked, for
+ * then neither the pool nor the store alone is the disk. */
 #include "disk.h"
 
 #include "note.h"
@@ -188,7 +188,8 @@ static int open_entry(struct pool *p, struct meeting *m)
 }
 
 /* The disk is in the pool's catalog as m->number, or is not (-1). */
-static int meet(struct disk *d, struct pool *p, struct meeting *m, const struct cache_config *config)
+static int meet(struct disk *d, struct pool *p, struct meeting *m,
+                const struct cache_config *config)
 {
     const bool grid_changed =
         m->number >= 0 && config->grid != GRID_AUTO && config->grid != m->then.grid;
@@ -339,9 +340,7 @@ void disk_detach(struct disk *d)
     atomic_store(&d->ready, NULL);
     d->pool = NULL;
     mrc_destroy(d->mrc);
-    tune_destroy(d->tune);
     d->mrc = NULL;
-    d->tune = NULL;
     pool_put(p);
 }
 

@@ -15,8 +15,7 @@ static int cache_check(const void *settings, struct weir_text *why)
         return -EINVAL;
     }
     if (config->min > config->max) {
-        weir_print(why, "min = %g%% is more than max = %g%%", 100 * config->min,
-                   100 * config->max);
+        weir_print(why, "min = %g%% is more than max = %g%%", 100 * config->min, 100 * config->max);
         return -EINVAL;
     }
     return 0;

@@ -3,8 +3,8 @@
  *
  * One thread for each disk, a batch at a time: dirty blocks from the log's tail on, in the order of
  * the disk, as long writes, several under way; then the store is flushed; then the log is told
- * (CLEANED, not synced: to destage a block twice is no harm); then RAM knows.  In this order a crash
- * anywhere leaves a block dirty that need not be, and never the other way round. */
+ * (CLEANED, not synced: to destage a block twice is no harm); then RAM knows.  In this order a
+ * crash anywhere leaves a block dirty that need not be, and never the other way round. */
 #include "disk.h"
 
 #include "batch.h"

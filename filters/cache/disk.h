@@ -11,7 +11,6 @@
 #include "mrc.h"
 #include "pool.h"
 #include "stream.h"
-#include "tune.h"
 #include "weir-filter.h"
 
 #include <time.h>
@@ -24,9 +23,9 @@ enum cache_order { ORDER_FAST, ORDER_ORDERED };
 struct cache_config {
     const char *pool;
     int mode, order;
-    double min, max;     /* of the pool's blocks */
-    uint64_t sequential; /* bytes; 0: none is bypassed */
-    uint64_t grid;       /* bytes; GRID_AUTO */
+    double min, max;        /* of the pool's blocks */
+    uint64_t sequential;    /* bytes; 0: none is bypassed */
+    uint64_t grid;          /* bytes; GRID_AUTO */
     uint64_t destage_delay; /* ns */
     double dirty_limit;     /* of the log */
 };
@@ -53,8 +52,8 @@ struct disk {
     atomic_int order;      /* enum cache_order */
     atomic_bool fills;     /* what is read or written through is kept */
     _Atomic uint64_t sequential, destage_delay;
-    /* How many writes have gone to the store past the pool, and how many of them it was told to keep:
-     * in write-back a FLUSH is passed on where there are others. */
+    /* How many writes have gone to the store past the pool, and how many of them it was told to
+     * keep: in write-back a FLUSH is passed on where there are others. */
     _Atomic uint64_t store_writes, store_flushed;
     /* How many batches have been destaged: what the store has said of holes may be old then. */
     _Atomic uint64_t batches;
@@ -69,18 +68,17 @@ struct disk {
     atomic_bool voided; /* the state folder remembers that what a broken pool has is void */
 
     /* under pool->lock */
-    uint32_t dirty;    /* blocks */
-    unsigned writers;  /* that wait for clean blocks */
-    uint64_t oldest;   /* ns: none of the dirty blocks is older */
-    bool destaging;    /* a batch is under way */
-    bool hurry;        /* destage now, whatever the delay */
-    bool hold, stop;   /* the destager shall rest; end */
-    int store_error;   /* why the last batch failed: -errno, 0 */
+    uint32_t dirty;   /* blocks */
+    unsigned writers; /* that wait for clean blocks */
+    uint64_t oldest;  /* ns: none of the dirty blocks is older */
+    bool destaging;   /* a batch is under way */
+    bool hurry;       /* destage now, whatever the delay */
+    bool hold, stop;  /* the destager shall rest; end */
+    int store_error;  /* why the last batch failed: -errno, 0 */
     struct streams streams;
     struct grid_votes votes;
     uint64_t destage_from; /* position: nothing before it is dirty here */
     struct mrc *mrc;       /* NULL: no memory */
-    struct tune *tune;     /* NULL: autotune is off */
 
     pthread_cond_t work; /* the destager has something to do; with pool->lock */
     pthread_t destager;
@@ -138,8 +136,6 @@ static inline void disk_refer(struct disk *d, uint64_t key)
 {
     if (d->mrc && mrc_watches(d->mrc, key))
         mrc_note(d->mrc, key);
-    if (d->tune && tune_watches(d->tune, key))
-        tune_note(d->tune, key);
 }
 
 /* The next functions answer 0 or -errno (one that NBD carries). */

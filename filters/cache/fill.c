@@ -1,9 +1,9 @@
 /* fill.c - how does what the store has said get into the pool?
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * To where the policy says: the log, or a slot.  In between somebody may write the block.  Then what
- * the store has said is old: each block has a number that every change raises (pool.changes), and a
- * fill counts only if the number is what it was before the store was asked. */
+ * To where the policy says: the log, or a slot.  In between somebody may write the block.  Then
+ * what the store has said is old: each block has a number that every change raises (pool.changes),
+ * and a fill counts only if the number is what it was before the store was asked. */
 #include "disk.h"
 
 #include <errno.h>

@@ -74,9 +74,9 @@ struct catalog_disk {
     uint64_t changed;   /* when the store was last changed, by the store's word, when the disk was
                            last detached in order; 0: it was not, or the store cannot say */
     uint64_t size;      /* bytes */
-    uint64_t since;     /* position: what the log has before it is of an earlier disk of this number */
-    uint32_t grid;      /* bytes: where blocks begin, less than BLOCK */
-    uint32_t flags;     /* enum catalog_flags */
+    uint64_t since; /* position: what the log has before it is of an earlier disk of this number */
+    uint32_t grid;  /* bytes: where blocks begin, less than BLOCK */
+    uint32_t flags; /* enum catalog_flags */
 };
 enum catalog_flags {
     CATALOG_OPEN = 1 << 0, /* attached, or was when the gateway died */

@@ -9,9 +9,9 @@
 #include <errno.h>
 #include <signal.h>
 
-enum { REST = 5 };               /* seconds between checkpoints, if there is anything to say */
-enum { MARKS_MOST = 4096 };      /* regions with intents: more ask for a checkpoint */
-enum { PATIENCE = 1 };           /* seconds until a waiting writer looks again */
+enum { REST = 5 };                  /* seconds between checkpoints, if there is anything to say */
+enum { MARKS_MOST = 4096 };         /* regions with intents: more ask for a checkpoint */
+enum { PATIENCE = 1 };              /* seconds until a waiting writer looks again */
 #define ROOM_LEAST(log) ((log) / 8) /* pages: below it the keeper works … */
 #define ROOM_GOAL(log)  ((log) / 6) /* … until there are as many */
 

@@ -31,7 +31,8 @@ static int parse(const char *text, struct note *note)
 {
     char pool[HEX + 1], disk[HEX + 1], dirty[4];
 
-    if (sscanf(text, "pool %32[0-9a-f]\ndisk %32[0-9a-f]\ndirty %3[a-z]\n", pool, disk, dirty) != 3 ||
+    if (sscanf(text, "pool %32[0-9a-f]\ndisk %32[0-9a-f]\ndirty %3[a-z]\n", pool, disk, dirty) !=
+            3 ||
         strlen(pool) != HEX || strlen(disk) != HEX || !from_hex(note->pool, pool) ||
         !from_hex(note->disk, disk) || (strcmp(dirty, "yes") && strcmp(dirty, "no")))
         return -EPROTO;

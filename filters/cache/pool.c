@@ -113,7 +113,7 @@ static int load(struct pool *p, char why[WHY])
         r = super_plan(p->media->size, POLICY_LOG, &p->super);
         if (r)
             why_print(why, "%s has %" PRIu64 " bytes: a pool has at least %llu", p->path,
-                       p->media->size, POOL_MIN);
+                      p->media->size, POOL_MIN);
         if (!r)
             r = super_format(p->media, &p->super);
     }

@@ -64,7 +64,7 @@ struct pool {
     pthread_t keeper;
     bool keeper_runs;
 
-    atomic_int error; /* of the medium, for good: 0, or a positive errno */
+    atomic_int error;                        /* of the medium, for good: 0, or a positive errno */
     atomic_uint_fast64_t recovered, damaged; /* blocks at the last open; lost ones */
     atomic_uint_fast64_t pool_errors, crc_errors, slot_writes;
 };
@@ -72,8 +72,7 @@ struct pool {
 /* ---- pools.c: which pools are open? ----------------------------------------------- */
 
 /* Opens or finds it; a file that is not there, or is all zero, becomes a pool of `size`. */
-int pool_get(const char *name, const char *path, uint64_t size, struct pool **ret,
-             char why[WHY]);
+int pool_get(const char *name, const char *path, uint64_t size, struct pool **ret, char why[WHY]);
 void pool_put(struct pool *);
 
 /* ---- pool.c: one pool, open ------------------------------------------------------- */

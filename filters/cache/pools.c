@@ -29,8 +29,7 @@ static int open_one(const char *name, const char *path, uint64_t size, struct po
     return r;
 }
 
-int pool_get(const char *name, const char *path, uint64_t size, struct pool **ret,
-             char why[WHY])
+int pool_get(const char *name, const char *path, uint64_t size, struct pool **ret, char why[WHY])
 {
     struct pool *p;
     int r = 0;

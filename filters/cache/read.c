@@ -40,8 +40,7 @@ static unsigned look_closely(struct disk *d, uint64_t key, struct version v[SECT
     const uint32_t place = policy_find(p->policy, key);
     const struct pieces *all = partials_of(&p->partials, key, false);
     for (unsigned i = 0; all && i < all->count; i++)
-        v[n++] = (struct version){ all->piece[i].place,
-                                   policy_crc(p->policy, all->piece[i].place),
+        v[n++] = (struct version){ all->piece[i].place, policy_crc(p->policy, all->piece[i].place),
                                    all->piece[i].mask };
     if (!all && place != NOWHERE)
         v[n++] = (struct version){ place, policy_crc(p->policy, place), EVERY_SECTOR };
@@ -124,7 +123,8 @@ static bool is_whole(const struct part *part, const struct found *f)
 }
 
 /* Blocks from `first` on that lie one after the other in the pool. */
-static unsigned row(const struct pool *p, const struct part *part, const struct found *f, unsigned first, unsigned end)
+static unsigned row(const struct pool *p, const struct part *part, const struct found *f,
+                    unsigned first, unsigned end)
 {
     unsigned n = 1;
 
@@ -139,8 +139,8 @@ static int read_row(struct disk *d, uint8_t *data, uint64_t offset, const struct
                     const struct found *f, unsigned n)
 {
     struct pool *p = d->pool;
-    int failed = media_read(p->media, data + part->offset, (size_t)n * BLOCK,
-                            place_offset(p, f->place));
+    int failed =
+        media_read(p->media, data + part->offset, (size_t)n * BLOCK, place_offset(p, f->place));
     int r = 0;
 
     for (unsigned i = 0; !r && i < n; i++)

@@ -33,7 +33,7 @@ static uint8_t mask_of(struct pool *p, uint32_t place)
     for (unsigned i = 0; all && i < all->count; i++)
         if (all->piece[i].place == place)
             return all->piece[i].mask;
-    return all ? 0 : EVERY_SECTOR;
+    return !all && (policy_state(p->policy, place) & PLACE_CURRENT) ? EVERY_SECTOR : 0;
 }
 
 static struct move move_of(struct pool *p, uint32_t place, uint32_t slot)
@@ -51,6 +51,10 @@ static bool judge(struct pool *p, struct move *move, unsigned *moves)
         uint32_t place = (uint32_t)(at % p->super.log_pages), slot;
         switch (policy_tail(p->policy, place, &slot)) {
         case FATE_DIRTY:
+            if (is_orphan(p, place) && !mask_of(p, place)) {
+                pool_clean(p, place); /* newer versions have all of it */
+                break;
+            }
             if (is_orphan(p, place)) {
                 move[(*moves)++] = move_of(p, place, NOWHERE);
                 break;
@@ -85,9 +89,7 @@ static int copy(struct pool *p, const struct move *m, const uint8_t *segment, ui
 /* A dirty block, to the head: the same bytes as a new version. */
 static int carry(struct pool *p, const struct move *m, const uint8_t *page)
 {
-    struct log_entry entry = {
-        .key = m->key, .type = ENTRY_DIRTY, .mask = m->mask, .crc = m->crc
-    };
+    struct log_entry entry = { .key = m->key, .type = ENTRY_DIRTY, .mask = m->mask, .crc = m->crc };
     const void *pages = page;
     struct log_append a = { .entry = &entry, .count = 1, .page = &pages, .last_reserve = true };
 

@@ -45,8 +45,8 @@ static enum weir_verdict read_down(struct disk *d, struct weir_request *req)
         weir_add(&counts->bypassed, (req->length + BLOCK - 1) / BLOCK);
         return WEIR_PASS;
     }
-    int r = disk_read(d, req->data, req->length, req->offset,
-                      !sequential && atomic_load(&d->fills), counts, &hit);
+    int r = disk_read(d, req->data, req->length, req->offset, !sequential && atomic_load(&d->fills),
+                      counts, &hit);
     weir_record(hit ? &counts->hit_latency : &counts->miss_latency, weir_now(NULL) - weir_now(req));
     return answer(req, r);
 }
@@ -75,8 +75,8 @@ static enum weir_verdict write_down(struct disk *d, struct weir_request *req)
 {
     if (!is_write_back(d))
         return past_down(d, req);
-    return answer(req, disk_write_back(d, req->data, req->length, req->offset,
-                                       req->flags & WEIR_FUA));
+    return answer(req,
+                  disk_write_back(d, req->data, req->length, req->offset, req->flags & WEIR_FUA));
 }
 
 static int zero_back(struct disk *d, const struct weir_request *req)

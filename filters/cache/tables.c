@@ -111,11 +111,11 @@ static int64_t promotions(void *self)
     return (int64_t)l.counts.promotions;
 }
 
-#define OF_POOL(name, expression)                                     \
-    static int64_t name(void *self)                                   \
-    {                                                                 \
-        struct pool *p = atomic_load(&((struct disk *)self)->ready); \
-        return p ? (int64_t)(expression) : 0;                         \
+#define OF_POOL(name, expression)                                                                  \
+    static int64_t name(void *self)                                                                \
+    {                                                                                              \
+        struct pool *p = atomic_load(&((struct disk *)self)->ready);                               \
+        return p ? (int64_t)(expression) : 0;                                                      \
     }
 OF_POOL(pool_errors, atomic_load(&p->pool_errors))
 OF_POOL(crc_errors, atomic_load(&p->crc_errors))
