@@ -26,14 +26,13 @@ static void fill_slot(struct disk *d, uint64_t key, uint32_t slot, const void *p
     struct pool *p = d->pool;
     const uint32_t crc = block_crc(key, page);
     uint32_t before;
-    int r = media_write(p->media, page, BLOCK, place_offset(p, slot));
+    int r = write_slot(p, slot, page);
 
     pthread_mutex_lock(&p->lock);
     if (!r && is_wanted(d, key, seen))
         policy_put(p->policy, slot, key, crc, 0, &before);
     else
         policy_drop(p->policy, slot);
-    p->written++;
     pthread_mutex_unlock(&p->lock);
     if (r)
         pool_broke(p, -r);

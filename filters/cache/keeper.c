@@ -70,7 +70,7 @@ int keeper_step(struct pool *p, bool *waits)
 
 static bool has_news(const struct pool *p)
 {
-    return p->drops || p->drops_lost || p->intents.count || p->written != p->told;
+    return p->drops || p->drops_lost || p->intents.count || p->slot_writes != p->told;
 }
 
 /* Waits until there is something to do; false: it is time to end. */
@@ -101,7 +101,7 @@ static void *run(void *arg)
         keeper_step(p, &waits);
         pthread_mutex_lock(&p->lock);
         bool news = has_news(p) && (rested || p->intents.count >= MARKS_MOST);
-        p->told = p->written;
+        p->told = p->slot_writes;
         pthread_mutex_unlock(&p->lock);
         int r = news && !p->error ? checkpoint(p) : 0;
         if (r)

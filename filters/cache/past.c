@@ -160,7 +160,7 @@ static bool renew_slot(struct disk *d, uint64_t key, uint32_t slot, const void *
 {
     struct pool *p = d->pool;
     const uint32_t crc = block_crc(key, page);
-    int r = media_write(p->media, page, BLOCK, place_offset(p, slot));
+    int r = write_slot(p, slot, page);
 
     pthread_mutex_lock(&p->lock);
     bool same = policy_find(p->policy, key) == slot;
@@ -168,7 +168,6 @@ static bool renew_slot(struct disk *d, uint64_t key, uint32_t slot, const void *
         policy_set_crc(p->policy, slot, crc);
     else if (same)
         pool_forget(p, key);
-    p->written++;
     pthread_mutex_unlock(&p->lock);
     if (r)
         pool_broke(p, -r);

@@ -18,6 +18,12 @@ uint64_t place_offset(const struct pool *p, uint32_t place)
                             : p->super.slot + (uint64_t)(place - p->super.log_pages) * BLOCK;
 }
 
+int write_slot(struct pool *p, uint32_t slot, const void *page)
+{
+    atomic_fetch_add(&p->slot_writes, 1);
+    return media_write(p->media, page, BLOCK, place_offset(p, slot));
+}
+
 /* ---- what becomes of blocks ------------------------------------------------------ */
 
 static void remember_drop(struct pool *p, uint64_t key)

@@ -56,8 +56,7 @@ struct pool {
     uint64_t scanned;     /* position: everything before it may go, at the next checkpoint */
     bool room_wanted;     /* somebody waits for it */
     bool stop;            /* the keeper shall end */
-    uint64_t written;     /* slots that were written */
-    uint64_t told;        /* … when the last checkpoint began */
+    uint64_t told;        /* slot_writes when the keeper's last checkpoint began */
     pthread_cond_t work;  /* the keeper has something to do */
     pthread_cond_t moved; /* room has been made, blocks have become clean, the keeper has rested */
 
@@ -96,6 +95,8 @@ static inline bool in_log(const struct pool *p, uint32_t place)
     return place < p->super.log_pages;
 }
 uint64_t place_offset(const struct pool *, uint32_t place); /* bytes, on the medium */
+/* The page of a slot, as a place. */
+int write_slot(struct pool *, uint32_t slot, const void *page);
 
 /* Under the lock.  The block is void, in RAM now and on the pool with the next checkpoint.  Not a
  * dirty one. */

@@ -82,8 +82,7 @@ static int copy(struct pool *p, const struct move *m, const uint8_t *segment, ui
         atomic_fetch_add(&p->crc_errors, 1);
         return -EILSEQ;
     }
-    atomic_fetch_add(&p->slot_writes, 1);
-    return media_write(p->media, page, BLOCK, place_offset(p, m->slot));
+    return write_slot(p, m->slot, page);
 }
 
 /* A dirty block, to the head: the same bytes as a new version. */
