@@ -115,7 +115,7 @@ void rig_create(struct log_rig *rig, unsigned segments)
 {
     *rig = (struct log_rig){ .key = 1 };
     rig->media = memory_create(POOL_MIN);
-    assert_int_equal(super_plan(POOL_MIN, 0.2, &rig->super), 0);
+    assert_int_equal(super_plan(POOL_MIN, 0.8, &rig->super), 0);
     rig->super.log_pages = segments * SEGMENT_PAGES;
     assert_int_equal(super_format(rig->media, &rig->super), 0);
 }
