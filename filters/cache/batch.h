@@ -10,6 +10,7 @@ enum { BATCH = 2048 }; /* blocks: 8 MiB */
 struct dirty_block {
     uint64_t key;
     uint32_t place, crc;
+    uint32_t at;  /* epoch.c alone */
     uint8_t mask; /* the sectors that go to the store; 0: a newer version is dirty, too */
     bool stored;  /* the store has it (or it needs not) */
 };
@@ -23,6 +24,8 @@ struct batch {
 
 /* Dirty blocks of the disk from the log's tail on, in the order of the disk. */
 int batch_gather(struct disk *, struct batch *);
+/* The same of one epoch of the log, the oldest that has any (epoch.c). */
+int batch_gather_epoch(struct disk *, struct batch *);
 /* Reads them, checks them, writes them.  A block whose bytes are not what they should be is left
  * dirty, and said. */
 int batch_store(struct disk *, struct batch *);

@@ -17,7 +17,7 @@
 #ifndef DESTAGE_WITHOUT /* a test builds this file without one of the steps */
 #define DESTAGE_WITHOUT NOTHING
 #endif
-enum step { NOTHING, FLUSH, TELL };
+enum step { NOTHING, SYNC, FLUSH, TELL };
 
 static bool does(enum step s)
 {
@@ -107,9 +107,14 @@ static void note_error(struct disk *d, int r)
 int destage_step(struct disk *d, bool *left)
 {
     struct batch b = { 0 };
-    int r = batch_gather(d, &b);
+    int r =
+        atomic_load(&d->order) == ORDER_ORDERED ? batch_gather_epoch(d, &b) : batch_gather(d, &b);
 
-    if (!r && b.count)
+    if (!r && b.count && !d->pool->error && does(SYNC))
+        r = log_sync(d->pool->log);
+    if (r && r != -ENOMEM) /* the pool's: the store has done nothing */
+        pool_broke(d->pool, -r);
+    else if (!r && b.count)
         r = batch_store(d, &b);
     if (!r && b.count)
         r = finish(d, &b);

@@ -80,6 +80,8 @@ struct disk {
     uint64_t destage_from; /* position: nothing before it is dirty here */
     struct mrc *mrc;       /* NULL: no memory */
 
+    uint64_t walked; /* the destager alone: position of a record; the same, for epoch.c */
+
     pthread_cond_t work; /* the destager has something to do; with pool->lock */
     pthread_t destager;
     bool destager_runs;

@@ -63,13 +63,21 @@ void pool_clean(struct pool *p, uint32_t place)
     policy_set_state(p->policy, place, 0, PLACE_DIRTY);
 }
 
+static bool has_piece(const struct pieces *all, uint32_t place)
+{
+    for (unsigned i = 0; i < all->count; i++)
+        if (all->piece[i].place == place)
+            return true;
+    return false;
+}
+
 void pool_clean_piece(struct pool *p, uint64_t key, uint32_t place)
 {
     struct pieces *all = partials_of(&p->partials, key, false);
     uint32_t current = policy_find(p->policy, key);
 
     pool_clean(p, place);
-    if (!all)
+    if (!all || !has_piece(all, place)) /* the block is not in pieces, or they are newer */
         return;
     if (all->count > 1) {
         pieces_remove(all, place);
