@@ -7,6 +7,10 @@
 
 enum { STEPS = 1 << 16, GUEST_STEPS = 1 << 12, TRIM_STEPS = 1 << 8 };
 
+/* What has been written, and not twice hit, is copied from the log's tail to a slot while more than
+ * a part of the slots is empty, later for one block of so many at most. */
+enum { EMPTY_PART = 16, GUEST_EVERY = 3 };
+
 /* ---- the list of empty slots ----------------------------------------------------------
  *
  * An empty slot has the next one where others have their key, and the one before it where others
@@ -132,6 +136,47 @@ static bool one_goes(struct policy *p)
     give_up(p, best);
     return true;
 }
+
+/* ---- guests ----------------------------------------------------------------------- */
+
+static uint64_t guest_slots(const struct policy *p)
+{
+    return (uint64_t)p->guests + p->empty;
+}
+
+static uint64_t small_queue(const struct policy *p)
+{
+    return guest_slots(p) + p->shape.log_pages;
+}
+
+void main_log_turned(struct policy *p)
+{
+    uint64_t most = small_queue(p) * p->shape.log_pages;
+
+    p->turn += guest_slots(p);
+    if (p->turn > most)
+        p->turn = most;
+}
+
+bool main_turn(struct policy *p)
+{
+    if (p->turn + guest_slots(p) < small_queue(p))
+        return false;
+    p->turn -= p->shape.log_pages;
+    return p->empty || guest_goes(p);
+}
+
+bool main_takes_guest(struct policy *p)
+{
+    if (p->empty > p->shape.slots / EMPTY_PART)
+        return true;
+    if (++p->denied < GUEST_EVERY || p->turn < 2 * small_queue(p) || !main_turn(p))
+        return false;
+    p->denied = 0;
+    return true;
+}
+
+/* ---- room for the main queue -------------------------------------------------------- */
 
 uint32_t main_room(struct policy *p)
 {

@@ -173,6 +173,8 @@ void policy_put(struct policy *p, uint32_t place, uint64_t key, uint32_t crc, un
         if (own == promise(true))
             guest = NAME_GUEST;
         state &= ~(unsigned)NAME_DIRTY; /* a slot cannot be */
+    } else {
+        main_log_turned(p);
     }
     place_becomes(p, place, name_make(key, state | NAME_CURRENT | guest, hits));
     if (former == place)
@@ -231,9 +233,9 @@ uint32_t policy_admit(struct policy *p, uint64_t key)
 
     if (p->disk[key_disk(key)].blocks >= p->disk[key_disk(key)].max && !main_trim(p, key_disk(key)))
         return NOWHERE;
-    if (p->empty)
-        return main_promise(p, p->first_empty, !known);
-    return known ? main_room(p) : NOWHERE;
+    if (known)
+        return main_room(p);
+    return main_turn(p) ? main_promise(p, p->first_empty, true) : NOWHERE;
 }
 
 bool policy_recall(struct policy *p, uint64_t key)
@@ -254,7 +256,7 @@ static enum policy_fate leave_log(struct policy *p, uint32_t place, uint32_t *sl
             *slot = main_promise(p, p->first_empty, false);
     } else if (hit || disk->blocks <= disk->min) {
         *slot = main_room(p);
-    } else if (p->empty) {
+    } else if (main_takes_guest(p)) {
         *slot = main_promise(p, p->first_empty, true);
     }
     if (*slot != NOWHERE)
@@ -289,7 +291,7 @@ bool policy_move(struct policy *p, uint32_t from, uint32_t slot)
         place_becomes(p, slot, 0);
         return false;
     }
-    place_becomes(p, slot, name_make(name_key(name), state | guest, 0));
+    place_becomes(p, slot, name_make(name_key(name), state | guest, !guest));
     p->place.crc[slot] = p->place.crc[from];
     index_move(&p->index, from, slot, name_key(name));
     place_becomes(p, from, 0);

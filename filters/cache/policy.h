@@ -26,7 +26,7 @@ struct policy;
 
 /* What the filter has, and the simulator (tests/bench/cache-sim) unless told otherwise: parts of a
  * pool's blocks.  README.md says what others cost. */
-#define POLICY_LOG   0.20
+#define POLICY_LOG   0.09
 #define POLICY_GHOST 0.9
 
 struct policy_shape {

@@ -17,6 +17,8 @@ struct policy {
     /* Slots, as places.  Those that are empty and promised to nobody are a list through `place`. */
     uint32_t empty, first_empty, last_empty;
     uint32_t guests;
+    uint64_t turn;   /* what the guests are behind the log, times the small queue's length */
+    unsigned denied; /* blocks that left the log since one became a guest */
     uint32_t hand, guest_hand, trim_hand;
 
     struct policy_disk {
@@ -59,6 +61,14 @@ void empty_remove(struct policy *, uint32_t slot);
 uint32_t main_promise(struct policy *, uint32_t slot, bool guest);
 /* Promises an empty slot, for which somebody may have to go.  NOWHERE: nobody can. */
 uint32_t main_room(struct policy *);
+/* The log and the guests are the small queue together, and are to turn over equally fast.  A page
+ * of the log has been taken: */
+void main_log_turned(struct policy *);
+/* True: it is the guests' turn, and there is an empty slot for one; the one that has been a guest
+ * longest may have gone for it. */
+bool main_turn(struct policy *);
+/* The same for a block that nobody has hit twice, and that leaves the log: it costs a write. */
+bool main_takes_guest(struct policy *);
 /* Gives a block of `disk`, which has more than it may, up.  False: none was found soon. */
 bool main_trim(struct policy *, unsigned disk);
 
