@@ -25,18 +25,18 @@ struct watch {
 
 /* ---- another key slot -------------------------------------------------------- */
 
-static enum exit_code set_key(const struct invocation *invocation, const struct keyed *disk,
+static enum exit_code set_key(const struct invocation *invocation, const struct filtered *disk,
                               const char *key)
 {
     cleanup_text struct weir_text path = { 0 };
 
-    keyed_path(disk, "options/key", &path);
+    filtered_path(disk, "options/key", &path);
     struct json_object *ask = request("set", text_string(&path));
     add_text(ask, "text", key);
     return gateway_ask(invocation, disk->gateway, ask, NULL);
 }
 
-static enum exit_code rekey(const struct invocation *invocation, const struct keyed *disk,
+static enum exit_code rekey(const struct invocation *invocation, const struct filtered *disk,
                             const char *key, bool quiet)
 {
     bool named = strcmp(text_of(member_of(disk->filter, "options"), "key"), key) == 0;
@@ -44,13 +44,13 @@ static enum exit_code rekey(const struct invocation *invocation, const struct ke
     enum exit_code code = DONE;
 
     if (!named)
-        code = keyed_verb(invocation, disk, "rekeying", "rekey", key, NULL);
+        code = filtered_verb(invocation, disk, "rekeying", "rekey", key, NULL);
     if (!code && !named)
         code = set_key(invocation, disk, key);
     if (!code)
-        code = keyed_verb(invocation, disk, "rekeying", "rekey", key, &answer);
+        code = filtered_verb(invocation, disk, "rekeying", "rekey", key, &answer);
     if (!code && !quiet)
-        code = keyed_finish(invocation, disk, "rekey", text_of(answer, "text"));
+        code = filtered_finish(invocation, disk, "rekey", text_of(answer, "text"));
     json_object_put(answer);
     return code;
 }
@@ -59,11 +59,11 @@ static enum exit_code rekey(const struct invocation *invocation, const struct ke
 
 /* Why the filter has stopped in the middle, which only its verb status tells; NULL: it has not.
  * The caller frees it. */
-static char *why_paused(const struct invocation *invocation, const struct keyed *disk)
+static char *why_paused(const struct invocation *invocation, const struct filtered *disk)
 {
     static const char pauses[] = "it pauses: ";
     cleanup_free char *text = NULL;
-    const char *why = keyed_ask(invocation, disk, "status", &text) ? NULL : strstr(text, pauses);
+    const char *why = filtered_ask(invocation, disk, "status", &text) ? NULL : strstr(text, pauses);
 
     if (!why)
         return NULL;
@@ -72,7 +72,7 @@ static char *why_paused(const struct invocation *invocation, const struct keyed 
 }
 
 /* A disk that gets no further may only be large: it is asked why, less and less often. */
-static bool is_paused(const struct invocation *invocation, const struct keyed *disk,
+static bool is_paused(const struct invocation *invocation, const struct filtered *disk,
                       struct watch *watch, int percent)
 {
     if (percent != watch->percent) {
@@ -88,26 +88,26 @@ static bool is_paused(const struct invocation *invocation, const struct keyed *d
     return watch->why;
 }
 
-static enum outcome look(const struct invocation *invocation, const struct keyed *disk,
+static enum outcome look(const struct invocation *invocation, const struct filtered *disk,
                          struct watch *watch)
 {
     cleanup_free char *percent = NULL;
 
     free(watch->state);
     watch->state = NULL;
-    watch->error = keyed_statistic(invocation, disk, "state", &watch->state);
+    watch->error = filtered_statistic(invocation, disk, "state", &watch->state);
     if (watch->error)
         return SILENT;
     if (strcmp(watch->state, "rekeying") != 0)
         return ENDED;
     /* it may have ended just now: the state is asked again */
-    if (keyed_statistic(invocation, disk, "rekey_progress_percent", &percent))
+    if (filtered_statistic(invocation, disk, "rekey_progress_percent", &percent))
         return UNDER_WAY;
     return is_paused(invocation, disk, watch, atoi(percent)) ? PAUSED : UNDER_WAY;
 }
 
 /* Says nothing while the bar is on the screen. */
-static enum outcome watch_deep(const struct invocation *invocation, const struct keyed *disk,
+static enum outcome watch_deep(const struct invocation *invocation, const struct filtered *disk,
                                struct watch *watch)
 {
     const double end = now_seconds() + timeout_ms(invocation, 0) / 1000.0;
@@ -128,7 +128,7 @@ static enum outcome watch_deep(const struct invocation *invocation, const struct
     return outcome;
 }
 
-static enum exit_code say_outcome(const struct invocation *invocation, const struct keyed *disk,
+static enum exit_code say_outcome(const struct invocation *invocation, const struct filtered *disk,
                                   const struct watch *watch, enum outcome outcome)
 {
     switch (outcome) {
@@ -154,7 +154,7 @@ static enum exit_code say_outcome(const struct invocation *invocation, const str
                disk->export, watch->state, disk->export);
 }
 
-static enum exit_code watch_to_end(const struct invocation *invocation, const struct keyed *disk)
+static enum exit_code watch_to_end(const struct invocation *invocation, const struct filtered *disk)
 {
     struct watch watch = { .percent = -1 };
     enum outcome outcome = watch_deep(invocation, disk, &watch);
@@ -166,21 +166,21 @@ static enum exit_code watch_to_end(const struct invocation *invocation, const st
 }
 
 /* What the verb says names the key slots that are lost: it is said before the long wait. */
-static enum exit_code rekey_deep(const struct invocation *invocation, const struct keyed *disk,
+static enum exit_code rekey_deep(const struct invocation *invocation, const struct filtered *disk,
                                  const char *key)
 {
     struct json_object *answer = NULL;
-    enum exit_code code = keyed_verb(invocation, disk, "rekeying", "rekey-deep", key, &answer);
+    enum exit_code code = filtered_verb(invocation, disk, "rekeying", "rekey-deep", key, &answer);
     bool json = invocation->option[OPTION_JSON] != NULL;
 
     if (!code && !json)
-        code = keyed_finish(invocation, disk, "", text_of(answer, "text"));
+        code = filtered_finish(invocation, disk, "", text_of(answer, "text"));
     if (!code)
         code = watch_to_end(invocation, disk);
     if (!code)
-        code =
-            keyed_finish(invocation, disk, "rekey-deep",
-                         json ? text_of(answer, "text") : "the whole disk has the new volume key");
+        code = filtered_finish(invocation, disk, "rekey-deep",
+                               json ? text_of(answer, "text")
+                                    : "the whole disk has the new volume key");
     json_object_put(answer);
     return code;
 }
@@ -190,7 +190,7 @@ static enum exit_code rekey_deep(const struct invocation *invocation, const stru
 /* The deep one follows the other, so that the option always names a key that opens the disk. */
 enum exit_code ctl_key_rekey(const struct invocation *invocation)
 {
-    cleanup_keyed struct keyed disk = { 0 };
+    cleanup_filtered struct filtered disk = { 0 };
     const char *key = invocation->words[1];
     bool deep = invocation->option[OPTION_DEEP] != NULL;
     enum exit_code code = key ? judge_key(invocation, key) : DONE;
@@ -199,7 +199,7 @@ enum exit_code ctl_key_rekey(const struct invocation *invocation)
         code = say_misuse(invocation, "rekey needs KEY, where the new passphrase comes from, or "
                                       "--deep, for a new volume key");
     if (!code)
-        code = keyed_open(invocation, &disk);
+        code = key_open(invocation, &disk);
     if (!code && key)
         code = rekey(invocation, &disk, key, deep);
     if (code || !deep)

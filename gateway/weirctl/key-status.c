@@ -5,16 +5,6 @@
 
 #include "key.h"
 
-/* What is text is not in "show", and a disk that is closed says nothing. */
-static void add_statistic(const struct invocation *invocation, const struct keyed *disk,
-                          const char *name, struct json_object *to)
-{
-    cleanup_free char *text = NULL;
-
-    if (keyed_statistic(invocation, disk, name, &text) == 0)
-        add_text(to, name, text);
-}
-
 static void add_figure(struct json_object *to, struct json_object *stats, const char *name)
 {
     if (member_of(stats, name))
@@ -22,7 +12,7 @@ static void add_figure(struct json_object *to, struct json_object *stats, const 
 }
 
 static struct json_object *disk_document(const struct invocation *invocation,
-                                         const struct keyed *disk)
+                                         const struct filtered *disk)
 {
     static const char *const said[] = { "state", "cipher", "key_provider", NULL };
     static const char *const figures[] = { "sector_size", "rekey_progress_percent", NULL };
@@ -33,7 +23,7 @@ static struct json_object *disk_document(const struct invocation *invocation,
     add_text(ret, "filter", text_of(disk->filter, "label"));
     add_copy(ret, "key", member_of(disk->filter, "options"));
     for (size_t i = 0; said[i]; i++)
-        add_statistic(invocation, disk, said[i], ret);
+        filtered_add(invocation, disk, said[i], ret);
     for (size_t i = 0; figures[i]; i++)
         add_figure(ret, member_of(disk->filter, "stats"), figures[i]);
     return ret;
@@ -67,10 +57,10 @@ static void list_row(struct table *table, struct json_object *disk, bool many)
 static struct json_object *list_document(const struct invocation *invocation,
                                          struct gateway *gateway, struct json_object *entry)
 {
-    const struct keyed disk = {
+    const struct filtered disk = {
         .gateway = gateway,
         .export = text_of(entry, "name"),
-        .filter = encryption_of(entry),
+        .filter = filter_of(entry, "encryption"),
     };
 
     return disk.filter ? disk_document(invocation, &disk) : NULL;
@@ -107,7 +97,7 @@ static void add_line(struct json_object *to, struct json_object *slots, const ch
         add_text(to, key, line + name + 2);
 }
 
-static enum exit_code print_lines(const struct invocation *invocation, const struct keyed *disk,
+static enum exit_code print_lines(const struct invocation *invocation, const struct filtered *disk,
                                   const char *text)
 {
     struct json_object *ret = document(), *list = enough(json_object_new_array());
@@ -126,16 +116,16 @@ static enum exit_code print_lines(const struct invocation *invocation, const str
 
 static enum exit_code show_one(const struct invocation *invocation)
 {
-    cleanup_keyed struct keyed disk = { 0 };
+    cleanup_filtered struct filtered disk = { 0 };
     struct json_object *answer = NULL;
-    enum exit_code code = keyed_open(invocation, &disk);
+    enum exit_code code = key_open(invocation, &disk);
 
     if (!code)
-        code = keyed_verb(invocation, &disk, "asking", "status", NULL, &answer);
+        code = filtered_verb(invocation, &disk, "asking", "status", NULL, &answer);
     if (!code && invocation->option[OPTION_JSON])
         code = print_lines(invocation, &disk, text_of(answer, "text"));
     else if (!code)
-        code = keyed_finish(invocation, &disk, "status", text_of(answer, "text"));
+        code = filtered_finish(invocation, &disk, "status", text_of(answer, "text"));
     json_object_put(answer);
     return code;
 }
