@@ -22,6 +22,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
     [OPTION_FOLLOW] = { "follow", NULL, "Go on and print what comes." },
     [OPTION_SINCE] = { "since", "N", "Only events with a number above N." },
     [OPTION_DEEP] = { "deep", NULL, "Encrypt the whole disk with a new volume key." },
+    [OPTION_NO_WAIT] = { "no-wait", NULL, "Return at once; the work goes on in the gateway." },
 };
 
 enum {
@@ -69,6 +70,14 @@ const struct command commands[] = {
     { "key", "rekey", ctl_key_rekey, "EXPORT [KEY]", TAKES(OPTION_DEEP), "Go over to what KEY gives; with --deep to a new volume key." },
     { "key", "lock", ctl_key_lock, "EXPORT", 0, "Take the key away: requests fail until it is unlocked." },
     { "key", "unlock", ctl_key_unlock, "EXPORT", 0, "Ask for the key again, and serve the disk." },
+    { "cache", "status", ctl_cache_status, "[EXPORT]", 0, "Show the exports with a cache: hits, what is dirty, and what it does." },
+    { "cache", "flush", ctl_cache_flush, "EXPORT", TAKES(OPTION_NO_WAIT), "Write back what is dirty now." },
+    { "cache", "drain", ctl_cache_drain, "EXPORT", TAKES(OPTION_NO_WAIT), "Write back what is dirty, and write through until \"cache fill\"." },
+    { "cache", "detach", ctl_cache_detach, "EXPORT", TAKES(OPTION_NO_WAIT), "Drain, give the space in the pool back, and pass requests by until \"cache fill\"." },
+    { "cache", "fill", ctl_cache_fill, "EXPORT", 0, "After drain or detach: do again what the policy says." },
+    { "cache", "invalidate", ctl_cache_invalidate, "EXPORT", 0, "Forget the clean blocks." },
+    { "cache", "discard", ctl_cache_discard, "EXPORT [YES]", 0, "Give up dirty blocks that cannot be written back; says what is lost, and with \"yes\" does it." },
+    { "cache", "mrc", ctl_cache_mrc, "EXPORT", 0, "Draw the miss ratio that a cache of another size would have." },
     { "filter", "list", ctl_filter_list, "", LOADS, "List the filters that can be loaded and those in use." },
     { "filter", "info", ctl_filter_info, "FILTER", LOADS, "Show version, class, file and exports of a filter." },
     { "filter", "exports", ctl_filter_exports, "FILTER", LOADS, "List the exports that use a filter." },

@@ -31,6 +31,7 @@ _weirctl_argument() {
         fi
         _weirctl_ask datastore show "$3" | grep -o '"live":\[[^]]*\]' | cut -d: -f2 | grep -o '[a-z_.]*' ;;
     SLOT) _weirctl_ask key status "$3" | grep -o '"slot":[0-9]*' | cut -d: -f2 ;;
+    YES) echo yes ;;
     NAME) _weirctl_ask gateway list | _weirctl_values name ;;
     COMMAND)
         if [[ $# -eq 1 ]]; then

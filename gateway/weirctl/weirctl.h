@@ -29,6 +29,7 @@ enum option {
     OPTION_FOLLOW,
     OPTION_SINCE,
     OPTION_DEEP,
+    OPTION_NO_WAIT,
     OPTION_COUNT
 };
 #define TAKES(option) (1u << (option))
@@ -171,6 +172,14 @@ enum exit_code ctl_key_remove(const struct invocation *);
 enum exit_code ctl_key_rekey(const struct invocation *);
 enum exit_code ctl_key_lock(const struct invocation *);
 enum exit_code ctl_key_unlock(const struct invocation *);
+enum exit_code ctl_cache_status(const struct invocation *);
+enum exit_code ctl_cache_flush(const struct invocation *);
+enum exit_code ctl_cache_drain(const struct invocation *);
+enum exit_code ctl_cache_detach(const struct invocation *);
+enum exit_code ctl_cache_fill(const struct invocation *);
+enum exit_code ctl_cache_invalidate(const struct invocation *);
+enum exit_code ctl_cache_discard(const struct invocation *);
+enum exit_code ctl_cache_mrc(const struct invocation *);
 enum exit_code ctl_filter_list(const struct invocation *);
 enum exit_code ctl_filter_info(const struct invocation *);
 enum exit_code ctl_filter_exports(const struct invocation *);

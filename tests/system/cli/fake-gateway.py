@@ -5,6 +5,7 @@
 #     fake-gateway.py RUN NAME [--exports=vm1,vm2] [--silent|--hang-up|--garbage] [--slow=FILE]
 #                              [--control=vm1,vm2 [--control-lacks=STATISTIC,…]]
 #                              [--encrypted=vm1,vm2 [--deep=FILE]]
+#                              [--cached=vm1,vm2 [--cache=FILE]]
 #
 # Speaks gateway/control/control.h.  Its disks do I/O that follows a sine, so that a screen
 # has something to show.  A policy text with the word "wrong" in it is refused where it is.
@@ -146,6 +147,55 @@ class Encryption:
         return {"text": f"{verb} done"}
 
 
+class Cache:
+    """A filter of class cache that writes back as the file of --cache says; a test moves it on."""
+    CURVE = [(4096 << i, 0.9 if i < 8 else max(0.9 - 0.1 * (i - 7), 0.2)) for i in range(18)]
+    RESTS = {"flush": "write-back", "drain": "write-through", "detach": "detached",
+             "fill": "write-back"}
+
+    def __init__(self, gateway):
+        self.gateway, self.verbs, self.resting, self.told = gateway, [], "write-back", False
+        self.options = {"mode": "write-back", "pool": "ssd"}
+        self.now = {"dirty_bytes": 8 << 20, "clean_bytes": 56 << 20, "destaged_bytes": 5 << 20,
+                    "destage_backlog": 2500}
+        self.same = {"hits": 900, "misses": 80, "partial_hits": 20, "bypassed": 7, "occupancy_percent": 64}
+
+    def look(self):
+        """The file: DIRTY WRITTEN AGE STATE, in MiB and ms.  Without it what was begun has ended."""
+        with contextlib.suppress(OSError, ValueError), open(self.gateway.args.cache) as file:
+            dirty, written, age, state = file.read().strip().split(" ", 3)
+            self.now.update(dirty_bytes=int(dirty) << 20, destaged_bytes=int(written) << 20,
+                            destage_backlog=int(age))
+            return state
+        self.now["dirty_bytes"] *= not self.told
+        return self.resting
+
+    def document(self, place):
+        self.look()
+        return {"place": place, "label": place[3:], "name": place[3:], "class": "cache",
+                "held": 0, "oldest_hold_ns": 0, "longest_hold_ns": 0, "bypassed": False, "ops": {},
+                "options": dict(self.options), "histograms": {},
+                "stats": {name: str(value) for name, value in {**self.now, **self.same}.items()}}
+
+    def statistic(self, name):
+        state = self.look()
+        curve = [] if self.gateway.args.cache_new else self.CURVE
+        texts = {"state": state, "mode": "write-back", "pool": "ssd",
+                 "mrc": "".join(f"{size} {misses:.4f}\n" for size, misses in curve)}
+        return texts[name].rstrip("\n") if name in texts else str({**self.now, **self.same}[name])
+
+    def run(self, line):
+        verb, _, argument = line.partition(" ")
+        self.verbs.append(line)
+        if verb == "verbs":
+            return {"text": "\n".join(self.verbs[:-1]) + "\n"}
+        if verb == "discard" and argument != "yes":
+            raise Refused("EINVAL", "discard: 8388608 bytes would be lost; discard yes does it")
+        if verb in self.RESTS:
+            self.resting, self.told = self.RESTS[verb], verb != "fill"
+        return {"text": f"{verb} done"}
+
+
 class Disk:
     def __init__(self, gateway, name, index):
         self.gateway, self.name, self.index = gateway, name, index
@@ -155,6 +205,7 @@ class Disk:
         self.control = Control(index, gateway.args) \
             if name in gateway.args.control.split(",") else None
         self.encryption = Encryption(gateway) if name in gateway.args.encrypted.split(",") else None
+        self.cache = Cache(gateway) if name in gateway.args.cached.split(",") else None
         self.places = {key: Place() for key in ("ops", "store", "10-fault", "20-pass")}
         self.last = time.monotonic()
         self.tick(1.0)
@@ -184,6 +235,8 @@ class Disk:
             chain.insert(0, self.encryption.document("00-encryption"))
         if self.control:
             chain.append(self.control.document("30-control"))
+        if self.cache:
+            chain.insert(-1 if self.control else len(chain), self.cache.document("25-cache"))
         bad = self.state == "locked"
         return {"name": self.name, "description": f"disk number {self.index}", "state": self.state,
                 "reason": self.reason, "compliance": "non-compliant" if bad else "compliant",
@@ -247,7 +300,7 @@ class Gateway:
         if len(parts) != 6 or parts[0] != "exports" or parts[4] != "options":
             raise Refused("ENOENT", f'there is no "{path}"')
         disk = self.disk(parts[1])
-        return {"30-control": disk.control, "00-encryption": disk.encryption}.get(
+        return {"30-control": disk.control, "00-encryption": disk.encryption, "25-cache": disk.cache}.get(
             parts[3], disk).options, parts[5]
 
     def op_get(self, request):
@@ -259,6 +312,8 @@ class Gateway:
         parts = path.split("/")
         if parts[3:5] == ["00-encryption", "stats"]:
             return {"text": self.disk(parts[1]).encryption.statistic(parts[5]) + "\n"}
+        if parts[3:5] == ["25-cache", "stats"]:
+            return {"text": self.disk(parts[1]).cache.statistic(parts[5]) + "\n"}
         options, name = self.option(path)
         return {"text": options[name] + "\n"}
 
@@ -284,6 +339,8 @@ class Gateway:
         path = request["path"]
         if path.endswith("/00-encryption/ctl"):
             return self.disk(path.split("/")[1]).encryption.run(request["text"])
+        if path.endswith("/25-cache/ctl"):
+            return self.disk(path.split("/")[1]).cache.run(request["text"])
         self.op_check(request)
         if path.startswith("policies/"):
             self.policies[path[9:]] = request["text"]
@@ -376,6 +433,9 @@ def main():
     parser.add_argument("--control-peak", default="12300", help="what it has learnt")
     parser.add_argument("--encrypted", default="", help="these have a filter of class encryption")
     parser.add_argument("--deep", default="", help="a file that says how far a deep rekey is")
+    parser.add_argument("--cached", default="", help="these have a filter of class cache")
+    parser.add_argument("--cache", default="", help="a file that says what is written back")
+    parser.add_argument("--cache-new", action="store_true", help="no cache has seen requests yet")
     parser.add_argument("--slow", help="nothing is done as long as this exists")
     parser.add_argument("--silent-file", help="silent as soon as this exists")
     for flag in ("silent", "hang-up", "garbage", "idle", "no-uri", "bad-reload", "control-bypassed", "control-past"):
