@@ -56,6 +56,8 @@ int super_plan(uint64_t size, double log, struct super *);
 /* 0; -ENOENT: there is no pool (all zero); -EINVAL: something else is there; -EPROTO: a pool of
  * another version; -EIO.  `why` says it. */
 int super_load(struct media *, struct super *, char why[WHY]);
+/* How many of the two are whole. */
+unsigned super_copies(struct media *);
 /* Raises the generation, writes the older of the two.  Not synced, and has to be before it is
  * saved again.  -EINVAL: the tail is not the beginning of a segment. */
 int super_save(struct media *, struct super *);

@@ -203,6 +203,14 @@ int super_load(struct media *m, struct super *ret, char why[WHY])
     return say(m, r[0] == -ENOENT ? r[1] : r[0], version, why);
 }
 
+unsigned super_copies(struct media *m)
+{
+    struct super s;
+    uint32_t version;
+
+    return !look(m, 0, &s, &version) + !look(m, 1, &s, &version);
+}
+
 /* ---- write -------------------------------------------------------------------------------- */
 
 static int write_copy(struct media *m, const struct super *s)
