@@ -252,14 +252,19 @@ static int make_ready(struct disk *d, struct pool *p, const struct meeting *m,
     d->shift = (BLOCK - m->now.grid) % BLOCK;
     d->kept = m->note.dirty;
     d->destage_from = 0;
+    int r = lost_load(d);
+    if (r) {
+        lost_finish(d);
+        return r;
+    }
+    if (mrc_create(&d->mrc))
+        d->mrc = NULL;
     pthread_mutex_lock(&p->lock);
     count_dirty(d);
     p->disk[d->number] = d;
     pthread_mutex_unlock(&p->lock);
-    if (mrc_create(&d->mrc))
-        d->mrc = NULL;
     disk_set_shares(d, config);
-    int r = destage_start(d);
+    r = destage_start(d);
     if (r) {
         pthread_mutex_lock(&p->lock);
         p->disk[d->number] = NULL;
@@ -339,6 +344,7 @@ void disk_detach(struct disk *d)
     pthread_mutex_unlock(&p->lock);
     atomic_store(&d->ready, NULL);
     d->pool = NULL;
+    lost_finish(d);
     mrc_destroy(d->mrc);
     d->mrc = NULL;
     pool_put(p);

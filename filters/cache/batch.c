@@ -3,13 +3,14 @@
 #include "batch.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     RUN = 256,   /* blocks of one write: 1 MiB */
     LOOK = 8192, /* places that are looked at while the lock is held */
-    ASIDE = 32,  /* writes under way */
+    ASIDE = 64,  /* writes under way: as many threads as the core has for it */
 };
 
 /* ---- which -------------------------------------------------------------------------- */
@@ -91,15 +92,6 @@ struct write_run {
     uint8_t *data;
 };
 
-static void complain(struct disk *d, const struct dirty_block *k, const char *what)
-{
-    atomic_fetch_add(&d->pool->crc_errors, 1);
-    weir_report(d->below, WEIR_ERROR,
-                "the pool %s %s block %llu, which the store does not have: it stays as it is on "
-                "the store until it is written again (reads fail)",
-                d->pool->name, what, (unsigned long long)key_block(k->key));
-}
-
 /* Is it, under the lock, still what it was? */
 static bool still_dirty(struct disk *d, const struct dirty_block *k)
 {
@@ -113,6 +105,24 @@ static bool still_dirty(struct disk *d, const struct dirty_block *k)
     return same;
 }
 
+/* The store never gets it: that is remembered, and then the log need not keep it. */
+static void lose(struct disk *d, struct dirty_block *k, const char *what)
+{
+    struct pool *p = d->pool;
+    const uint64_t block = key_block(k->key), begin = block * BLOCK;
+    int r = lost_add(d, block);
+
+    atomic_fetch_add(&p->crc_errors, 1);
+    weir_report(d->below, WEIR_ERROR,
+                "the pool %s %s the 4 KiB at byte %" PRIu64 ", which the store does not have: %s",
+                p->name, what, begin > d->shift ? begin - d->shift : 0,
+                r ? "and this cannot be remembered in the state folder; it is tried again"
+                  : "reads of them fail until they are written again");
+    if (!r)
+        k->mask = 0;
+    k->stored = !r;
+}
+
 static bool load(struct disk *d, struct dirty_block *k, uint8_t *page)
 {
     struct pool *p = d->pool;
@@ -121,7 +131,7 @@ static bool load(struct disk *d, struct dirty_block *k, uint8_t *page)
     if (!r && block_crc(k->key, page) == k->crc)
         return true;
     if (still_dirty(d, k))
-        complain(d, k, r ? "cannot read" : "has lost");
+        lose(d, k, r ? "cannot read" : "has other bytes than were written for");
     return false;
 }
 

@@ -62,12 +62,14 @@ static int cache_attach(void *self, struct weir_below *below, const void *settin
     pthread_condattr_destroy(&clock);
     pthread_rwlock_init(&d->keeping, NULL);
     pthread_mutex_init(&d->why_lock, NULL);
+    pthread_mutex_init(&d->losing, NULL);
     cache_settle(d, settings);
     int r = disk_attach(d, settings, why);
     if (!r) {
         cache_settle(d, settings);
         return 0;
     }
+    pthread_mutex_destroy(&d->losing);
     pthread_mutex_destroy(&d->why_lock);
     pthread_rwlock_destroy(&d->keeping);
     pthread_cond_destroy(&d->work);
@@ -79,6 +81,7 @@ static void cache_detach(void *self)
     struct disk *d = self;
 
     disk_detach(d);
+    pthread_mutex_destroy(&d->losing);
     pthread_mutex_destroy(&d->why_lock);
     pthread_rwlock_destroy(&d->keeping);
     pthread_cond_destroy(&d->work);

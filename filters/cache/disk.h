@@ -8,6 +8,7 @@
 #define CACHE_DISK_H
 
 #include "grid.h"
+#include "lost.h"
 #include "mrc.h"
 #include "pool.h"
 #include "stream.h"
@@ -81,6 +82,11 @@ struct disk {
     struct mrc *mrc;       /* NULL: no memory */
 
     uint64_t walked; /* the destager alone: position of a record; the same, for epoch.c */
+
+    struct lost lost;
+    atomic_size_t losses;   /* lost.count, for who looks without the lock */
+    pthread_mutex_t losing; /* one change of `lost` and its file at a time; held across that I/O,
+                               outside of pool->lock */
 
     pthread_cond_t work; /* the destager has something to do; with pool->lock */
     pthread_t destager;

@@ -94,7 +94,9 @@ static int read_once(struct disk *d, uint8_t *to, const struct part *part, uint6
 
     for (unsigned i = 0; i < n; i++)
         have |= v[i].mask;
-    if (part_mask(part) & ~have)
+    if (part_mask(part) & ~have && lost_any(d, offset + part->offset, part->length))
+        r = -EIO;
+    else if (part_mask(part) & ~have)
         r = weir_read(d->below, to, part->length, offset + part->offset, 0);
     for (unsigned i = 0; !r && i < n; i++) {
         r = read_version(d, part->key, &v[i], page);
@@ -193,6 +195,16 @@ static unsigned look_up(struct disk *d, uint64_t length, uint64_t offset, uint64
     return n;
 }
 
+/* Is one of the blocks that only the store could have lost (lost.h)? */
+static bool lost_missing(struct disk *d, uint64_t offset, const struct part *part,
+                         const struct found *f, unsigned from, unsigned to)
+{
+    for (unsigned i = from; atomic_load(&d->losses) && i < to; i++)
+        if (f[i].place == NOWHERE && lost_any(d, offset + part[i].offset, part[i].length))
+            return true;
+    return false;
+}
+
 /* The store's part of a chunk, whole blocks where that helps to keep them. */
 static int read_store(struct disk *d, uint8_t *data, uint64_t offset, const struct part *part,
                       const struct found *f, unsigned from, unsigned to, bool fills,
@@ -214,7 +226,9 @@ static int read_store(struct disk *d, uint8_t *data, uint64_t offset, const stru
         if (!bounce)
             return -ENOMEM;
     }
-    int r = weir_read(d->below, into, wide_end - wide, wide, 0);
+    int r = lost_missing(d, offset, part, f, from, to)
+                ? -EIO
+                : weir_read(d->below, into, wide_end - wide, wide, 0);
     if (!r && bounce)
         memcpy(data + part[from].offset, bounce + (begin - wide), end - begin);
     for (unsigned i = from; i < to; i++)
@@ -267,7 +281,7 @@ bool disk_lacks(struct disk *d, uint64_t length, uint64_t offset)
 {
     const uint64_t last = disk_block(d, offset + length - 1);
     struct pool *p = d->pool;
-    bool lacks = true;
+    bool lacks = !lost_any(d, offset, length); /* of a lost one disk_read() has something to say */
 
     pthread_mutex_lock(&p->lock);
     for (uint64_t b = disk_block(d, offset); lacks && b <= last; b++)

@@ -176,11 +176,12 @@ enum weir_verdict cache_down(void *self, struct weir_request *req)
 static void past_up(struct disk *d, struct weir_request *req)
 {
     struct cache_use *use = weir_scratch(req);
-    const bool wrote = !req->error && req->op == WEIR_WRITE;
-
     if (!use->past.length)
         return;
+    if (!req->error)
+        req->error = -lost_written(d, req->offset, req->length);
     atomic_fetch_add(&d->store_writes, 1);
+    const bool wrote = !req->error && req->op == WEIR_WRITE;
     past_end(d, &use->past, wrote && atomic_load(&d->mode) != MODE_READ ? req->data : NULL,
              use->fills, weir_stats(req));
 }

@@ -117,6 +117,11 @@ static int64_t promotions(void *self)
         struct pool *p = atomic_load(&((struct disk *)self)->ready);                               \
         return p ? (int64_t)(expression) : 0;                                                      \
     }
+static int64_t lost_blocks(void *self)
+{
+    return (int64_t)atomic_load(&((struct disk *)self)->losses);
+}
+
 OF_POOL(pool_errors, atomic_load(&p->pool_errors))
 OF_POOL(crc_errors, atomic_load(&p->crc_errors))
 OF_POOL(recovered_blocks, atomic_load(&p->recovered))
@@ -202,6 +207,7 @@ const struct weir_stat cache_stats[] = {
     WEIR_STAT_VALUE(pool_written_bytes, pool_written_bytes, "bytes", "What has been written to log and slots since the pool was opened."),
     WEIR_STAT_VALUE(pool_errors, pool_errors, "errors", "Reads, writes and syncs of the pool that failed."),
     WEIR_STAT_VALUE(crc_errors, crc_errors, "blocks", "Blocks of the pool whose bytes were not what had been written."),
+    WEIR_STAT_VALUE(lost_blocks, lost_blocks, "blocks", "Dirty blocks of this disk that the pool has lost: reads fail until they are written."),
     WEIR_STAT_VALUE(recovered_blocks, recovered_blocks, "blocks", "Blocks of all disks that the pool still had when it was opened."),
     WEIR_STAT_HISTOGRAM(struct cache_stats, hit_latency, "ns", "Time of reads that the pool alone has answered."),
     WEIR_STAT_HISTOGRAM(struct cache_stats, miss_latency, "ns", "Time of reads for which the store was asked."),

@@ -140,6 +140,8 @@ int disk_write_back(struct disk *d, const void *data, uint64_t length, uint64_t 
     if (r)
         return r;
     r = append_all(d, data, length, offset);
+    if (!r)
+        r = lost_written(d, offset, length);
     disk_kept_end(d);
     pool_nudge(d->pool);
     return r || !fua ? r : disk_flush_log(d);
