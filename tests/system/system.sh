@@ -23,10 +23,11 @@ disk() {
     truncate -s "$2" "$disks/$1"
 }
 
-write_conf() {
+write_conf() { # CONF_MORE, DATASTORE_MORE: other keys of the top level and of the datastore
     local IFS=,
     cat >"$work/weir.conf" <<END
-datastores = ( { name = "disks"; type = "file"; path = "$disks"; } );
+${CONF_MORE:-}
+datastores = ( { name = "disks"; type = "file"; path = "$disks"; ${DATASTORE_MORE:-} } );
 exports = ( ${_exports[*]} );
 include_policies = "policies.d";
 END
