@@ -90,6 +90,10 @@ static void a_boot_sector_of_a_file_system_is_no_table(void **unused)
     (void)unused;
 
     mbr_entry(disk, 0, 0x83, 63, 1000000);
+    assert_int_equal(grid(), 7 * 512);
+    disk[446 + 3 * 16] =
+        'x'; /* where a table says that a partition is the one to boot, or is not */
+    assert_int_equal(grid(), NO_GRID);
     memset(disk + 446, 'x', 64);
     assert_int_equal(grid(), NO_GRID);
 }

@@ -140,6 +140,18 @@ static void another_pass_is_another_run(void **unused)
         }
 }
 
+/* A pass that comes to where another run once began goes on as itself, not from that one's end. */
+static void a_pass_over_an_older_run_stays_itself(void **unused)
+{
+    struct streams streams = { 0 };
+
+    (void)unused;
+    for (uint64_t i = 100; i < 300; i++)
+        streams_note(&streams, i * 64 * KIB, 64 * KIB);
+    for (uint64_t i = 0; i < 250; i++)
+        assert_true(streams_note(&streams, i * 64 * KIB, 64 * KIB) >= (i + 1) * 64 * KIB);
+}
+
 static void the_same_place_again_and_again_is_no_run(void **unused)
 {
     struct streams streams = { 0 };
@@ -192,6 +204,7 @@ int main(void)
         cmocka_unit_test(requests_that_overtake_each_other_are_one_run),
         cmocka_unit_test(one_that_is_very_late_does_not_end_it),
         cmocka_unit_test(another_pass_is_another_run),
+        cmocka_unit_test(a_pass_over_an_older_run_stays_itself),
         cmocka_unit_test(the_same_place_again_and_again_is_no_run),
         cmocka_unit_test(random_requests_are_no_run),
         cmocka_unit_test(nothing_and_the_end_of_all_numbers_do_no_harm),
