@@ -142,7 +142,10 @@ static inline struct cache_stats *disk_stats(struct disk *d)
 /* Under the lock: the block has been asked for. */
 static inline void disk_refer(struct disk *d, uint64_t key)
 {
-    if (d->mrc && mrc_watches(d->mrc, key))
+    if (!d->mrc)
+        return;
+    mrc_total(d->mrc, 1);
+    if (mrc_watches(d->mrc, key))
         mrc_note(d->mrc, key);
 }
 
