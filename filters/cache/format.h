@@ -4,7 +4,7 @@
  *   super A │ super B │ catalog │ table of the slots │ log: a ring of segments │ slots
  *
  * Pages of 4 KiB.  Numbers are little-endian.  Each page of super, catalog, table and log header
- * begins with struct page_head: a page whose CRC is wrong is not there.
+ * begins as page.h says: a page whose CRC is wrong is not there.
  *
  * super    Two, of which the younger valid one counts; written in turn.  Says where everything is,
  *          and from where on the log is to be read.

@@ -112,12 +112,13 @@ struct log_reader {
     int (*damage)(void *arg, uint64_t position, const char *why);
     void *arg;
 };
-/* Reads what is in force; *end is where the next record goes: a new segment, the next epoch.  From
- * a record it goes to the one whose position is its end, or the next segment's beginning, as long
- * as incarnations do not fall; where a record is missing, on to the next segment only if what is
- * there is of a later incarnation: an earlier recovery has ended here, too, and what it left behind
- * must never come back.  Clean blocks are not looked at; dirty ones of an epoch that is not known
- * to be durable are, and the log ends before the first record whose blocks are not all there. */
+/* Reads what is in force; *end is where the next record goes: a new segment, the next epoch.  A
+ * record is followed by the one whose sequence number is the next, at its end or at the beginning
+ * of a later segment, of an incarnation that is not lower.  Where that is missing, the log ends, or,
+ * if a later record says that it was durable, it is damaged.  Where an earlier recovery has ended,
+ * numbers were given again: what it left behind never comes back.  Clean blocks are not looked at;
+ * dirty ones that are not known to be durable are, and the log ends before the first record whose
+ * blocks are not all there. */
 int log_read(struct media *, const struct super *, const struct log_reader *,
              struct log_place *end);
 
