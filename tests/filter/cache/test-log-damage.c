@@ -151,6 +151,31 @@ static void test_a_page_that_cannot_be_read_is_said(void **state)
     rig_destroy(&rig);
 }
 
+static int hear(void *arg, const struct log_entry *e, uint64_t position, uint64_t epoch)
+{
+    (void)e;
+    (void)position;
+    (void)epoch;
+    ++*(size_t *)arg;
+    return 0;
+}
+
+/* The log goes on behind a block that was durable and is bad: who reads the block will see it. */
+static void test_a_bad_block_that_was_durable_does_not_end_the_log(void **state)
+{
+    struct log_rig rig;
+    struct log_place end;
+    size_t heard = 0;
+    const struct log_reader reader = { hear, NULL, &heard };
+
+    (void)state;
+    fill(&rig, 5);
+    spoil(&rig, 12);
+    assert_int_equal(log_read(rig.media, &rig.super, &reader, &end), 0);
+    assert_int_equal(heard, rig.story.count);
+    rig_destroy(&rig);
+}
+
 /* A second life that begins behind damage: it is told once more, and never of what came later. */
 static void test_a_life_goes_on_behind_damage(void **state)
 {
@@ -182,6 +207,7 @@ int main(void)
         cmocka_unit_test(test_a_whole_segment_is_lost),
         cmocka_unit_test(test_the_last_that_was_durable_is_lost),
         cmocka_unit_test(test_a_page_that_cannot_be_read_is_said),
+        cmocka_unit_test(test_a_bad_block_that_was_durable_does_not_end_the_log),
         cmocka_unit_test(test_a_life_goes_on_behind_damage),
     };
 

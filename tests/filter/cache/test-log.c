@@ -246,6 +246,101 @@ static void test_recovery_after_recovery(void **state)
     }
 }
 
+/* An earlier life left records behind a hole, and the tail comes to stand on one of them before
+ * anything is written there. */
+static void test_what_an_earlier_life_left_at_the_tail_is_void(void **state)
+{
+    static uint8_t left[2 * SEGMENT_PAGES * BLOCK];
+    const uint64_t segment = (uint64_t)SEGMENT_PAGES * BLOCK;
+    struct log_rig rig;
+
+    (void)state;
+    rig_create(&rig, 8);
+    rig_open(&rig);
+    rig_append(&rig, ENTRY_DIRTY, 3);
+    rig_sync(&rig);
+    const size_t durable = memory_ops(memory_of(rig.media));
+    for (int i = 0; i < 70; i++)
+        rig_append(&rig, ENTRY_DIRTY, 9);
+    struct media *cut = memory_cut(memory_of(rig.media), durable, MEMORY_SYNCED, 1);
+    assert_int_equal(media_read(rig.media, left, sizeof(left), rig.super.log + segment), 0);
+    assert_int_equal(media_write(cut, left, sizeof(left), rig.super.log + segment), 0);
+    rig_crash(&rig, cut);
+
+    rig_open(&rig);
+    assert_int_equal(rig.story.count, 3);
+    rig_append(&rig, ENTRY_DIRTY, 5); /* in the second segment */
+    rig.super.tail = 2 * SEGMENT_PAGES;
+    assert_int_equal(super_save(rig.media, &rig.super), 0);
+    rig_crash(&rig, memory_copy(memory_of(rig.media)));
+    rig_open(&rig);
+    assert_int_equal(rig.story.count, 0);
+    assert_int_equal(rig.story.damages, 0);
+    rig_destroy(&rig);
+}
+
+/* The same number at the same place, of two lives: the older is not what follows the younger. */
+static void test_what_an_earlier_life_left_in_the_segment_is_void(void **state)
+{
+    static uint8_t left[SEGMENT_PAGES * BLOCK];
+    struct log_rig rig;
+
+    (void)state;
+    rig_create(&rig, 8);
+    rig_open(&rig);
+    rig_append(&rig, ENTRY_DIRTY, 1);
+    rig_sync(&rig);
+    const size_t durable = memory_ops(memory_of(rig.media));
+    rig_append(&rig, ENTRY_CLEAN, RECORD_ENTRIES); /* the second is the hole */
+    for (int i = 0; i < 5; i++)                    /* 3 at page 0 of the next segment, 4 at 2 … */
+        rig_append(&rig, ENTRY_DIRTY, 1);
+    struct media *cut = memory_cut(memory_of(rig.media), durable, MEMORY_SYNCED, 1);
+    const uint64_t at = rig.super.log + sizeof(left);
+    assert_int_equal(media_read(rig.media, left, sizeof(left), at), 0);
+    assert_int_equal(media_write(cut, left, sizeof(left), at), 0);
+    rig_crash(&rig, cut);
+
+    rig_open(&rig);
+    rig_append(&rig, ENTRY_DROP, 1); /* 2 at page 0 */
+    rig_append(&rig, ENTRY_DROP, 1); /* 3 at page 1 */
+    rig_crash(&rig, memory_copy(memory_of(rig.media)));
+    rig_open(&rig);
+    assert_int_equal(rig.story.count, 3);
+    rig_destroy(&rig);
+}
+
+/* The first record of the second life is lost, a later one is not: it says up to where all was
+ * durable, but of the epoch in which the first life ended a part was not. */
+static void test_an_epoch_that_a_recovery_has_cut_is_not_durable(void **state)
+{
+    struct log_rig rig;
+
+    (void)state;
+    for (int lost = 0; lost < 2; lost++) {
+        const uint8_t zero[BLOCK] = { 0 };
+        rig_create(&rig, 8);
+        rig_open(&rig);
+        rig_append(&rig, ENTRY_DIRTY, 3);
+        rig_append(&rig, ENTRY_DIRTY, 3);
+        /* of the second a block is torn */
+        assert_int_equal(media_write(rig.media, zero, BLOCK, rig.super.log + 6 * BLOCK), 0);
+        rig_crash(&rig, memory_copy(memory_of(rig.media)));
+        rig_open(&rig);
+        assert_int_equal(rig.story.count, 3);
+        rig_append(&rig, ENTRY_DIRTY, 1);
+        rig_append(&rig, ENTRY_DIRTY, 1);
+        if (lost)
+            assert_int_equal(media_write(rig.media, zero, BLOCK,
+                                         rig.super.log + (uint64_t)SEGMENT_PAGES * BLOCK),
+                             0);
+        rig_crash(&rig, memory_copy(memory_of(rig.media)));
+        rig_open(&rig);
+        assert_int_equal(rig.story.count, lost ? 3 : 5);
+        assert_int_equal(rig.story.damages, 0);
+        rig_destroy(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +350,9 @@ int main(void)
         cmocka_unit_test(test_places_and_positions_agree),
         cmocka_unit_test(test_a_medium_that_failed_once_fails_for_ever),
         cmocka_unit_test(test_what_turns_stale_is_written_so),
+        cmocka_unit_test(test_what_an_earlier_life_left_at_the_tail_is_void),
+        cmocka_unit_test(test_what_an_earlier_life_left_in_the_segment_is_void),
+        cmocka_unit_test(test_an_epoch_that_a_recovery_has_cut_is_not_durable),
         cmocka_unit_test(test_every_prefix_of_a_life),
         cmocka_unit_test(test_recovery_after_recovery),
     };
