@@ -15,11 +15,8 @@ int ghost_init(struct ghost *ghost, uint64_t names, uint64_t seed)
         ghost->sets = 1;
     if (!ghost->sets)
         return 0;
-    ghost->set = aligned_alloc(WAYS * sizeof *ghost->set, ghost_memory(ghost));
-    if (!ghost->set)
-        return -ENOMEM;
-    memset(ghost->set, 0, ghost_memory(ghost));
-    return 0;
+    ghost->set = table_alloc(ghost_memory(ghost));
+    return ghost->set ? 0 : -ENOMEM;
 }
 
 void ghost_finish(struct ghost *ghost)

@@ -52,11 +52,8 @@ int index_init(struct index *index, const struct places *places, uint32_t count,
     while (count >> index->place_bits)
         index->place_bits++;
     size_t bytes = (size_t)index->buckets * INDEX_WAYS * sizeof *index->entry;
-    index->entry = aligned_alloc(INDEX_WAYS * sizeof *index->entry, bytes);
-    if (!index->entry)
-        return -ENOMEM;
-    memset(index->entry, 0, bytes);
-    return 0;
+    index->entry = table_alloc(bytes);
+    return index->entry ? 0 : -ENOMEM;
 }
 
 void index_finish(struct index *index)

@@ -8,7 +8,9 @@
 
 #include "block.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Five bits over the key; the first three are enum place_state. */
 enum {
@@ -26,6 +28,21 @@ struct places {
     uint8_t *name; /* NAME_BYTES each, and two more at the end: eight are read */
     uint32_t *crc;
 };
+
+/* Zeroed, for free().  Searches go anywhere in it: where the kernel has large pages, fewer
+ * translations are missed. */
+static inline void *table_alloc(size_t bytes)
+{
+    const size_t large = 2 << 20, align = bytes < large ? 64 : large;
+    void *table = aligned_alloc(align, (bytes + align - 1) / align * align);
+
+    if (!table)
+        return NULL;
+    if (align == large)
+        madvise(table, bytes, MADV_HUGEPAGE); /* or not: it is only slower */
+    memset(table, 0, bytes);
+    return table;
+}
 
 static inline uint64_t place_name(const struct places *places, uint32_t place)
 {

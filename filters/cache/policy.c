@@ -19,8 +19,8 @@ int policy_create(const struct policy_shape *shape, struct policy **ret)
         return -ENOMEM;
     p->shape = *shape;
     p->places = (uint32_t)places;
-    p->place.name = calloc(places * NAME_BYTES + sizeof(uint64_t) - NAME_BYTES, 1);
-    p->place.crc = calloc(places, sizeof *p->place.crc);
+    p->place.name = table_alloc(places * NAME_BYTES + sizeof(uint64_t) - NAME_BYTES);
+    p->place.crc = table_alloc(places * sizeof *p->place.crc);
     if (!p->place.name || !p->place.crc ||
         index_init(&p->index, &p->place, p->places, shape->seed) ||
         ghost_init(&p->ghost, (uint64_t)((double)places * shape->ghost), ~shape->seed)) {
