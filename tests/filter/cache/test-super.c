@@ -146,16 +146,22 @@ static void test_a_failed_save_leaves_the_good_copy(void **state)
     struct media *m = formatted(POOL_MIN, &s);
 
     (void)state;
+    memory_record(memory_of(m));
     s.tail = SEGMENT_PAGES;
     assert_int_equal(super_save(m, &s), 0);
     memory_fail(memory_of(m), MEMORY_CALL_WRITE, 0, 3, EIO);
     for (int i = 0; i < 3; i++) {
-        struct super next = s;
-        next.tail = 2 * SEGMENT_PAGES;
-        assert_int_equal(super_save(m, &next), -EIO);
-        s.generation = next.generation;
+        s.tail = 2 * SEGMENT_PAGES;
+        assert_int_equal(super_save(m, &s), -EIO);
+        const uint64_t at = memory_op(memory_of(m), memory_ops(memory_of(m)) - 1)->offset;
+        memory_fail(memory_of(m), MEMORY_CALL_WRITE, 0, 0, 0);
+        write_byte(m, at + 40, 0xbb); /* what it tried to write is torn */
+        memory_fail(memory_of(m), MEMORY_CALL_WRITE, 0, 3, EIO);
         assert_int_equal(super_load(m, &read, NULL), 0);
+        assert_int_equal(read.tail, SEGMENT_PAGES);
+        assert_true(at != (read.generation & 1 ? 64 << 10 : 0));
     }
+    memory_fail(memory_of(m), MEMORY_CALL_WRITE, 0, 0, 0);
     s.tail++;
     assert_int_equal(super_save(m, &s), -EINVAL);
     m->close(m);
@@ -171,7 +177,8 @@ static void test_a_format_is_none_or_whole(void **state)
 
     (void)state;
     assert_int_equal(catalog_load(m, &old, &c), 0);
-    assert_int_equal(catalog_save(c, m, 3, &disk), 0);
+    for (int i = 0; i < 2; i++) /* both its pages */
+        assert_int_equal(catalog_save(c, m, 3, &disk), 0);
     catalog_destroy(c);
     memory_record(memory);
     assert_int_equal(super_plan(POOL_MIN, 0.5, &s), 0);
@@ -181,14 +188,16 @@ static void test_a_format_is_none_or_whole(void **state)
         for (unsigned kind = 0; kind < LOSSES; kind++) {
             struct media *cut = crash(memory, ops, kind);
             int r = super_load(cut, &read, NULL);
-            if (!r && !memcmp(read.uuid, s.uuid, UUID)) {
-                assert_int_equal(catalog_load(cut, &read, &c), 0);
-                for (unsigned i = 0; i < read.disks; i++)
-                    assert_int_equal(catalog_disk(c, i)->uuid[0], 0);
-                catalog_destroy(c);
-            } else { /* the old one, nothing, or half of a zeroed page */
-                assert_true(!r || r == -ENOENT || (r == -EINVAL && ops < 3));
+            if (r) { /* nothing, or half of a page of zeroes */
+                assert_true(r == -ENOENT || (r == -EINVAL && ops < 3));
+                cut->close(cut);
+                continue;
             }
+            const bool is_old = !memcmp(read.uuid, old.uuid, UUID);
+            assert_int_equal(catalog_load(cut, &read, &c), 0);
+            for (unsigned i = 0; i < read.disks; i++)
+                assert_int_equal(catalog_disk(c, i)->uuid[0], is_old && i == 3);
+            catalog_destroy(c);
             cut->close(cut);
         }
     m->close(m);
