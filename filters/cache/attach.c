@@ -97,7 +97,14 @@ static const char *misfit(const struct catalog_disk *then, const struct catalog_
     return NULL;
 }
 
-static uint32_t choose_grid(struct disk *d, const struct cache_config *config)
+struct meeting {
+    struct note note;
+    struct catalog_disk then, now;
+    int number; /* -1: the pool does not know the disk */
+};
+
+static uint32_t choose_grid(struct disk *d, const struct meeting *m,
+                            const struct cache_config *config)
 {
     enum { HEAD = 64 * SECTOR };
     struct weir_geometry g;
@@ -111,18 +118,12 @@ static uint32_t choose_grid(struct disk *d, const struct cache_config *config)
     uint8_t *head = g.size >= HEAD ? malloc(HEAD) : NULL;
     if (!head || weir_read(d->below, head, HEAD, 0, 0) ||
         !grid_of_partitions(head, HEAD, g.size, &grid))
-        grid = 0;
+        grid = m->note.grid; /* as the requests have voted, or 0 */
     free(head);
     return grid;
 }
 
 /* ---- together ----------------------------------------------------------------------------- */
-
-struct meeting {
-    struct note note;
-    struct catalog_disk then, now;
-    int number; /* -1: the pool does not know the disk */
-};
 
 /* Without the disk's dirty blocks nobody may have it. */
 static int lock(struct disk *d, const char *format, ...) WEIR_PRINTF(2, 3);
@@ -167,7 +168,7 @@ static int introduce(struct disk *d, struct pool *p, struct meeting *m,
         return -EIO;
     log_where(p->log, &log);
     m->now.since = log.head;
-    m->now.grid = choose_grid(d, config);
+    m->now.grid = choose_grid(d, m, config);
     m->now.flags = CATALOG_OPEN;
     r = catalog_save(p->catalog, p->media, (unsigned)m->number, &m->now);
     if (r)
@@ -191,8 +192,7 @@ static int open_entry(struct pool *p, struct meeting *m)
 static int meet(struct disk *d, struct pool *p, struct meeting *m,
                 const struct cache_config *config)
 {
-    const bool grid_changed =
-        m->number >= 0 && config->grid != GRID_AUTO && config->grid != m->then.grid;
+    const bool grid_changed = m->number >= 0 && choose_grid(d, m, config) != m->then.grid;
     const char *why = m->number < 0 ? NULL : misfit(&m->then, &m->now);
 
     if (m->number < 0 && m->note.dirty)

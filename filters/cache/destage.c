@@ -57,6 +57,8 @@ static void tell_ram(struct disk *d, const struct batch *b)
             policy_crc(p->policy, k->place) == k->crc &&
             (policy_state(p->policy, k->place) & PLACE_DIRTY))
             pool_clean_piece(p, k->key, k->place);
+        if (k->stored && !atomic_load(&d->fills)) /* the verb detach: nothing stays */
+            pool_forget(p, k->key);
     }
     atomic_store(&d->marks_loose, true);
     pthread_cond_broadcast(&p->moved);

@@ -84,6 +84,7 @@ struct disk {
     uint64_t walked; /* the destager alone: position of a record; the same, for epoch.c */
 
     struct lost lost;
+    atomic_bool voted;      /* votes are complete */
     atomic_size_t losses;   /* lost.count, for who looks without the lock */
     pthread_mutex_t losing; /* one change of `lost` and its file at a time; held across that I/O,
                                outside of pool->lock */
@@ -215,6 +216,8 @@ void disk_kept_end(struct disk *);
 /* No block is dirty any more, and that is durable: nobody needs to remember.  Does nothing if one
  * is. */
 void disk_release(struct disk *);
+/* The requests have voted for another grid: it is remembered for the next attach. */
+void disk_elect(struct disk *, uint32_t grid);
 /* The pool is broken: what it has of this disk must not be believed once the store is written past
  * it.  Durable when it returns 0. */
 int disk_void(struct disk *);

@@ -77,6 +77,27 @@ void disk_release(struct disk *d)
     pthread_rwlock_unlock(&d->keeping);
 }
 
+void disk_elect(struct disk *d, uint32_t grid)
+{
+    const struct cache_config *config = weir_own_config(d->below);
+    struct note note;
+
+    if (config->grid != GRID_AUTO || (BLOCK - d->shift) % BLOCK == grid)
+        return;
+    pthread_rwlock_wrlock(&d->keeping);
+    int r = note_load(d->below, &note);
+    note.grid = grid;
+    if (!r)
+        r = note_save(d->below, &note);
+    pthread_rwlock_unlock(&d->keeping);
+    if (!r)
+        weir_report(d->below, WEIR_INFO,
+                    "most requests begin at byte %u of 4 KiB: the grid will be that when the disk "
+                    "is attached next and has no dirty blocks (what the pool has of it is void "
+                    "then)",
+                    grid);
+}
+
 int disk_void(struct disk *d)
 {
     struct note note;

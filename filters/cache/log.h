@@ -114,11 +114,11 @@ struct log_reader {
 };
 /* Reads what is in force; *end is where the next record goes: a new segment, the next epoch.  A
  * record is followed by the one whose sequence number is the next, at its end or at the beginning
- * of a later segment, of an incarnation that is not lower.  Where that is missing, the log ends, or,
- * if a later record says that it was durable, it is damaged.  Where an earlier recovery has ended,
- * numbers were given again: what it left behind never comes back.  Clean blocks are not looked at;
- * dirty ones that are not known to be durable are, and the log ends before the first record whose
- * blocks are not all there. */
+ * of a later segment, of an incarnation that is not lower.  Where that is missing, the log ends,
+ * or, if a later record says that it was durable, it is damaged.  Where an earlier recovery has
+ * ended, numbers were given again: what it left behind never comes back.  Clean blocks are not
+ * looked at; dirty ones that are not known to be durable are, and the log ends before the first
+ * record whose blocks are not all there. */
 int log_read(struct media *, const struct super *, const struct log_reader *,
              struct log_place *end);
 

@@ -30,13 +30,16 @@ static bool from_hex(uint8_t uuid[UUID], const char *text)
 static int parse(const char *text, struct note *note)
 {
     char pool[HEX + 1], disk[HEX + 1], dirty[4];
+    unsigned grid;
 
-    if (sscanf(text, "pool %32[0-9a-f]\ndisk %32[0-9a-f]\ndirty %3[a-z]\n", pool, disk, dirty) !=
-            3 ||
-        strlen(pool) != HEX || strlen(disk) != HEX || !from_hex(note->pool, pool) ||
-        !from_hex(note->disk, disk) || (strcmp(dirty, "yes") && strcmp(dirty, "no")))
+    if (sscanf(text, "pool %32[0-9a-f]\ndisk %32[0-9a-f]\ndirty %3[a-z]\ngrid %u\n", pool, disk,
+               dirty, &grid) != 4 ||
+        grid >= BLOCK || grid % SECTOR || strlen(pool) != HEX || strlen(disk) != HEX ||
+        !from_hex(note->pool, pool) || !from_hex(note->disk, disk) ||
+        (strcmp(dirty, "yes") && strcmp(dirty, "no")))
         return -EPROTO;
     note->dirty = strcmp(dirty, "yes") == 0;
+    note->grid = grid;
     return 0;
 }
 
@@ -62,7 +65,7 @@ int note_save(struct weir_below *below, const struct note *note)
 
     to_hex(pool, note->pool);
     to_hex(disk, note->disk);
-    int n = snprintf(text, sizeof(text), "pool %s\ndisk %s\ndirty %s\n", pool, disk,
-                     note->dirty ? "yes" : "no");
+    int n = snprintf(text, sizeof(text), "pool %s\ndisk %s\ndirty %s\ngrid %u\n", pool, disk,
+                     note->dirty ? "yes" : "no", note->grid);
     return weir_state_save(below, FILE_NAME, text, (size_t)n);
 }

@@ -1,8 +1,8 @@
 /* note.h - what does an export's state folder know of its pool?
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * One small text file, `pool`: which pool, by which name the disk goes there, and whether blocks of
- * it may be in the pool alone. */
+ * One small text file, `pool`: which pool, by which name the disk goes there, whether blocks of it
+ * may be in the pool alone, and where the guest's blocks seem to begin. */
 #ifndef CACHE_NOTE_H
 #define CACHE_NOTE_H
 
@@ -12,6 +12,7 @@
 struct note {
     uint8_t pool[UUID], disk[UUID]; /* all zero: none */
     bool dirty;
+    uint32_t grid; /* bytes: as the requests have voted (grid.h), for the next attach; 0: not */
 };
 
 /* 0, also where there is no file: then all is zero.  -EPROTO: it is not what we have written. */

@@ -22,6 +22,21 @@ static enum weir_verdict answer(struct weir_request *req, int r)
     return r ? weir_fail(req, -r) : WEIR_COMPLETE;
 }
 
+/* Where do the guest's blocks begin?  The first requests say it. */
+static void vote(struct disk *d, const struct weir_request *req)
+{
+    uint32_t grid;
+
+    if (atomic_load(&d->voted))
+        return;
+    pthread_mutex_lock(&d->pool->lock);
+    bool elected = grid_vote(&d->votes, req->offset, req->length, &grid);
+    atomic_store(&d->voted, d->votes.count >= GRID_VOTES);
+    pthread_mutex_unlock(&d->pool->lock);
+    if (elected)
+        disk_elect(d, grid);
+}
+
 /* ---- reads --------------------------------------------------------------------------- */
 
 /* Part of a sequential run that is longer than the pool cares for? */
@@ -154,8 +169,10 @@ enum weir_verdict cache_down(void *self, struct weir_request *req)
         return WEIR_PASS;
     switch (req->op) {
     case WEIR_READ:
+        vote(d, req);
         return read_down(d, req);
     case WEIR_WRITE:
+        vote(d, req);
         return write_down(d, req);
     case WEIR_ZERO:
         return zero_down(d, req);
