@@ -9,11 +9,25 @@
 #include <errno.h>
 #include <signal.h>
 
-enum { REST = 5 };                  /* seconds between checkpoints, if there is anything to say */
-enum { MARKS_MOST = 4096 };         /* regions with intents: more ask for a checkpoint */
-enum { PATIENCE = 1 };              /* seconds until a waiting writer looks again */
-#define ROOM_LEAST(log) ((log) / 8) /* pages: below it the keeper works … */
-#define ROOM_GOAL(log)  ((log) / 6) /* … until there are as many */
+enum { REST = 5 };          /* seconds between checkpoints, if there is anything to say */
+enum { MARKS_MOST = 4096 }; /* regions with intents: more ask for a checkpoint */
+enum { PATIENCE = 1 };      /* seconds until a waiting writer looks again */
+
+/* Pages below which the keeper works.  What is kept free holds no blocks, so it is little: as much
+ * as a burst of writes fills while a checkpoint is under way. */
+static uint64_t room_least(const struct pool *p)
+{
+    enum { LEAST = 2 * SEGMENT_PAGES, MOST = 32 * SEGMENT_PAGES };
+    const uint64_t part = p->super.log_pages / 32;
+
+    return part < LEAST ? LEAST : part > MOST ? MOST : part;
+}
+
+/* … until there are as many. */
+static uint64_t room_goal(const struct pool *p)
+{
+    return room_least(p) * 3 / 2;
+}
 
 /* Pages that will be free with the next checkpoint. */
 static uint64_t room_soon(struct pool *p, const struct log_place *log)
@@ -30,7 +44,7 @@ static int reclaim(struct pool *p, bool *gained, bool *waits)
 
     *waits = *gained = false;
     log_where(p->log, &log);
-    while (!r && more && room_soon(p, &log) < ROOM_GOAL(p->super.log_pages)) {
+    while (!r && more && room_soon(p, &log) < room_goal(p)) {
         r = reclaim_segment(p, &more);
         *gained |= more;
     }
@@ -145,7 +159,7 @@ void keeper_stop(struct pool *p)
 
 void pool_nudge(struct pool *p)
 {
-    if (log_room(p->log) >= ROOM_LEAST(p->super.log_pages))
+    if (log_room(p->log) >= room_least(p))
         return;
     pthread_mutex_lock(&p->lock);
     p->room_wanted = true;

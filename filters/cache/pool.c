@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* Of the log, what may be dirty: the rest is room to write while the tail is made free. */
 #define DIRTY_MOST 0.75
@@ -135,6 +136,8 @@ static int load(struct pool *p, char why[WHY])
         return r;
     /* from here on, what an earlier opening has written behind a hole is not believed */
     p->super.incarnation++;
+    if (getrandom(&shape.seed, sizeof(shape.seed), 0) != sizeof(shape.seed))
+        return -EIO;
     shape.log_pages = p->super.log_pages;
     shape.slots = p->super.slots;
     r = super_save(p->media, &p->super);
