@@ -9,6 +9,7 @@
 #include "record.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,9 +26,10 @@ struct log {
     pthread_mutex_t lock;
     struct log_append *first, *last; /* who waits, and at the front, who leads */
     bool led;
-    struct log_place place; /* head, sequence: behind the last record that is installed */
-    uint64_t under_way;     /* sequence of the record that is being written; 0: none */
-    uint64_t epoch_begin;   /* sequence of the first record of the epoch */
+    unsigned waiting, crowd; /* in the queue; in it and in the last record, when that was done */
+    struct log_place place;  /* head, sequence: behind the last record that is installed */
+    uint64_t under_way;      /* sequence of the record that is being written; 0: none */
+    uint64_t epoch_begin;    /* sequence of the first record of the epoch */
     uint64_t durable_sequence;
     uint64_t written; /* bytes */
     int failed;
@@ -112,7 +114,7 @@ uint64_t log_bytes_written(struct log *log)
 struct group {
     struct log_append *first, *last; /* the leader's, and who goes with it */
     struct record record;
-    unsigned pages;
+    unsigned pages, appends;
     bool seals; /* the segment before is full */
 };
 
@@ -121,6 +123,7 @@ static void take_first(struct log *log, struct group *g)
     struct log_append *a = log->first;
 
     log->first = a->next;
+    log->waiting--;
     if (!log->first)
         log->last = NULL;
     a->next = NULL;
@@ -131,6 +134,7 @@ static void take_first(struct log *log, struct group *g)
     g->last = a;
     g->record.count += a->count;
     g->pages += a->pages;
+    g->appends++;
 }
 
 /* Under the lock: the first in the queue, and those behind it that the record can take. */
@@ -239,6 +243,12 @@ static void finish(struct log_append *a, int error)
 static void lead(struct log *log)
 {
     struct group g = { 0 };
+
+    if (log->crowd > 1) { /* those of the last record are about to be back: they share this one */
+        pthread_mutex_unlock(&log->lock);
+        sched_yield();
+        pthread_mutex_lock(&log->lock);
+    }
     int r = gather(log, &g);
 
     if (r) { /* the leader alone is refused: who is behind may fit, or is told the same */
@@ -250,6 +260,7 @@ static void lead(struct log *log)
     r = write_group(log, &g);
     pthread_mutex_lock(&log->lock);
     log->under_way = 0;
+    log->crowd = g.appends + log->waiting;
     if (r) {
         log->failed = r;
     } else {
@@ -285,6 +296,7 @@ static void enqueue(struct log *log, struct log_append *a)
     else
         log->first = a;
     log->last = a;
+    log->waiting++;
 }
 
 int log_append(struct log *log, struct log_append *a)
