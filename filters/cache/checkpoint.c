@@ -71,7 +71,6 @@ static uint64_t *take_drops(struct pool *p, size_t *count, bool *lost)
     *lost = p->drops_lost;
     p->drop = NULL;
     p->drops = p->drops_size = 0;
-    p->drops_lost = false;
     return drop;
 }
 
@@ -84,7 +83,7 @@ static void give_drops_back(struct pool *p, uint64_t *drop, size_t count)
         p->drops = p->drops_size = count;
         drop = NULL;
     } else if (count) {
-        p->drops_lost = true; /* intents stay until a checkpoint has gone well, and longer */
+        p->drops_lost = true;
     }
     pthread_mutex_unlock(&p->lock);
     free(drop);
@@ -107,16 +106,12 @@ static int append_intents(struct pool *p, uint64_t before)
     return r;
 }
 
-static int write_state(struct pool *p, const uint64_t *drop, size_t count)
+static int write_slots(struct pool *p)
 {
     uint64_t written;
-    int r = does(DROPS) ? append_keys(p, ENTRY_DROP, drop, count) : 0;
+    int r = does(TABLE) ? table_write(p->table, p->media, lock_pool, look_at_slot, p, &written) : 0;
 
-    if (!r && does(TABLE))
-        r = table_write(p->table, p->media, lock_pool, look_at_slot, p, &written);
-    if (!r && does(SYNC))
-        r = log_sync(p->log);
-    return r;
+    return !r && does(SYNC) ? log_sync(p->log) : r;
 }
 
 /* Everything before `tail` is nobody's. */
@@ -154,15 +149,22 @@ int checkpoint(struct pool *p)
     intents_turn(&p->intents);
     pthread_mutex_unlock(&p->lock);
 
-    r = write_state(p, drop, count);
-    if (r) {
+    r = does(DROPS) ? append_keys(p, ENTRY_DROP, drop, count) : 0;
+    bool told = !r && !lost;
+    if (r)
         give_drops_back(p, drop, count);
-        return r;
-    }
-    free(drop);
-    if (!lost)
+    else
+        free(drop);
+    if (!r || r == -EAGAIN)
+        r = write_slots(p);
+    if (!r && told) {
         r = append_intents(p, does(INTENTS) ? log.head : 0);
-    if (!r)
-        r = move_tail(p, tail);
-    return r;
+        told = r != -EAGAIN;
+    }
+    if (r && r != -EAGAIN)
+        return r;
+    /* Without room in the log for what protects stale blocks, none is believed after a crash: the
+     * tail has to move all the same, or there never is room. */
+    p->super.void_clean = !told && !lost;
+    return move_tail(p, tail);
 }

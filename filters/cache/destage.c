@@ -28,21 +28,20 @@ static bool does(enum step s)
 
 static int tell_log(struct disk *d, const struct batch *b)
 {
-    struct log_entry entry[RECORD_ENTRIES];
+    struct log_entry *entry = malloc((b->count + 1) * sizeof(*entry));
+    size_t n = 0;
 
-    for (size_t done = 0; done < b->count;) {
-        struct log_append a = { .entry = entry, .last_reserve = true };
-        for (; a.count < RECORD_ENTRIES && done < b->count; done++)
-            if (b->block[done].stored)
-                entry[a.count++] = (struct log_entry){ .type = ENTRY_CLEANED,
-                                                       .key = b->block[done].key,
-                                                       .place = b->block[done].place,
-                                                       .crc = b->block[done].crc };
-        int r = a.count ? log_append(d->pool->log, &a) : 0;
-        if (r)
-            return r;
-    }
-    return 0;
+    if (!entry)
+        return -ENOMEM;
+    for (size_t i = 0; i < b->count; i++)
+        if (b->block[i].stored)
+            entry[n++] = (struct log_entry){ .type = ENTRY_CLEANED,
+                                             .key = b->block[i].key,
+                                             .place = b->block[i].place,
+                                             .crc = b->block[i].crc };
+    int r = tell_cleaned(d->pool, entry, n);
+    free(entry);
+    return r;
 }
 
 static void tell_ram(struct disk *d, const struct batch *b)
@@ -76,11 +75,11 @@ static int finish(struct disk *d, const struct batch *b)
     if (r)
         return r;
     if (does(TELL) && !p->error) {
-        int failed = tell_log(d, b);
-        if (failed == -EAGAIN)
-            return failed; /* the keeper makes room; then they are destaged again */
-        if (failed)
-            pool_broke(p, -failed);
+        r = tell_log(d, b);
+        if (r == -ENOMEM)
+            return r;
+        if (r)
+            pool_broke(p, -r);
     }
     tell_ram(d, b);
     weir_add(&disk_stats(d)->destaged_bytes, batch_bytes(b));
@@ -121,7 +120,7 @@ int destage_step(struct disk *d, bool *left)
     if (!r && b.count)
         r = finish(d, &b);
     batch_finish(&b);
-    if (r != -EAGAIN && r != -ENOMEM)
+    if (r != -ENOMEM)
         note_error(d, r);
     pthread_mutex_lock(&d->pool->lock);
     *left = d->dirty > 0;
@@ -177,9 +176,10 @@ static void *run(void *arg)
     struct disk *d = arg;
     bool left;
 
-    while (wait_for_work(d))
-        if (destage_step(d, &left) == -EAGAIN)
-            pool_nudge(d->pool);
+    while (wait_for_work(d)) {
+        destage_step(d, &left);
+        pool_nudge(d->pool);
+    }
     return NULL;
 }
 

@@ -9,9 +9,9 @@
 #include <errno.h>
 
 struct fill_use {
-    struct log_entry entry[RECORD_ENTRIES];
-    const void *page[RECORD_ENTRIES];
-    uint32_t seen[RECORD_ENTRIES];
+    struct log_entry entry[APPEND_BLOCKS];
+    const void *page[APPEND_BLOCKS];
+    uint32_t seen[APPEND_BLOCKS];
     unsigned count;
 };
 
@@ -84,7 +84,7 @@ void disk_fill(struct disk *d, const void *data, uint64_t length, uint64_t offse
             (struct log_entry){ .key = part.key, .type = ENTRY_CLEAN, .mask = EVERY_SECTOR };
         u.page[u.count] = page;
         u.seen[u.count] = seen[i];
-        if (++u.count == RECORD_ENTRIES)
+        if (++u.count == APPEND_BLOCKS)
             fill_log(d, &u);
     }
     fill_log(d, &u);

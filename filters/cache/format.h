@@ -44,6 +44,8 @@ struct super {
     uint64_t catalog, table, log, slot; /* bytes, where each begins */
     uint64_t tail;                      /* position in the log: what is before it is void */
     uint64_t durable_epoch;             /* all of this epoch and earlier was durable */
+    bool void_clean;                    /* no clean block is to be believed: the log had no room
+                                           to say which are void */
 
     /* log.c sets, log-read.c looks: where, with which number and in which incarnation the log was
      * last begun anew.  What an earlier incarnation has left from there on is void. */

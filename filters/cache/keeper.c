@@ -84,7 +84,7 @@ int keeper_step(struct pool *p, bool *waits)
 
 static bool has_news(const struct pool *p)
 {
-    return p->drops || p->drops_lost || p->intents.count || p->slot_writes != p->told;
+    return p->drops || p->drops_lost || p->intents.count || p->untolds || p->slot_writes != p->told;
 }
 
 /* Waits until there is something to do; false: it is time to end. */
@@ -117,7 +117,9 @@ static void *run(void *arg)
         bool news = has_news(p) && (rested || p->intents.count >= MARKS_MOST);
         p->told = p->slot_writes;
         pthread_mutex_unlock(&p->lock);
-        int r = news && !p->error ? checkpoint(p) : 0;
+        int r = news && !p->error ? tell_rest(p) : 0;
+        if (news && !p->error && (!r || r == -EAGAIN))
+            r = checkpoint(p);
         if (r)
             pool_broke(p, -r);
     }

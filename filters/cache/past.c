@@ -89,7 +89,9 @@ static int mark(struct disk *d, struct log_entry *entry, unsigned marks)
 
     if (!does(MARK))
         return 0;
-    if (marks)
+    if (loose)
+        r = tell_rest(p);
+    if (!r && marks)
         r = log_append(p->log, &a);
     if (!r && (marks || loose || atomic_load(&d->mode) == MODE_WRITE_BACK)) {
         /* in write-back, too: what was acknowledged before is not to be lost while this is not */
@@ -103,6 +105,19 @@ static int mark(struct disk *d, struct log_entry *entry, unsigned marks)
         for (unsigned i = 0; i < marks; i++)
             intents_marked(&p->intents, entry[i].key);
         pthread_mutex_unlock(&p->lock);
+    }
+    return r;
+}
+
+/* The log may be full, of other disks' blocks, too. */
+static int mark_with_room(struct disk *d, struct log_entry *entry, unsigned marks)
+{
+    int r;
+
+    while ((r = mark(d, entry, marks)) == -EAGAIN) {
+        r = pool_wait_for_room(d->pool, d, marks + 2);
+        if (r)
+            return r;
     }
     return r;
 }
@@ -128,13 +143,14 @@ int past_begin(struct disk *d, uint64_t offset, uint64_t length, struct past *pa
     }
     if (r || p->error) /* of a broken pool nothing will be believed */
         return r;
-    r = mark(d, entry, marks);
+    r = mark_with_room(d, entry, marks);
     if (!r)
         return 0;
     past_end(d, past, NULL, false, NULL);
     past->length = 0;
-    pool_broke(p, -r);
-    return -EIO;
+    if (r != -ENOMEM && r != -ENOSPC)
+        pool_broke(p, -r);
+    return r == -ENOMEM || r == -ENOSPC ? r : -EIO;
 }
 
 /* ---- afterwards ---------------------------------------------------------------------- */

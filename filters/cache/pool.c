@@ -112,6 +112,7 @@ static void dispose(struct pool *p)
     pthread_cond_destroy(&p->work);
     pthread_mutex_destroy(&p->lock);
     free(p->drop);
+    free(p->untold);
     free(p->name);
     free(p->path);
     free(p);
@@ -157,8 +158,10 @@ static int load(struct pool *p, char why[WHY])
         return r;
     p->scanned = p->super.tail;
     p->dirty_most = (uint32_t)(p->super.log_pages * DIRTY_MOST);
-    /* what recovery has found void is void on the pool, too, before anything is served */
-    r = checkpoint(p);
+    /* What recovery has found void is void on the pool, too, before anything is served.  Otherwise
+     * nothing is appended: a gateway that dies at once, again and again, must not fill the log. */
+    if (p->drops || p->drops_lost || p->marked)
+        r = checkpoint(p);
     return r ? r : p->by_hand ? 0 : keeper_start(p);
 }
 

@@ -24,6 +24,8 @@
 struct disk;
 
 enum { CHANGES = 4096 };
+/* Blocks of one append: four full ones, their heads and the summary fill a segment. */
+enum { APPEND_BLOCKS = 62 };
 
 struct pool {
     struct pool *next; /* pools.c */
@@ -31,6 +33,7 @@ struct pool {
     char *name, *path;
     bool by_hand;
     bool loading; /* recover.c alone */
+    bool marked;  /* recover.c has found intents in force */
 
     struct media *media;
     struct super super; /* the keeper alone, once the pool is open */
@@ -45,7 +48,9 @@ struct pool {
     struct intents intents;
     uint64_t *drop; /* keys of blocks that the log must be told are void, before intents go */
     size_t drops, drops_size;
-    bool drops_lost; /* no memory for one: the next checkpoint keeps all intents */
+    bool drops_lost;          /* no memory for one: from now on all intents stay */
+    struct log_entry *untold; /* tell.c: CLEANED entries that the log has no room for */
+    size_t untolds;
     /* For each block, by a hash of its key: how often it was written, dropped or is about to be.  A
      * fill that was begun at another number is stale. */
     uint32_t changes[CHANGES];
@@ -133,6 +138,14 @@ int reclaim_segment(struct pool *, bool *done);
 
 /* What RAM knows is on the pool, durably, and what has been reclaimed is free. */
 int checkpoint(struct pool *);
+
+/* ---- tell.c -------------------------------------------------------------------------------- */
+
+/* CLEANED entries, to the log now or as soon as it has room.  0; -ENOMEM; what log_append() says of
+ * a broken medium. */
+int tell_cleaned(struct pool *, const struct log_entry *, size_t count);
+/* Those that wait.  -EAGAIN: there still is no room for all. */
+int tell_rest(struct pool *);
 
 /* ---- keeper.c ----------------------------------------------------------------------------- */
 

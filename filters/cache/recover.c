@@ -177,13 +177,15 @@ static void drop_marked(struct recovery *r)
     struct pool *p = r->pool;
     uint64_t n = 0;
 
+    p->marked = r->marks || p->super.void_clean;
     if (r->marks) /* NULL is nothing that qsort() sorts */
         qsort(r->mark, r->marks, sizeof(*r->mark), by_region);
     for (uint32_t place = 0; place < p->super.log_pages + p->super.slots; place++) {
         unsigned state = policy_state(p->policy, place);
         if (!(state & PLACE_CURRENT))
             continue;
-        if (r->marks && !(state & PLACE_DIRTY) && has_mark(r, policy_key(p->policy, place)))
+        if (!(state & PLACE_DIRTY) &&
+            (p->super.void_clean || (r->marks && has_mark(r, policy_key(p->policy, place)))))
             pool_forget(p, policy_key(p->policy, place));
         else
             n++;

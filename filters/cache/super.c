@@ -30,6 +30,7 @@ enum {
     AT_DURABLE = 104,
     AT_BEGIN = 112,
     AT_SEQUENCE = 120,
+    AT_VOID_CLEAN = 128,
 };
 
 #define MIB          (1ull << 20)
@@ -124,6 +125,7 @@ static void decode(const uint8_t *page, struct super *s)
     s->begin = get64(page + AT_BEGIN);
     s->begin_sequence = get64(page + AT_SEQUENCE);
     s->began = get32(page + AT_BEGAN);
+    s->void_clean = get32(page + AT_VOID_CLEAN);
 }
 
 /* Of one copy: 0, -ENOENT: zeroes, -EINVAL: something else, -EPROTO, -ERANGE: it does not fit the
@@ -233,6 +235,7 @@ static int write_copy(struct media *m, const struct super *s)
     put64(page + AT_BEGIN, s->begin);
     put64(page + AT_SEQUENCE, s->begin_sequence);
     put32(page + AT_BEGAN, s->began);
+    put32(page + AT_VOID_CLEAN, s->void_clean);
     page_seal(page, PAGE_SUPER, s->uuid, copy);
     return media_write(m, page, BLOCK, super_at(copy));
 }

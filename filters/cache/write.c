@@ -12,9 +12,9 @@
 
 /* A record on its way: as many blocks of a write as fit. */
 struct write_use {
-    struct log_entry entry[RECORD_ENTRIES];
-    const void *page[RECORD_ENTRIES];
-    bool known[RECORD_ENTRIES]; /* the ghost has remembered it */
+    struct log_entry entry[APPEND_BLOCKS];
+    const void *page[APPEND_BLOCKS];
+    bool known[APPEND_BLOCKS]; /* the ghost has remembered it */
     unsigned count, pieces;
     uint8_t *edge; /* two pages: for a first and a last block that the write does not fill */
     unsigned edges;
@@ -39,7 +39,7 @@ static int gather(struct disk *d, struct write_use *u, const uint8_t *data, uint
     const uint8_t type = atomic_load(&d->order) == ORDER_ORDERED ? ENTRY_OVER : ENTRY_DIRTY;
 
     u->count = u->pieces = u->edges = 0;
-    for (; *at < length && u->count < RECORD_ENTRIES && u->edges < 2; u->count++) {
+    for (; *at < length && u->count < APPEND_BLOCKS && u->edges < 2; u->count++) {
         const struct part part = disk_part(d, offset, length, *at);
         struct log_entry *e = &u->entry[u->count];
         int r = 0;
