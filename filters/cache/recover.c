@@ -8,7 +8,7 @@
  *   CLEAN     the block is here, unless a dirty version is
  *   DIRTY     the block is here, and the store does not have it
  *   CLEANED   now the store has it
- *   DROP      clean versions so far are void
+ *   DROP      clean versions of the log so far are void
  *   INTENT    the store may have become newer in this region
  *
  * and at the end every clean block of a region with an intent in force is dropped.  Each step may
@@ -75,7 +75,9 @@ static void take_drop(struct pool *p, const struct log_entry *e)
 {
     uint32_t place = policy_find(p->policy, e->key);
 
-    if (place != NOWHERE && !is_dirty(p, place))
+    /* What is in a slot may have come there after the drop.  What was there before it is void by
+     * the table, which was written before the intents that told of the same ended. */
+    if (place != NOWHERE && in_log(p, place) && !is_dirty(p, place))
         policy_drop(p->policy, place);
 }
 
