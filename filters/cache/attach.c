@@ -276,6 +276,29 @@ static int make_ready(struct disk *d, struct pool *p, const struct meeting *m,
     return 0;
 }
 
+/* Finds the disk in the pool, or enters it, and makes it ready.  Two disks that come at once do not
+ * get one number, and no number has two disks. */
+static int enter(struct disk *d, struct pool *p, struct meeting *m,
+                 const struct cache_config *config)
+{
+    int r;
+
+    identify(d, &m->now);
+    pthread_mutex_lock(&p->meeting);
+    if (memcmp(m->note.pool, p->super.uuid, UUID) == 0)
+        m->number = find(p, m->note.disk);
+    if (m->number >= 0)
+        m->then = *catalog_disk(p->catalog, (unsigned)m->number);
+    if (m->number >= 0 && p->disk[m->number])
+        r = -EBUSY; /* two state folders are copies of one */
+    else
+        r = meet(d, p, m, config);
+    if (!r)
+        r = make_ready(d, p, m, config);
+    pthread_mutex_unlock(&p->meeting);
+    return r;
+}
+
 /* *ret: a pool, held, that the disk is to be used with. */
 static int find_pool(struct disk *d, const struct cache_config *config, struct pool **ret,
                      const struct note *note)
@@ -303,14 +326,7 @@ int disk_attach(struct disk *d, const struct cache_config *config, struct weir_t
     r = find_pool(d, config, &p, &m.note);
     if (r)
         return 0; /* it has been said, and the disk is served without, or locked */
-    identify(d, &m.now);
-    if (memcmp(m.note.pool, p->super.uuid, UUID) == 0)
-        m.number = find(p, m.note.disk);
-    if (m.number >= 0)
-        m.then = *catalog_disk(p->catalog, (unsigned)m.number);
-    r = meet(d, p, &m, config);
-    if (!r)
-        r = make_ready(d, p, &m, config);
+    r = enter(d, p, &m, config);
     if (!r) {
         disk_say(d, "%s", "");
         return 0;
@@ -332,6 +348,7 @@ void disk_detach(struct disk *d)
     destage_stop(d);
     disk_release(d);
     int r = p->error ? -EIO : checkpoint(p);
+    pthread_mutex_lock(&p->meeting);
     if (!r && weir_identity(d->below, &id) == 0) {
         struct catalog_disk entry = *catalog_disk(p->catalog, d->number);
         entry.flags &= ~(uint32_t)CATALOG_OPEN;
@@ -342,6 +359,7 @@ void disk_detach(struct disk *d)
     pthread_mutex_lock(&p->lock);
     p->disk[d->number] = NULL;
     pthread_mutex_unlock(&p->lock);
+    pthread_mutex_unlock(&p->meeting);
     atomic_store(&d->ready, NULL);
     d->pool = NULL;
     lost_finish(d);
@@ -361,9 +379,11 @@ int disk_discard(struct disk *d, const struct cache_config *config, struct weir_
         return r;
     note.dirty = false;
     if (find_pool(d, config, &p, &note) == 0) { /* it may have them: then they go */
+        pthread_mutex_lock(&p->meeting);
         int number = find(p, note.disk);
         if (number >= 0 && memcmp(note.pool, p->super.uuid, UUID) == 0)
             r = erase(p, (unsigned)number);
+        pthread_mutex_unlock(&p->meeting);
         pool_put(p);
     }
     if (!r)

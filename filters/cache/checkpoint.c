@@ -133,7 +133,8 @@ static int move_tail(struct pool *p, uint64_t tail)
     return r;
 }
 
-int checkpoint(struct pool *p)
+/* Alone. */
+static int save(struct pool *p)
 {
     struct log_place log;
     size_t count;
@@ -167,4 +168,12 @@ int checkpoint(struct pool *p)
      * tail has to move all the same, or there never is room. */
     p->super.void_clean = !told && !lost;
     return move_tail(p, tail);
+}
+
+int checkpoint(struct pool *p)
+{
+    pthread_mutex_lock(&p->saving);
+    int r = save(p);
+    pthread_mutex_unlock(&p->saving);
+    return r;
 }

@@ -111,6 +111,8 @@ static void dispose(struct pool *p)
     pthread_cond_destroy(&p->moved);
     pthread_cond_destroy(&p->work);
     pthread_mutex_destroy(&p->lock);
+    pthread_mutex_destroy(&p->saving);
+    pthread_mutex_destroy(&p->meeting);
     free(p->drop);
     free(p->untold);
     free(p->name);
@@ -175,6 +177,8 @@ int pool_open(struct media *m, const char *name, const char *path, bool by_hand,
         return -ENOMEM;
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_mutex_init(&p->meeting, NULL);
+    pthread_mutex_init(&p->saving, NULL);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->work, &clock);
     pthread_cond_init(&p->moved, &clock);

@@ -5,9 +5,10 @@
  * changes under one lock, which is held for a few hundred ns and never across I/O: what was looked
  * up may have changed by the time it has been read, so a reader looks again (read.c).
  *
- * Locks, outermost first: the list of pools (pools.c), pool.lock, log.c's own.  The keeper is one
- * thread for each pool: it makes room at the log's tail and writes checkpoints.  With `by_hand` (a
- * test that wants the same order each time) there is none, and who needs room makes it. */
+ * Locks, outermost first: the list of pools (pools.c), pool.meeting, pool.saving, pool.lock,
+ * log.c's own.  The keeper is one thread for each pool: it makes room at the log's tail and writes
+ * checkpoints.  With `by_hand` (a test that wants the same order each time) there is none, and who
+ * needs room makes it. */
 #ifndef CACHE_POOL_H
 #define CACHE_POOL_H
 
@@ -36,8 +37,15 @@ struct pool {
     bool marked;  /* recover.c has found intents in force */
 
     struct media *media;
-    struct super super; /* the keeper alone, once the pool is open */
+    /* One disk comes or goes at a time: guards the catalog, and who has which number.  Held across
+     * I/O; no request takes it. */
+    pthread_mutex_t meeting;
     struct catalog *catalog;
+    /* One checkpoint at a time: the keeper's, or that of a disk that comes or goes.  Guards `super`
+     * but for what never changes, and what table_write() does.  Held across I/O; no request takes
+     * it. */
+    pthread_mutex_t saving;
+    struct super super;
     struct table *table;
     struct log *log;
 
