@@ -60,6 +60,10 @@ static void tell_ram(struct disk *d, const struct batch *b)
             pool_forget(p, k->key);
     }
     atomic_store(&d->marks_loose, true);
+    if (!d->dirty) {
+        d->hurry = false; /* what becomes dirty from now on is nobody's hurry */
+        d->clean_since = now_ns();
+    }
     pthread_cond_broadcast(&p->moved);
     pthread_mutex_unlock(&p->lock);
 }
@@ -147,6 +151,16 @@ static bool is_due(const struct disk *d)
            now_ns() - d->oldest >= atomic_load(&d->destage_delay);
 }
 
+/* Under the lock.  Nobody need remember that the pool holds part of the disk: nothing has been
+ * dirty for a while, or nothing is to become so. */
+static bool is_whole(const struct disk *d)
+{
+    const uint64_t rest = 5000000000u; /* ns: to remember and to forget costs syncs */
+
+    return !d->dirty && atomic_load(&d->kept) && !d->pool->error &&
+           (atomic_load(&d->mode) != MODE_WRITE_BACK || now_ns() - d->clean_since >= rest);
+}
+
 /* False: the thread shall end. */
 static bool wait_for_work(struct disk *d)
 {
@@ -163,6 +177,13 @@ static bool wait_for_work(struct disk *d)
         pthread_cond_timedwait(&d->work, &p->lock, &until);
     }
     while (!d->stop && !is_due(d)) {
+        if (is_whole(d)) {
+            pthread_mutex_unlock(&p->lock);
+            disk_release(d);
+            pthread_mutex_lock(&p->lock);
+            if (d->stop || is_due(d))
+                break;
+        }
         in_a_second(&until);
         pthread_cond_timedwait(&d->work, &p->lock, &until);
     }

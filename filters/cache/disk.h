@@ -65,17 +65,18 @@ struct disk {
     /* Held for reading by whoever makes blocks dirty, across I/O; for writing to change `kept`, so
      * that it cannot become false while somebody does.  Outermost of all. */
     pthread_rwlock_t keeping;
-    bool kept;          /* the core and the state folder remember that the pool holds part of it */
+    atomic_bool kept;   /* the core and the state folder remember that the pool holds part of it */
     atomic_bool voided; /* the state folder remembers that what a broken pool has is void */
 
     /* under pool->lock */
-    uint32_t dirty;   /* blocks */
-    unsigned writers; /* that wait for clean blocks */
-    uint64_t oldest;  /* ns: none of the dirty blocks is older */
-    bool destaging;   /* a batch is under way */
-    bool hurry;       /* destage now, whatever the delay */
-    bool hold, stop;  /* the destager shall rest; end */
-    int store_error;  /* why the last batch failed: -errno, 0 */
+    uint32_t dirty;       /* blocks */
+    unsigned writers;     /* that wait for clean blocks */
+    uint64_t oldest;      /* ns: none of the dirty blocks is older */
+    uint64_t clean_since; /* ns: dirty is 0 since then, if it is */
+    bool destaging;       /* a batch is under way */
+    bool hurry;           /* destage now, whatever the delay */
+    bool hold, stop;      /* the destager shall rest; end */
+    int store_error;      /* why the last batch failed: -errno, 0 */
     struct streams streams;
     struct grid_votes votes;
     uint64_t destage_from; /* position: nothing before it is dirty here */

@@ -140,6 +140,7 @@ static void state(void *self, struct weir_text *text)
     pthread_mutex_unlock(&d->why_lock);
     const bool ready = look(d, &l);
     const int mode = atomic_load(&d->mode);
+    const bool kept = atomic_load(&d->kept); /* it may not be taken out of the chain yet */
     if (*why)
         weir_print(text, "%s", why);
     else if (!ready)
@@ -147,8 +148,8 @@ static void state(void *self, struct weir_text *text)
     else if (l.error)
         weir_print(text, "%s, destage fails: %s", modes[mode], strerror(-l.error));
     else if (!atomic_load(&d->fills))
-        weir_print(text, l.dirty ? "detaching" : "detached");
-    else if (mode != MODE_WRITE_BACK && l.dirty)
+        weir_print(text, l.dirty || kept ? "detaching" : "detached");
+    else if (mode != MODE_WRITE_BACK && (l.dirty || kept))
         weir_print(text, "%s, draining", modes[mode]);
     else
         weir_print(text, "%s", modes[mode]);
