@@ -38,7 +38,9 @@ assert_state() {
 is_statistic() { [ "$(statistic cache "$1")" = "$2" ]; }
 is_clean() { is_statistic dirty_bytes 0; }
 assert_dirty() { [ "$(statistic cache dirty_bytes)" -gt 0 ] || fail "nothing is dirty: this test sees nothing"; }
-drain() { verb cache drain >/dev/null; wait_until 60 is_clean; }
+# is_whole: the store has all, and the gateway has noted that
+is_whole() { case $(statistic cache state) in *draining | detaching) return 1 ;; esac; }
+drain() { verb cache drain >/dev/null; wait_until 60 is_whole; assert_statistic cache dirty_bytes 0; }
 # assert_locked WORDS: nobody can open the export, and it says why
 assert_locked() {
     assert_eq "$(state)" locked "the state of the export"
