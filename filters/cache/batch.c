@@ -80,6 +80,7 @@ int batch_gather(struct disk *d, struct batch *b)
             d->destage_from = at; /* nothing before it was dirty, nor will it be */
         pthread_mutex_unlock(&p->lock);
     }
+    b->left = at < log.head;
     qsort(b->block, b->count, sizeof(*b->block), by_key);
     return 0;
 }

@@ -18,6 +18,7 @@ struct dirty_block {
 struct batch {
     struct dirty_block *block;
     size_t count;
+    bool left;             /* there may be more that was dirty by then */
     struct write_run *run; /* batch.c */
     size_t runs;
 };

@@ -111,6 +111,7 @@ static void note_error(struct disk *d, int r)
 
 int destage_step(struct disk *d, bool *left)
 {
+    const uint64_t began = now_ns();
     struct batch b = { 0 };
     int r =
         atomic_load(&d->order) == ORDER_ORDERED ? batch_gather_epoch(d, &b) : batch_gather(d, &b);
@@ -128,6 +129,8 @@ int destage_step(struct disk *d, bool *left)
         note_error(d, r);
     pthread_mutex_lock(&d->pool->lock);
     *left = d->dirty > 0;
+    if (!r && !b.left)
+        d->oldest = began; /* what is dirty now has been written since */
     pthread_mutex_unlock(&d->pool->lock);
     return r;
 }
@@ -145,6 +148,8 @@ static bool is_due(const struct disk *d)
 {
     const struct pool *p = d->pool;
 
+    if (p->error && !d->told_broken)
+        return true;
     if (!d->dirty || (d->hold && !d->writers))
         return false;
     return d->hurry || d->writers || p->dirty > p->dirty_most / 2 || p->error ||
@@ -198,6 +203,10 @@ static void *run(void *arg)
     bool left;
 
     while (wait_for_work(d)) {
+        if (d->pool->error && !d->told_broken) {
+            d->told_broken = true;
+            disk_pool_broke(d, d->pool->error);
+        }
         destage_step(d, &left);
         pool_nudge(d->pool);
     }

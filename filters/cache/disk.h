@@ -73,6 +73,7 @@ struct disk {
     unsigned writers;     /* that wait for clean blocks */
     uint64_t oldest;      /* ns: none of the dirty blocks is older */
     uint64_t clean_since; /* ns: dirty is 0 since then, if it is */
+    bool told_broken;     /* the destager alone: people have been told that the pool failed */
     bool destaging;       /* a batch is under way */
     bool hurry;           /* destage now, whatever the delay */
     bool hold, stop;      /* the destager shall rest; end */

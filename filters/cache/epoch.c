@@ -114,7 +114,8 @@ int batch_gather_epoch(struct disk *d, struct batch *b)
             continue;
         }
         record_get_entries(w->page, &p->super, &record, w->entry);
-        if (!take(w, &record))
+        b->left = !take(w, &record);
+        if (b->left)
             break;
         at += record_pages(w->page, &record);
         if (!b->count)

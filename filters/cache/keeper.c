@@ -169,10 +169,23 @@ void pool_nudge(struct pool *p)
     pthread_mutex_unlock(&p->lock);
 }
 
+/* Under the lock: blocks of a disk whose store does not take them. */
+static bool others_fail(const struct pool *p, const struct disk *d)
+{
+    for (unsigned i = 0; i < DISKS_MAX; i++)
+        if (p->disk[i] && p->disk[i] != d && p->disk[i]->store_error)
+            return true;
+    return false;
+}
+
 /* Why there will be no room, or 0. */
 static int why_none(const struct pool *p, const struct disk *d)
 {
-    return p->error ? -p->error : d->store_error;
+    if (p->error)
+        return -p->error;
+    if (d->store_error)
+        return d->store_error;
+    return !d->dirty && others_fail(p, d) ? -EBUSY : 0;
 }
 
 static bool has_room(struct pool *p, unsigned pages)

@@ -208,16 +208,14 @@ void pool_close(struct pool *p)
 void pool_broke(struct pool *p, int error)
 {
     int none = 0;
-    const bool first = atomic_compare_exchange_strong(&p->error, &none, error);
 
+    atomic_fetch_add(&p->pool_errors, 1);
+    if (!atomic_compare_exchange_strong(&p->error, &none, error))
+        return;
     pthread_mutex_lock(&p->lock);
     pthread_cond_broadcast(&p->moved);
     for (unsigned i = 0; i < DISKS_MAX; i++)
-        if (p->disk[i])
+        if (p->disk[i]) /* its destager says it */
             pthread_cond_signal(&p->disk[i]->work);
     pthread_mutex_unlock(&p->lock);
-    atomic_fetch_add(&p->pool_errors, 1);
-    for (unsigned i = 0; first && i < DISKS_MAX; i++)
-        if (p->disk[i])
-            disk_pool_broke(p->disk[i], error);
 }

@@ -166,8 +166,9 @@ int thread_start(pthread_t *, void *(*body)(void *), void *arg);
 /* As long as the log has too little room: reclaims, then writes a checkpoint.  *waits: dirty blocks
  * are in the way. */
 int keeper_step(struct pool *, bool *waits);
-/* Waits until there is room for `pages` more and fewer blocks than allowed are dirty.  0; -EIO or
- * -ENOSPC: there will be none, for the store does not take what is dirty. */
+/* Waits until there is room for `pages` more and fewer blocks than allowed are dirty.  0; -EBUSY:
+ * there is none because another disk's store fails, and this disk has nothing dirty; another
+ * -errno: there will be none, for that is what the disk's store, or the pool, says. */
 int pool_wait_for_room(struct pool *, struct disk *, unsigned pages);
 
 #endif

@@ -3,7 +3,7 @@
  *
  * The log is the small queue, so its tail is where blocks leave it: those that were hit are copied
  * to slots, the others are forgotten, and a dirty one stops the tail until it has been destaged;
- * but one of a disk that is not attached, which nobody destages, goes to the log's head again.
+ * but one of a disk that is not attached, or whose store fails, goes to the log's head again.
  * A segment that has been gone through is free when the next checkpoint says so durably: until then
  * a crash would read it again, and find what it finds. */
 #include "pool.h"
@@ -20,10 +20,13 @@ struct move {
     uint8_t mask;
 };
 
-/* Under the lock.  Dirty, and nobody is there to destage it. */
+/* Under the lock.  Dirty, and nobody is there to destage it, or its store does not take it: that
+ * is not to be in the way of other disks. */
 static bool is_orphan(const struct pool *p, uint32_t place)
 {
-    return !p->disk[key_disk(policy_key(p->policy, place))];
+    const struct disk *d = p->disk[key_disk(policy_key(p->policy, place))];
+
+    return !d || d->store_error;
 }
 
 static uint8_t mask_of(struct pool *p, uint32_t place)

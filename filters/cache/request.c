@@ -88,10 +88,13 @@ static enum weir_verdict past_down(struct disk *d, struct weir_request *req)
 
 static enum weir_verdict write_down(struct disk *d, struct weir_request *req)
 {
-    if (!is_write_back(d))
-        return past_down(d, req);
-    return answer(req,
-                  disk_write_back(d, req->data, req->length, req->offset, req->flags & WEIR_FUA));
+    const bool fua = req->flags & WEIR_FUA;
+    int r = -EBUSY;
+
+    if (is_write_back(d))
+        r = disk_write_back(d, req->data, req->length, req->offset, fua);
+    /* the pool has no room for it, through no fault of this disk's; or it fails just now */
+    return r == -EBUSY || (r && d->pool->error) ? past_down(d, req) : answer(req, r);
 }
 
 static int zero_back(struct disk *d, const struct weir_request *req)
