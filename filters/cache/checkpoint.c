@@ -6,11 +6,13 @@
  *
  *   BARRIER   every record under way is installed, so that what it found stale is among the drops
  *   DROPS     what is void is said to be, before the intents that protect it go
+ *   KEEP      the intents that stay are said again, before the tail passes where they were said
  *   TABLE     what slots hold now, before the log segments go that say so otherwise
  *   SYNC      all that is durable
- *   INTENTS   the marks of regions that nobody has written in since the beginning are taken back
  *   TAIL      the super block says where the log begins now; durable, and only then
- *   FREE      segments before it are written over */
+ *   FREE      segments before it are written over
+ *   VOID      the other intents end.  Last: what the tail has passed might be older than the store,
+ *             and until the super block is there a crash would read it */
 #include "pool.h"
 
 #include <errno.h>
@@ -19,7 +21,7 @@
 #ifndef CHECKPOINT_WITHOUT /* a test builds this file without one of the steps */
 #define CHECKPOINT_WITHOUT NOTHING
 #endif
-enum step { NOTHING, BARRIER, DROPS, TABLE, SYNC, INTENTS, TAIL };
+enum step { NOTHING, BARRIER, DROPS, KEEP, TABLE, SYNC, TAIL, VOID };
 
 static bool does(enum step s)
 {
@@ -89,19 +91,16 @@ static void give_drops_back(struct pool *p, uint64_t *drop, size_t count)
     free(drop);
 }
 
-static int append_intents(struct pool *p, uint64_t before)
+static int keep_intents(struct pool *p)
 {
-    const uint64_t here = before;
     uint64_t *kept = NULL;
     size_t count = 0;
 
     pthread_mutex_lock(&p->lock);
     int r = intents_keep(&p->intents, &kept, &count);
     pthread_mutex_unlock(&p->lock);
-    if (!r) /* told again first: in between both count */
+    if (!r && does(KEEP))
         r = append_keys(p, ENTRY_INTENT, kept, count);
-    if (!r)
-        r = append_keys(p, ENTRY_INTENTS, &here, 1);
     free(kept);
     return r;
 }
@@ -151,23 +150,25 @@ static int save(struct pool *p)
     pthread_mutex_unlock(&p->lock);
 
     r = does(DROPS) ? append_keys(p, ENTRY_DROP, drop, count) : 0;
-    bool told = !r && !lost;
     if (r)
         give_drops_back(p, drop, count);
     else
         free(drop);
+    if (!r && !lost)
+        r = keep_intents(p);
+    const bool told = !r && !lost;
     if (!r || r == -EAGAIN)
         r = write_slots(p);
-    if (!r && told) {
-        r = append_intents(p, does(INTENTS) ? log.head : 0);
-        told = r != -EAGAIN;
-    }
-    if (r && r != -EAGAIN)
+    if (r)
         return r;
     /* Without room in the log for what protects stale blocks, none is believed after a crash: the
      * tail has to move all the same, or there never is room. */
-    p->super.void_clean = !told && !lost;
-    return move_tail(p, tail);
+    p->super.void_clean = !told;
+    r = move_tail(p, tail);
+    if (r || !told)
+        return r;
+    r = append_keys(p, ENTRY_INTENTS, &(uint64_t){ does(VOID) ? log.head : 0 }, 1);
+    return r == -EAGAIN ? 0 : r; /* they stay in force until the next time */
 }
 
 int checkpoint(struct pool *p)

@@ -70,7 +70,7 @@ int keeper_step(struct pool *p, bool *waits)
 
     if (!r && gained)
         r = checkpoint(p);
-    if (r)
+    if (r && r != -ENOMEM)
         pool_broke(p, -r);
     if (*waits)
         hurry_disks(p);
@@ -120,7 +120,7 @@ static void *run(void *arg)
         int r = news && !p->error ? tell_rest(p) : 0;
         if (news && !p->error && (!r || r == -EAGAIN))
             r = checkpoint(p);
-        if (r)
+        if (r && r != -ENOMEM)
             pool_broke(p, -r);
     }
     return NULL;

@@ -45,34 +45,32 @@ static struct move move_of(struct pool *p, uint32_t place, uint32_t slot)
                           mask_of(p, place) };
 }
 
-/* Under the lock.  What is to be moved; true: the whole segment has been judged. */
-static bool judge(struct pool *p, struct move *move, unsigned *moves)
+/* Under the lock.  False: a dirty block is in the way.  Else `carry` has those that are to go to
+ * the head first. */
+static bool look(struct pool *p, uint64_t first, struct move *carry, unsigned *carries)
 {
-    const uint64_t end = (p->scanned / SEGMENT_PAGES + 1) * SEGMENT_PAGES;
-
-    for (uint64_t at = p->scanned; at < end; at++) {
-        uint32_t place = (uint32_t)(at % p->super.log_pages), slot;
-        switch (policy_tail(p->policy, place, &slot)) {
-        case FATE_DIRTY:
-            if (is_orphan(p, place) && !mask_of(p, place)) {
-                pool_clean(p, place); /* newer versions have all of it */
-                break;
-            }
-            if (is_orphan(p, place)) {
-                move[(*moves)++] = move_of(p, place, NOWHERE);
-                break;
-            }
-            p->scanned = at; /* the copies before it are made all the same */
+    for (uint64_t at = first; at < first + SEGMENT_PAGES; at++) {
+        uint32_t place = (uint32_t)(at % p->super.log_pages);
+        if (!(policy_state(p->policy, place) & PLACE_DIRTY))
+            continue;
+        if (!is_orphan(p, place))
             return false;
-        case FATE_MOVE:
-            move[(*moves)++] = move_of(p, place, slot);
-            break;
-        case FATE_EMPTY:
-        case FATE_GONE:
-            break;
-        }
+        if (!mask_of(p, place))
+            pool_clean(p, place); /* newer versions have all of it */
+        else
+            carry[(*carries)++] = move_of(p, place, NOWHERE);
     }
     return true;
+}
+
+/* Under the lock.  What is to be moved to slots; the rest is forgotten. */
+static void judge(struct pool *p, uint64_t first, struct move *move, unsigned *moves)
+{
+    for (uint64_t at = first; at < first + SEGMENT_PAGES; at++) {
+        uint32_t place = (uint32_t)(at % p->super.log_pages), slot;
+        if (policy_tail(p->policy, place, &slot) == FATE_MOVE)
+            move[(*moves)++] = move_of(p, place, slot);
+    }
 }
 
 /* The page of a block that is to be moved goes to its slot, if it is what it should be. */
@@ -117,59 +115,75 @@ static void give_up(struct pool *p, const struct move *m)
         policy_drop(p->policy, m->place);
 }
 
-/* *stuck: a dirty block could not be carried on. */
-static int move_all(struct pool *p, const struct move *move, unsigned moves, uint64_t first,
-                    bool *stuck)
+static void move_one(struct pool *p, const struct move *m, const uint8_t *segment, uint64_t first,
+                     int error)
 {
-    uint8_t *segment = aligned_alloc(BLOCK, (size_t)SEGMENT_PAGES * BLOCK);
-    int r = segment ? media_read(p->media, segment, (size_t)SEGMENT_PAGES * BLOCK,
-                                 place_offset(p, (uint32_t)(first % p->super.log_pages)))
-                    : -ENOMEM;
+    if (!error)
+        error = copy(p, m, segment, first);
+    pthread_mutex_lock(&p->lock);
+    if (error)
+        give_up(p, m);
+    else
+        policy_move(p->policy, m->place, m->slot);
+    pthread_mutex_unlock(&p->lock);
+}
 
-    for (unsigned i = 0; i < moves; i++) {
-        const struct move *m = &move[i];
-        if (m->slot == NOWHERE) {
-            const uint64_t at = m->place - first % p->super.log_pages;
-            *stuck |= r || carry(p, m, segment + at * BLOCK);
-            continue;
-        }
-        int error = r ? r : copy(p, m, segment, first);
-        pthread_mutex_lock(&p->lock);
-        if (error)
-            give_up(p, m);
-        else
-            policy_move(p->policy, m->place, m->slot);
-        pthread_mutex_unlock(&p->lock);
-    }
-    free(segment);
-    return r == -ENOMEM ? r : 0;
+static int read_segment(struct pool *p, uint64_t first, uint8_t *segment)
+{
+    int r = media_read(p->media, segment, (size_t)SEGMENT_PAGES * BLOCK,
+                       place_offset(p, (uint32_t)(first % p->super.log_pages)));
+
+    if (r)
+        atomic_fetch_add(&p->pool_errors, 1);
+    return r;
+}
+
+/* All of a segment or nothing: a block that was forgotten, in a segment that a crash would still
+ * read, is one that nobody tells the log of when it is written past the pool. */
+static int reclaim(struct pool *p, uint64_t first, struct move *move, uint8_t *segment, bool *done)
+{
+    unsigned moves = 0;
+    int r = 0;
+
+    pthread_mutex_lock(&p->lock);
+    *done = look(p, first, move, &moves);
+    pthread_mutex_unlock(&p->lock);
+    if (!*done)
+        return 0;
+    int error = moves ? read_segment(p, first, segment) : 0;
+    *done = !error;
+    for (unsigned i = 0; *done && !r && i < moves; i++)
+        r = carry(p, &move[i], segment + (move[i].place - first % p->super.log_pages) * BLOCK);
+    *done &= !r;
+    if (!*done)
+        return r == -EAGAIN ? 0 : r;
+    moves = 0;
+    pthread_mutex_lock(&p->lock);
+    judge(p, first, move, &moves);
+    pthread_mutex_unlock(&p->lock);
+    error = moves ? read_segment(p, first, segment) : 0;
+    for (unsigned i = 0; i < moves; i++)
+        move_one(p, &move[i], segment, first, error);
+    pthread_mutex_lock(&p->lock);
+    p->scanned = first + SEGMENT_PAGES;
+    pthread_mutex_unlock(&p->lock);
+    return 0;
 }
 
 int reclaim_segment(struct pool *p, bool *done)
 {
     struct move *move = malloc(SEGMENT_PAGES * sizeof(*move));
-    unsigned moves = 0;
+    uint8_t *segment = aligned_alloc(BLOCK, (size_t)SEGMENT_PAGES * BLOCK);
     struct log_place log;
-    bool stuck = false;
-    int r = 0;
+    int r = move && segment ? 0 : -ENOMEM;
 
-    if (!move)
-        return -ENOMEM;
     log_where(p->log, &log);
-    pthread_mutex_lock(&p->lock);
-    const uint64_t first = p->scanned / SEGMENT_PAGES * SEGMENT_PAGES;
+    const uint64_t first = p->scanned; /* the keeper alone moves it */
     *done = first + SEGMENT_PAGES <= log.head / SEGMENT_PAGES * SEGMENT_PAGES;
-    if (*done)
-        *done = judge(p, move, &moves);
-    pthread_mutex_unlock(&p->lock);
-    if (moves)
-        r = move_all(p, move, moves, first, &stuck);
+    if (!r && *done)
+        r = reclaim(p, first, move, segment, done);
+    *done &= !r;
+    free(segment);
     free(move);
-    *done &= !stuck && !r;
-    if (*done) {
-        pthread_mutex_lock(&p->lock);
-        p->scanned = first + SEGMENT_PAGES;
-        pthread_mutex_unlock(&p->lock);
-    }
     return r;
 }
