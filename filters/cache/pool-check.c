@@ -24,7 +24,7 @@ struct place {
     uint64_t mask  : 8;
     uint32_t crc;
 };
-enum state { EMPTY, CLEAN, DIRTY };
+enum state { EMPTY, CLEAN, DIRTY, CLEANED /* of the log: it was dirty */ };
 
 struct check {
     struct media *media;
@@ -33,6 +33,11 @@ struct check {
     struct place *place; /* log, then slots */
     uint64_t done, all;  /* bytes */
     uint64_t told;       /* problems */
+    uint64_t record;     /* position of the last one that was read */
+    struct drop {
+        uint64_t key, position;
+    } * drop;
+    size_t drops, drops_size;
 };
 
 /* ---- what is said ------------------------------------------------------------------------- */
@@ -119,8 +124,10 @@ static int look_at_pages(struct check *c)
     }
     c->found->table_pages = pages;
     if (!r && c->found->table_bad)
-        problem(c, false, "%" PRIu64 " pages of the table are bad: blocks in slots are forgotten",
-                c->found->table_bad);
+        problem(c, false,
+                "of the table, %" PRIu64 " of %" PRIu64 " pages are bad: blocks in slots are "
+                "forgotten",
+                c->found->table_bad, pages);
     return r;
 }
 
@@ -141,13 +148,38 @@ static int look_at_table(struct check *c)
 /* ---- log ----------------------------------------------------------------------------------------
  */
 
+static void count_entry(struct check *c, uint64_t position, uint64_t epoch)
+{
+    struct pool_found *f = c->found;
+
+    if (!f->log_entries++ || position != c->record)
+        f->log_records++;
+    if (!f->first_epoch)
+        f->first_epoch = epoch;
+    f->last_epoch = epoch;
+    c->record = position;
+}
+
+static int remember_drop(struct check *c, uint64_t key, uint64_t position)
+{
+    if (c->drops == c->drops_size) {
+        const size_t size = c->drops_size ? 2 * c->drops_size : 1024;
+        struct drop *more = realloc(c->drop, size * sizeof(*more));
+        if (!more)
+            return -ENOMEM;
+        c->drop = more;
+        c->drops_size = size;
+    }
+    c->drop[c->drops++] = (struct drop){ key, position };
+    return 0;
+}
+
 static int entry(void *arg, const struct log_entry *e, uint64_t position, uint64_t epoch)
 {
     struct check *c = arg;
     const struct super *s = &c->found->super;
 
-    (void)epoch;
-    c->found->log_entries++;
+    count_entry(c, position, epoch);
     /* an earlier disk may have had the number */
     if (e->type != ENTRY_INTENTS && key_disk(e->key) < DISKS_MAX &&
         position < c->found->disk[key_disk(e->key)].disk.since)
@@ -163,8 +195,8 @@ static int entry(void *arg, const struct log_entry *e, uint64_t position, uint64
         };
     if (e->type == ENTRY_CLEANED && e->place < s->log_pages && c->place[e->place].state == DIRTY &&
         c->place[e->place].key == e->key)
-        c->place[e->place].state = CLEAN;
-    return 0;
+        c->place[e->place].state = CLEANED;
+    return e->type == ENTRY_DROP ? remember_drop(c, e->key, position) : 0;
 }
 
 static int damage(void *arg, uint64_t position, const char *why)
@@ -177,50 +209,99 @@ static int damage(void *arg, uint64_t position, const char *why)
     return 0;
 }
 
-/* By key, the youngest first. */
-struct piece {
+/* ---- what of it is in force ---------------------------------------------------------------------
+ */
+
+/* What the log says of a block.  By key, the youngest first. */
+struct word {
     uint64_t key;
-    uint32_t age, place;
+    uint32_t age, place; /* NOWHERE: clean versions before it are void */
 };
+
+static uint32_t age_of(const struct super *s, uint64_t position)
+{
+    return (uint32_t)(s->log_pages - 1 -
+                      (position + s->log_pages - s->tail % s->log_pages) % s->log_pages);
+}
 
 static int by_age(const void *a, const void *b)
 {
-    const struct piece *x = a, *y = b;
+    const struct word *x = a, *y = b;
 
     if (x->key != y->key)
         return x->key < y->key ? -1 : 1;
     return x->age < y->age ? -1 : x->age > y->age;
 }
 
-/* Of several dirty pieces of a block, younger ones hide sectors of older ones. */
-static int hide_older(struct check *c)
+/* What is known of a block from its younger versions. */
+struct younger {
+    uint64_t key;
+    bool any, dropped;
+    uint8_t hidden; /* sectors */
+};
+
+static void judge(struct place *p, struct younger *y)
+{
+    const uint8_t mask = p->mask, seen = mask & (uint8_t)~y->hidden;
+
+    if (p->state == DIRTY) { /* of several pieces of a block, younger ones hide sectors of older */
+        p->mask = seen;
+        p->state = seen ? DIRTY : EMPTY;
+    } else if (y->any || y->dropped || (p->state == CLEANED && p->mask != EVERY_SECTOR)) {
+        p->state = EMPTY;
+    } else {
+        p->state = CLEAN;
+    }
+    y->hidden |= mask;
+    y->any = true;
+}
+
+/* Slots are older than all that the log says. */
+static void forget_slots(struct check *c, const struct word *word, size_t n)
 {
     const struct super *s = &c->found->super;
-    struct piece *piece = NULL;
-    size_t n = 0;
+
+    for (uint64_t i = s->log_pages; i < (uint64_t)s->log_pages + s->slots; i++) {
+        size_t from = 0, to = n;
+        while (c->place[i].state != EMPTY && from < to) {
+            const size_t middle = from + (to - from) / 2;
+            if (word[middle].key == c->place[i].key)
+                c->place[i].state = EMPTY;
+            else if (word[middle].key < c->place[i].key)
+                from = middle + 1;
+            else
+                to = middle;
+        }
+    }
+}
+
+static int judge_all(struct check *c)
+{
+    const struct super *s = &c->found->super;
+    size_t n = c->drops;
 
     for (uint32_t i = 0; i < s->log_pages; i++)
-        n += c->place[i].state == DIRTY;
-    if (n && !(piece = malloc(n * sizeof(*piece))))
+        n += c->place[i].state != EMPTY;
+    struct word *word = malloc((n + 1) * sizeof(*word));
+    if (!word)
         return -ENOMEM;
-    n = 0;
+    for (n = 0; n < c->drops; n++)
+        word[n] = (struct word){ c->drop[n].key, age_of(s, c->drop[n].position), NOWHERE };
     for (uint32_t i = 0; i < s->log_pages; i++)
-        if (c->place[i].state == DIRTY)
-            piece[n++] =
-                (struct piece){ c->place[i].key, (uint32_t)((s->tail - 1 - i) % s->log_pages), i };
-    if (n)
-        qsort(piece, n, sizeof(*piece), by_age);
-    for (size_t i = 0, hidden = 0; i < n; i++) {
-        struct place *p = &c->place[piece[i].place];
-        if (!i || piece[i].key != piece[i - 1].key)
-            hidden = 0;
-        const uint8_t seen = p->mask & (uint8_t)~hidden;
-        hidden |= p->mask;
-        p->mask = seen;
-        if (!seen)
-            p->state = EMPTY;
+        if (c->place[i].state != EMPTY)
+            word[n++] = (struct word){ c->place[i].key, age_of(s, i), i };
+    qsort(word, n, sizeof(*word), by_age);
+    struct younger y = { 0 };
+    for (size_t i = 0; i < n; i++) {
+        if (word[i].key != y.key)
+            y = (struct younger){ .key = word[i].key };
+        if (word[i].place == NOWHERE)
+            y.dropped = true;
+        else
+            judge(&c->place[word[i].place], &y);
     }
-    free(piece);
+    forget_slots(c, word, n);
+    free(word);
     return 0;
 }
 
@@ -234,7 +315,7 @@ static int look_at_log(struct check *c)
         return r;
     c->found->log_tail = end.tail;
     c->found->log_head = end.head;
-    return hide_older(c);
+    return judge_all(c);
 }
 
 /* ---- blocks -------------------------------------------------------------------------------------
@@ -247,6 +328,7 @@ static void count(struct check *c, const struct place *p)
 
     if (number >= DISKS_MAX || !f->disk[number].used) {
         f->strange++;
+        f->strange_dirty += p->state == DIRTY;
         return;
     }
     struct pool_found_disk *d = &f->disk[number];
@@ -320,8 +402,10 @@ static int look_at_all(struct check *c)
     if (!r)
         r = look_at_blocks(c, s->log_pages, places, s->slot);
     if (!r && c->found->strange)
-        problem(c, false, "%" PRIu64 " blocks are of disks that the catalog does not have",
-                c->found->strange);
+        problem(c, c->found->strange_dirty,
+                "%" PRIu64 " blocks, %" PRIu64 " of them dirty, are of disks that the catalog does "
+                "not have",
+                c->found->strange, c->found->strange_dirty);
     return r;
 }
 
@@ -344,6 +428,7 @@ int pool_check(struct media *m, const struct pool_check_report *report, struct p
     c.place = calloc(places, sizeof(*c.place));
     r = c.place ? look_at_all(&c) : -ENOMEM;
     free(c.place);
+    free(c.drop);
     if (r)
         why_print(why, "the pool cannot be checked to its end: %s", strerror(-r));
     return r;
@@ -351,5 +436,5 @@ int pool_check(struct media *m, const struct pool_check_report *report, struct p
 
 bool pool_check_lost(const struct pool_found *f)
 {
-    return f->damage || f->dirty_bad || f->lost_disks;
+    return f->damage || f->dirty_bad || f->lost_disks || f->strange_dirty;
 }

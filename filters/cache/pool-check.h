@@ -15,17 +15,19 @@ struct pool_found {
     struct pool_found_disk {
         struct catalog_disk disk;
         bool used;
-        uint64_t clean, dirty; /* places: blocks that the store has, and pieces that it does not */
+        uint64_t clean, dirty; /* places: blocks that the store has (a recovery takes those for void
+                                  whose region has an intent), and pieces that it does not */
         uint64_t dirty_bytes;
     } disk[DISKS_MAX];
-    uint64_t strange; /* blocks of numbers that no disk has */
+    uint64_t strange, strange_dirty; /* blocks of numbers that no disk has */
 
     uint64_t table_pages,
         table_bad; /* pages; that say neither what slots have nor nothing at all */
     uint64_t slots_taken, slots_bad; /* of these, the block is another: a crash may leave that */
 
     uint64_t log_tail, log_head; /* positions; the head is the end of what was found */
-    uint64_t log_entries;
+    uint64_t log_records, log_entries;
+    uint64_t first_epoch, last_epoch; /* of the records */
     uint64_t log_blocks, log_bad; /* blocks in force; their CRC is wrong: a clean one is a miss … */
     uint64_t dirty_bad;           /* … of a dirty one, bytes are lost */
     uint64_t damage;              /* places where durable records are missing */

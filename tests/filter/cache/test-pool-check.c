@@ -129,10 +129,12 @@ static void test_a_pool_that_is_whole(void **state)
     assert_string_equal(found->disk[0].disk.name, "vm1");
     assert_int_equal(found->disk[0].dirty, 8);
     assert_int_equal(found->disk[0].dirty_bytes, bytes);
-    assert_int_equal(found->disk[0].clean, 1 + 4 + 10);
+    assert_int_equal(found->disk[0].clean, 4 + 10); /* a piece that is clean is no block */
     assert_int_equal(found->slots_taken, 10);
-    assert_int_equal(found->log_blocks, 13);
+    assert_int_equal(found->log_blocks, 8 + 4);
     assert_int_equal(found->log_entries, 9 + 1 + 4 + 1);
+    assert_int_equal(found->log_records, 4);
+    assert_int_equal(found->first_epoch + 1, found->last_epoch);
     assert_int_equal(found->strange, 0);
     heard = (struct heard){ .stop = heard.all / 2 };
     assert_int_equal(check(&rig, found, &heard), -EINTR);
@@ -226,12 +228,100 @@ static void test_of_two_dirty_pieces_the_younger_counts(void **state)
     rig_destroy(&rig);
 }
 
+/* A log of 9 segments with disk 0. */
+static void begin(struct log_rig *rig)
+{
+    struct catalog_disk disk = { .uuid = { 1 }, .name = "vm1" };
+    struct catalog *c;
+
+    rig_create(rig, 9);
+    rig_open(rig);
+    assert_int_equal(catalog_load(rig->media, &rig->super, &c), 0);
+    assert_int_equal(catalog_save(c, rig->media, 0, &disk), 0);
+    catalog_destroy(c);
+}
+
+/* *place: where its page is. */
+static void tell(struct log_rig *rig, uint8_t type, uint64_t key, uint8_t mask, uint32_t *place)
+{
+    static const uint8_t page[BLOCK];
+    const void *pages = page;
+    struct log_entry e = { .key = key, .type = type, .mask = mask, .crc = block_crc(key, page) };
+    struct log_append a = { .entry = &e, .count = 1, .page = &pages };
+
+    if (type == ENTRY_CLEANED)
+        e.place = *place;
+    assert_int_equal(log_append(rig->log, &a), 0);
+    *place = e.place;
+}
+
+static void test_of_two_pieces_far_apart_the_younger_counts(void **state)
+{
+    struct pool_found *found = malloc(sizeof(*found));
+    const uint64_t key = block_key(0, 12345678);
+    struct heard heard = { 0 };
+    struct log_rig rig;
+    uint32_t place;
+
+    (void)state;
+    begin(&rig);
+    tell(&rig, ENTRY_DIRTY, key, EVERY_SECTOR, &place);
+    for (int i = 0; i < 6; i++)
+        rig_append(&rig, ENTRY_CLEAN, 200);
+    tell(&rig, ENTRY_DIRTY, key, 0x03, &place);
+    assert_int_equal(check(&rig, found, &heard), 0);
+    assert_int_equal(found->disk[0].dirty, 2);
+    assert_int_equal(found->disk[0].dirty_bytes, BLOCK);
+    assert_int_equal(found->disk[0].clean, 1200);
+    free(found);
+    rig_destroy(&rig);
+}
+
+static void test_what_younger_versions_make_void_is_not_counted(void **state)
+{
+    struct pool_found *found = malloc(sizeof(*found));
+    const uint64_t in_slot = block_key(0, 1003); /* look() */
+    struct heard heard = { 0 };
+    struct log_rig rig;
+    uint32_t place;
+
+    (void)state;
+    make(&rig);
+    assert_int_equal(check(&rig, found, &heard), 0);
+    const struct pool_found_disk before = found->disk[0];
+    /* written twice, and the last version is destaged: neither is dirty */
+    tell(&rig, ENTRY_DIRTY, block_key(0, 500), EVERY_SECTOR, &place);
+    tell(&rig, ENTRY_DIRTY, block_key(0, 500), EVERY_SECTOR, &place);
+    tell(&rig, ENTRY_CLEANED, block_key(0, 500), 0, &place);
+    assert_int_equal(check(&rig, found, &heard), 0);
+    assert_int_equal(found->disk[0].dirty, before.dirty);
+    assert_int_equal(found->disk[0].clean, before.clean + 1);
+    /* dropped, and filled again, into the log */
+    tell(&rig, ENTRY_DROP, block_key(0, 500), 0, &place);
+    assert_int_equal(check(&rig, found, &heard), 0);
+    assert_int_equal(found->disk[0].clean, before.clean);
+    tell(&rig, ENTRY_CLEAN, block_key(0, 500), EVERY_SECTOR, &place);
+    assert_int_equal(check(&rig, found, &heard), 0);
+    assert_int_equal(found->disk[0].clean, before.clean + 1);
+    /* what a slot has is written */
+    tell(&rig, ENTRY_DIRTY, in_slot, EVERY_SECTOR, &place);
+    assert_int_equal(check(&rig, found, &heard), 0);
+    assert_int_equal(found->disk[0].clean, before.clean);
+    assert_int_equal(found->disk[0].dirty, before.dirty + 1);
+    assert_int_equal(found->slots_taken, 9);
+    assert_int_equal(heard.problems, 0);
+    free(found);
+    rig_destroy(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_pool_that_is_whole),
         cmocka_unit_test(test_each_kind_of_damage),
         cmocka_unit_test(test_of_two_dirty_pieces_the_younger_counts),
+        cmocka_unit_test(test_of_two_pieces_far_apart_the_younger_counts),
+        cmocka_unit_test(test_what_younger_versions_make_void_is_not_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
