@@ -141,6 +141,18 @@ static int take(int fd, const char *path, char why[WHY])
     return -EBUSY;
 }
 
+int media_taken(const char *path)
+{
+    struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0)
+        return -errno;
+    int r = fcntl(fd, F_OFD_GETLK, &lock) ? -errno : lock.l_type != F_UNLCK;
+    close(fd);
+    return r;
+}
+
 /* A new name is to survive a crash, as what is in the file does. */
 static int sync_folder(const char *path)
 {

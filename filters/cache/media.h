@@ -31,6 +31,9 @@ enum { MEDIA_CREATE = 1, MEDIA_READ_ONLY = 2 };
  * allocated, so that a full file system is noticed now (-ENOSPC).  `size` 0: as it is; a larger
  * `size` than a file has makes it longer.  READ_ONLY takes no lock. */
 int media_open(const char *path, uint64_t size, unsigned flags, struct media **ret, char why[WHY]);
+/* 1: somebody has opened `path` to be written; 0: nobody; -errno.  For READ_ONLY, before and after:
+ * it keeps nobody away. */
+int media_taken(const char *path);
 
 int media_read(struct media *, void *data, size_t length, uint64_t offset);
 int media_write(struct media *, const void *data, size_t length, uint64_t offset);

@@ -78,6 +78,7 @@ const struct command commands[] = {
     { "cache", "invalidate", ctl_cache_invalidate, "EXPORT", 0, "Forget the clean blocks." },
     { "cache", "discard", ctl_cache_discard, "EXPORT [YES]", 0, "Give up dirty blocks that cannot be written back; says what is lost, and with \"yes\" does it." },
     { "cache", "mrc", ctl_cache_mrc, "EXPORT", 0, "Draw the miss ratio that a cache of another size would have." },
+    { "cache", "check", ctl_cache_check, "FILE", 0, "Read a pool that no gateway has open, and say what is in it and what is damaged." },
     { "filter", "list", ctl_filter_list, "", LOADS, "List the filters that can be loaded and those in use." },
     { "filter", "info", ctl_filter_info, "FILTER", LOADS, "Show version, class, file and exports of a filter." },
     { "filter", "exports", ctl_filter_exports, "FILTER", LOADS, "List the exports that use a filter." },

@@ -180,6 +180,7 @@ enum exit_code ctl_cache_fill(const struct invocation *);
 enum exit_code ctl_cache_invalidate(const struct invocation *);
 enum exit_code ctl_cache_discard(const struct invocation *);
 enum exit_code ctl_cache_mrc(const struct invocation *);
+enum exit_code ctl_cache_check(const struct invocation *);
 enum exit_code ctl_filter_list(const struct invocation *);
 enum exit_code ctl_filter_info(const struct invocation *);
 enum exit_code ctl_filter_exports(const struct invocation *);
