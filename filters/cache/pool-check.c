@@ -256,7 +256,7 @@ static void judge(struct place *p, struct younger *y)
     y->any = true;
 }
 
-/* Slots are older than all that the log says. */
+/* Slots are older than every version of a block in the log, but not than drops (recover.c). */
 static void forget_slots(struct check *c, const struct word *word, size_t n)
 {
     const struct super *s = &c->found->super;
@@ -273,6 +273,16 @@ static void forget_slots(struct check *c, const struct word *word, size_t n)
                 to = middle;
         }
     }
+}
+
+static void forget_clean(struct check *c)
+{
+    const struct super *s = &c->found->super;
+
+    for (uint64_t i = 0; i < (uint64_t)s->log_pages + s->slots; i++)
+        if (c->place[i].state == CLEAN)
+            c->place[i].state = EMPTY;
+    problem(c, false, "the log had no room to say which clean blocks are void: none is believed");
 }
 
 static int judge_all(struct check *c)
@@ -292,15 +302,20 @@ static int judge_all(struct check *c)
             word[n++] = (struct word){ c->place[i].key, age_of(s, i), i };
     qsort(word, n, sizeof(*word), by_age);
     struct younger y = { 0 };
+    size_t versions = 0;
     for (size_t i = 0; i < n; i++) {
         if (word[i].key != y.key)
             y = (struct younger){ .key = word[i].key };
-        if (word[i].place == NOWHERE)
+        if (word[i].place == NOWHERE) {
             y.dropped = true;
-        else
-            judge(&c->place[word[i].place], &y);
+            continue;
+        }
+        judge(&c->place[word[i].place], &y);
+        word[versions++] = word[i];
     }
-    forget_slots(c, word, n);
+    forget_slots(c, word, versions);
+    if (s->void_clean)
+        forget_clean(c);
     free(word);
     return 0;
 }
