@@ -98,7 +98,8 @@ static void note_error(struct disk *d, int r)
     int before = d->store_error;
     uint32_t dirty = d->dirty;
     d->store_error = r;
-    pthread_cond_broadcast(&p->moved);
+    if (r != before)
+        pthread_cond_broadcast(&p->moved);
     pthread_mutex_unlock(&p->lock);
     if (r && r != before)
         weir_report(d->below, WEIR_ERROR,

@@ -74,6 +74,8 @@ int keeper_step(struct pool *p, bool *waits)
         pool_broke(p, -r);
     if (*waits)
         hurry_disks(p);
+    if (!gained && !r)
+        return 0; /* whoever waits would look in vain, and ask again at once */
     pthread_mutex_lock(&p->lock);
     pthread_cond_broadcast(&p->moved);
     pthread_mutex_unlock(&p->lock);
@@ -190,7 +192,7 @@ static int why_none(const struct pool *p, const struct disk *d)
 
 static bool has_room(struct pool *p, unsigned pages)
 {
-    return p->dirty < p->dirty_most && log_room(p->log) >= pages;
+    return p->dirty < p->dirty_most && log_has_room(p->log, pages);
 }
 
 static int make_room_by_hand(struct pool *p, struct disk *d, unsigned pages)

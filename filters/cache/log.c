@@ -82,6 +82,15 @@ uint64_t log_room(struct log *log)
     return end > head ? end - head : 0;
 }
 
+bool log_has_room(struct log *log, unsigned pages)
+{
+    pthread_mutex_lock(&log->lock);
+    const uint64_t end = limit(log, false), head = log->place.head;
+    pthread_mutex_unlock(&log->lock);
+    const uint64_t next = segment_of(head + SEGMENT_PAGES - 1);
+    return end >= next + SEGMENT_PAGES || (end >= next && next - head >= pages + SUMMARY_PAGES);
+}
+
 void log_free(struct log *log, uint64_t tail)
 {
     pthread_mutex_lock(&log->lock);

@@ -95,6 +95,8 @@ int log_sync(struct log *);
 void log_where(struct log *, struct log_place *);
 /* Pages that appends without last_reserve may take now, heads included. */
 uint64_t log_room(struct log *);
+/* An append of so many would not be refused: a record does not cross segments. */
+bool log_has_room(struct log *, unsigned pages);
 /* The tail is at `tail`, the beginning of a segment, durably: what lies before it may be written
  * over.  Grows only. */
 void log_free(struct log *, uint64_t tail);

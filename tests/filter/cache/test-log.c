@@ -93,6 +93,22 @@ static void test_room_ends_and_comes_back(void **state)
     rig_destroy(&rig);
 }
 
+/* Who waits until it says so is not refused: he would ask again at once, and again. */
+static void test_has_room_knows_of_segments(void **state)
+{
+    (void)state;
+    for (unsigned pages = 1; pages < RECORD_ENTRIES; pages += 7) {
+        struct log_rig rig;
+        unsigned taken = 0;
+        rig_create(&rig, 8);
+        rig_open(&rig);
+        for (; log_has_room(rig.log, pages + 1); taken++)
+            assert_int_equal(rig_try(&rig, ENTRY_DIRTY, pages, false), 0);
+        assert_true(taken >= 5); /* segments that are nobody's reserve, each with one at least */
+        rig_destroy(&rig);
+    }
+}
+
 static void test_places_and_positions_agree(void **state)
 {
     struct log_rig rig;
@@ -347,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_appends_are_read_back),
         cmocka_unit_test(test_bad_appends_are_refused),
         cmocka_unit_test(test_room_ends_and_comes_back),
+        cmocka_unit_test(test_has_room_knows_of_segments),
         cmocka_unit_test(test_places_and_positions_agree),
         cmocka_unit_test(test_a_medium_that_failed_once_fails_for_ever),
         cmocka_unit_test(test_what_turns_stale_is_written_so),
