@@ -2,12 +2,13 @@
  * SPDX-License-Identifier: BSD-3-Clause
  *
  *     bench-load SECONDS CLIENT...
- *     CLIENT: socket=PATH[,export=NAME][,depth=N][,size=BYTES][,op=read|write][,span=BYTES]
- *             [,every=US][,start=MS]
+ *     CLIENT: socket=PATH[,export=NAME][,depth=N][,size=BYTES][,op=read|write|flush]
+ *             [,span=BYTES][,every=US][,start=MS]
  *
  * Each client is a thread with a connection of its own that keeps `depth` requests of
  * `size` in flight at random places of the first `span` bytes, or with `every` sends one
- * every so often, from `start` on.  All begin together.  Prints JSON: when that was
+ * every so often, from `start` on; op=flush is a write, and then a flush, which alone is timed.
+ * All begin together.  Prints JSON: when that was
  * (CLOCK_MONOTONIC), and for each client what was answered in each 10 ms, when the first
  * and the last, and how long each 1000th part took.  fio counts over its own run only,
  * and starts its jobs one after the other. */
@@ -26,10 +27,11 @@ enum { CLIENTS_MAX = 64, DEPTH_MAX = 1024, MS = 1000000, BIN = 10 * MS, PARTS = 
 struct client {
     const char *socket, *export;
     unsigned depth, size;
-    bool write;
+    bool write, flush;
     uint64_t span, every, start; /* bytes; ns; ns */
 
     struct nbd_handle *nbd;
+    struct request *written; /* it is to be flushed */
     char *data;
     pthread_t thread;
     uint64_t random;
@@ -85,7 +87,7 @@ static void set(struct client *c, const char *key, char *value)
     else if (strcmp(key, "size") == 0)
         c->size = (unsigned)number;
     else if (strcmp(key, "op") == 0)
-        c->write = strcmp(value, "write") == 0;
+        c->write = (c->flush = strcmp(value, "flush") == 0) || strcmp(value, "write") == 0;
     else if (strcmp(key, "span") == 0)
         c->span = number;
     else if (strcmp(key, "every") == 0)
@@ -108,8 +110,10 @@ static void parse(struct client *c, char *text)
         *value++ = '\0';
         set(c, word, value);
     }
-    if (!c->socket || !c->depth || c->depth > DEPTH_MAX || !c->size || c->span < c->size)
-        die("a client", "needs a socket, a depth to 1024, a size, and a span not below it");
+    if (!c->socket || !c->depth || c->depth > (c->flush ? 1 : DEPTH_MAX) || !c->size ||
+        c->span < c->size)
+        die("a client",
+            "needs a socket, a depth to 1024 (flush: 1), a size, and a span not below it");
 }
 
 /* ---- one client -------------------------------------------------------------- */
@@ -144,10 +148,30 @@ static int answered(void *data, int *error)
     return 1;
 }
 
+/* The write before a flush: libnbd takes no command from in here. */
+static int written(void *data, int *error)
+{
+    struct request *r = data;
+
+    if (*error)
+        die(r->client->socket, strerror(*error));
+    r->client->written = r;
+    return 1;
+}
+
+static void send_flush(struct client *c)
+{
+    nbd_completion_callback done = { .callback = answered, .user_data = c->written };
+
+    c->written->sent = clock_ns();
+    c->written = NULL;
+    check(c, nbd_aio_flush(c->nbd, done, 0) < 0 ? -1 : 0);
+}
+
 static void send_one(struct client *c, uint64_t now)
 {
     struct request *r = must(malloc(sizeof *r));
-    nbd_completion_callback done = { .callback = answered, .user_data = r };
+    nbd_completion_callback done = { .callback = c->flush ? written : answered, .user_data = r };
 
     *r = (struct request){ c, now };
     c->random = c->random * 6364136223846793005u + 1442695040888963407u;
@@ -166,6 +190,8 @@ static uint64_t send_all(struct client *c)
 
     if (now < c->start)
         return c->start;
+    if (c->written)
+        send_flush(c);
     if (!c->every) {
         while (c->in_flight < c->depth)
             send_one(c, clock_ns());
@@ -183,8 +209,9 @@ static void finish_client(struct client *c)
 {
     uint64_t patience = clock_ns() + 10 * SECOND;
 
-    while (c->in_flight && clock_ns() < patience)
-        check(c, nbd_poll(c->nbd, 100));
+    for (; c->in_flight && clock_ns() < patience; check(c, nbd_poll(c->nbd, 100)))
+        if (c->written)
+            send_flush(c);
     if (!c->in_flight)
         nbd_shutdown(c->nbd, 0);
 }
