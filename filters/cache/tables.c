@@ -29,7 +29,7 @@ const struct weir_option cache_options[] = {
     WEIR_OPTION_SIZE(struct cache_config, sequential, .flags = WEIR_LIVE, .fallback = "1M", .words = none,
         .min = 64 << 10, .max = 1ll << 40, .help = "A run of reads or written-through writes that is longer is not kept from there on."),
     WEIR_OPTION_SIZE(struct cache_config, grid, .fallback = "auto", .words = automatic, .max = BLOCK - SECTOR,
-        .help = "Where the guest's blocks begin within 4 KiB of the disk; auto looks at the partition table when the disk is first seen."),
+        .help = "Where the guest's blocks begin within 4 KiB of the disk; auto looks at the partition table, or at what most requests do."),
     WEIR_OPTION_TIME(struct cache_config, destage_delay, .flags = WEIR_LIVE, .fallback = "1s", .max = 3600 * SECOND,
         .help = "How long a block stays dirty at least, unless there are many: what is written again meanwhile is destaged once."),
     WEIR_OPTION_RATIO(struct cache_config, dirty_limit, .flags = WEIR_LIVE, .fallback = "75%", .max = 1,
