@@ -40,6 +40,7 @@ for pod in $(find "$WEIR_SOURCE"/{gateway,filters,plugins} -name '*.pod'); do
         esac <<REST
 datastores = ( { name = "local"; type = "file"; path = "$work"; } );
 include_policies = "$WEIR_SOURCE/conf/policies.d";
+$(grep -q '^pools =' "$block" || echo 'pools = ( { name = "ssd"; path = "/fast/weir.pool"; size = "64G"; } );')
 REST
         check "$block.conf" "$page shows"
         shown=$((shown + 1))

@@ -8,12 +8,14 @@ requires promtool python3 nbdcopy nbdinfo
 mkdir "$work/policies.d"
 cat >"$work/weir.conf" <<'EOF'
 datastores = ( { name = "m"; type = "memory"; } );
+pools = ( { name = "ssd"; path = "pool"; size = "64M"; } );
 exports = ( { name = "disk"; datastore = "m"; size = "16M"; policy = "all"; } );
 include_policies = "policies.d";
 EOF
 cat >"$work/policies.d/all.conf" <<'EOF'
 name = "all";
-filters = ( { filter = "inspection"; }, { filter = "fault"; }, { filter = "control"; } );
+filters = ( { filter = "inspection"; }, { filter = "fault"; }, { filter = "cache"; pool = "ssd"; mode = "write-back"; },
+            { filter = "control"; } );
 EOF
 start_gateway "$work/weir.conf"
 head -c 4M /dev/urandom >"$work/data"
@@ -39,6 +41,7 @@ wrong() { # SED DASHBOARD
 }
 wrong s/weir_export_requests_total/weir_export_request_total/ gateway
 grep -q '"weir_export_request_total"' "$work/said" || fail "$(cat "$work/said")"
+wrong s/weir_cache_lost_blocks/weir_cache_lost_bytes/ cache
 wrong 's/on (gateway, export)/on (gateway, exports, datastore)/' control
 wrong 's/"y": [0-9]*/"y": 0/' gateway
 wrong 's/active\\"/activ\\"/' gateway

@@ -15,6 +15,7 @@ datastores = ( { name = "slow"; type = "memory"; latency_threshold = "5ms";
 exports = ( { name = "db"; datastore = "slow"; size = "8M"; policy = "gold"; },
             { name = "web"; datastore = "slow"; size = "8M"; policy = "silver"; },
             { name = "free"; datastore = "fast"; size = "8M"; policy = "plain"; } );
+pools = ( { name = "ssd"; path = "pool"; size = "64M"; } ); # for cached.conf, which no disk has
 include_policies = "policies.d";
 EOF
 expect 0 check "$work/weir.conf"
