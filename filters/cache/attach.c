@@ -92,9 +92,17 @@ static const char *misfit(const struct catalog_disk *then, const struct catalog_
         return "it is another image than the one that the pool knows";
     if (then->size > now->size)
         return "it is smaller than the pool knows it";
-    if (!(then->flags & CATALOG_OPEN) && then->changed && then->changed != now->changed)
+    /* an older one is what a loss of power leaves */
+    if (!(then->flags & CATALOG_OPEN) && then->changed && then->changed < now->changed)
         return "it has been changed since it was last served";
     return NULL;
+}
+
+/* The store may have lost what was not flushed; of that the pool has dirty blocks, which go there
+ * again, and clean ones, which are newer than the store. */
+static bool went_back(const struct catalog_disk *then, const struct catalog_disk *now)
+{
+    return !(then->flags & CATALOG_OPEN) && then->changed && then->changed > now->changed;
 }
 
 struct meeting {
@@ -135,6 +143,10 @@ static int lock(struct disk *d, const char *format, ...)
     va_start(list, format);
     vsnprintf(why, sizeof(why), format, list);
     va_end(list);
+    if (d->refusal) {
+        weir_print(d->refusal, "%s", why);
+        return -ESTALE;
+    }
     disk_say(d, "locked: %s", why);
     weir_lock_export(d->below, "%s", why);
     d->locked = true;
@@ -188,36 +200,69 @@ static int open_entry(struct pool *p, struct meeting *m)
     return catalog_save(p->catalog, p->media, (unsigned)m->number, &m->now);
 }
 
-/* The disk is in the pool's catalog as m->number, or is not (-1). */
-static int meet(struct disk *d, struct pool *p, struct meeting *m,
-                const struct cache_config *config)
+/* With dirty blocks: may the disk be served?  `misfits`: why its store is not the pool's. */
+static int judge_dirty(struct disk *d, const struct pool *p, const struct meeting *m,
+                       const char *misfits)
 {
-    const bool grid_changed = m->number >= 0 && choose_grid(d, m, config) != m->then.grid;
-    const char *why = m->number < 0 ? NULL : misfit(&m->then, &m->now);
-
-    if (m->number < 0 && m->note.dirty)
+    if (m->number < 0)
         return lock(d,
                     "the pool %s (%s) is not the one that holds blocks of this disk which have "
                     "not reached its store.  Bring that one back and give the verb fill, or give "
                     "them up for good with the verb discard",
                     p->name, p->path);
-    if (why && m->note.dirty)
+    if (misfits)
         return lock(d,
                     "the pool %s holds blocks that have not reached the disk's store, and the "
                     "store does not fit them: %s.  Bring the right one back and give the verb "
                     "fill, or give the blocks up for good with the verb discard",
-                    p->name, why);
+                    p->name, misfits);
+    if (m->then.flags & CATALOG_DAMAGED && !d->accepts)
+        return lock(d,
+                    "the log of the pool %s is damaged: blocks that have not reached the disk's "
+                    "store may be lost, and which is not known.  Take what is left with the verb "
+                    "accept, and check the guest's file systems then; or give all of them up with "
+                    "the verb discard",
+                    p->name);
+    return 0;
+}
+
+/* Nothing of the disk is left in the pool that its store could not have. */
+static int forget_clean(struct pool *p, const struct meeting *m)
+{
+    return pool_forget_clean(p, (unsigned)m->number) ? checkpoint(p) : 0;
+}
+
+/* The disk is in the pool's catalog as m->number, or is not (-1). */
+static int meet(struct disk *d, struct pool *p, struct meeting *m,
+                const struct cache_config *config)
+{
+    const bool known = m->number >= 0, back = known && went_back(&m->then, &m->now);
+    const bool grid_changed = known && choose_grid(d, m, config) != m->then.grid;
+    const char *why = known ? misfit(&m->then, &m->now) : NULL;
+    int r = m->note.dirty ? judge_dirty(d, p, m, why) : 0;
+
+    if (r)
+        return r;
+    if (known && m->then.flags & CATALOG_DAMAGED)
+        weir_report(d->below, WEIR_WARNING,
+                    "the log of the pool %s is damaged: what it had that the disk's store has, "
+                    "too, is void%s",
+                    p->name, m->note.dirty ? ", and what is left of the rest was accepted" : "");
+    if (!why && back)
+        why = "it is older than when it was last served";
     if (why)
         weir_report(d->below, WEIR_WARNING,
-                    "what the pool %s has of this disk is void, for its store is not as it was: "
-                    "%s",
+                    "what the pool %s has that the disk's store should have, too, is void, for the "
+                    "store is not as it was: %s",
                     p->name, why);
-    if (why || (grid_changed && !m->note.dirty)) {
-        int r = erase(p, (unsigned)m->number);
-        if (r)
-            return r;
+    if (!m->note.dirty && (why || grid_changed)) {
+        r = erase(p, (unsigned)m->number);
         m->number = -1;
+    } else if (back) {
+        r = forget_clean(p, m);
     }
+    if (r)
+        return r;
     return m->number < 0 ? introduce(d, p, m, config) : open_entry(p, m);
 }
 
@@ -251,6 +296,7 @@ static int make_ready(struct disk *d, struct pool *p, const struct meeting *m,
     d->number = (unsigned)m->number;
     d->shift = (BLOCK - m->now.grid) % BLOCK;
     d->kept = m->note.dirty;
+    atomic_store(&d->voided, false);
     d->destage_from = 0;
     int r = lost_load(d);
     if (r) {
@@ -313,7 +359,8 @@ static int find_pool(struct disk *d, const struct cache_config *config, struct p
     return r ? no_pool(d, note, about.name, why) : 0;
 }
 
-int disk_attach(struct disk *d, const struct cache_config *config, struct weir_text *why)
+/* keeping is held for writing. */
+static int attach(struct disk *d, const struct cache_config *config, struct weir_text *why)
 {
     struct meeting m = { .number = -1 };
     struct pool *p;
@@ -323,18 +370,28 @@ int disk_attach(struct disk *d, const struct cache_config *config, struct weir_t
         weir_print(why, "what the state folder says of the pool cannot be read: %s", strerror(-r));
         return r;
     }
+    d->refusal = m.note.dirty && pools_recall(m.note.disk) ? why : NULL;
     r = find_pool(d, config, &p, &m.note);
     if (r)
-        return 0; /* it has been said, and the disk is served without, or locked */
+        return r == -ESTALE ? r : 0; /* it has been said: the disk is served without, or locked */
     r = enter(d, p, &m, config);
     if (!r) {
         disk_say(d, "%s", "");
         return 0;
     }
     pool_put(p);
-    if (r == -EUCLEAN)
-        return 0;
+    if (r == -EUCLEAN || r == -ESTALE)
+        return r == -ESTALE ? r : 0;
     weir_print(why, "the disk cannot be entered in the pool %s: %s", config->pool, strerror(-r));
+    return r;
+}
+
+int disk_attach(struct disk *d, const struct cache_config *config, struct weir_text *why)
+{
+    /* the note in the state folder is not to be changed meanwhile: disk_void() */
+    pthread_rwlock_wrlock(&d->keeping);
+    int r = attach(d, config, why);
+    pthread_rwlock_unlock(&d->keeping);
     return r;
 }
 
@@ -349,6 +406,7 @@ void disk_detach(struct disk *d)
     disk_release(d);
     int r = p->error ? -EIO : checkpoint(p);
     pthread_mutex_lock(&p->meeting);
+    pools_left(catalog_disk(p->catalog, d->number)->uuid, d->kept);
     if (!r && weir_identity(d->below, &id) == 0) {
         struct catalog_disk entry = *catalog_disk(p->catalog, d->number);
         entry.flags &= ~(uint32_t)CATALOG_OPEN;

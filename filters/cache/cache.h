@@ -9,6 +9,7 @@
 struct cache_use {
     struct past past; /* it went to the store past the pool */
     bool fills;
+    bool outside;    /* it changes the disk, which had no pool when it came */
     uint64_t number; /* FLUSH: disk.store_writes, EXTENTS: disk.batches when it came */
 };
 

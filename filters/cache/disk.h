@@ -98,6 +98,10 @@ struct disk {
     /* control path alone */
     enum disk_wish wish;
     bool locked;
+    bool accepts; /* what a damaged pool still has shall do */
+    /* While a disk attaches that was here before: who is told why it cannot, and keeps the chain
+     * that it has.  NULL: its export is locked instead. */
+    struct weir_text *refusal;
 
     pthread_mutex_t why_lock; /* guards the next, for the time of a copy; a leaf */
     char why[512];
@@ -176,6 +180,8 @@ struct past {
 int past_begin(struct disk *, uint64_t offset, uint64_t length, struct past *);
 /* `data`: what was written, to be kept where the pool has the block already, and, with `fills`,
  * where it has not; NULL: the blocks are void. */
+/* A change that has passed by while the disk had no pool, and has one now: the range is void. */
+void past_outside(struct disk *, uint64_t offset, uint64_t length);
 void past_end(struct disk *, struct past *, const void *data, bool fills, struct cache_stats *);
 
 /* ---- fill.c ------------------------------------------------------------------------------ */
@@ -220,8 +226,8 @@ void disk_kept_end(struct disk *);
 void disk_release(struct disk *);
 /* The requests have voted for another grid: it is remembered for the next attach. */
 void disk_elect(struct disk *, uint32_t grid);
-/* The pool is broken: what it has of this disk must not be believed once the store is written past
- * it.  Durable when it returns 0. */
+/* The pool is broken, or not there: what it has of this disk must not be believed once the store is
+ * written past it.  Durable when it returns 0. */
 int disk_void(struct disk *);
 void disk_pool_broke(struct disk *, int error);
 

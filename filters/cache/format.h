@@ -84,6 +84,8 @@ struct catalog_disk {
 };
 enum catalog_flags {
     CATALOG_OPEN = 1 << 0, /* attached, or was when the gateway died */
+    CATALOG_DAMAGED =
+        1 << 2,            /* records of the log were lost that may have had dirty blocks of it */
     CATALOG_LOST = 1 << 1, /* in memory alone: both pages are bad.  The number is not free, as
                               blocks have it; nor any disk's: its uuid is all ones */
 };

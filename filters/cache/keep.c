@@ -106,7 +106,8 @@ int disk_void(struct disk *d)
     if (atomic_load(&d->voided))
         return 0;
     pthread_rwlock_wrlock(&d->keeping);
-    if (!atomic_load(&d->voided)) {
+    struct pool *p = atomic_load(&d->ready);
+    if (!atomic_load(&d->voided) && (!p || p->error)) { /* else it has come meanwhile */
         r = note_load(d->below, &note);
         if (!r) {
             memset(note.disk, 0, sizeof(note.disk)); /* what the pool calls so is not this disk */

@@ -218,7 +218,8 @@ int pool_wait_for_room(struct pool *p, struct disk *d, unsigned pages)
         return make_room_by_hand(p, d, pages);
     pthread_mutex_lock(&p->lock);
     d->writers++;
-    while (!(r = why_none(p, d)) && !has_room(p, pages)) {
+    /* a store that fails is nobody's concern as long as there is room */
+    while (!(r = -p->error) && !has_room(p, pages) && !(r = why_none(p, d))) {
         p->room_wanted = d->hurry = true;
         pthread_cond_signal(&p->work);
         pthread_cond_signal(&d->work);

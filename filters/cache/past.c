@@ -256,6 +256,16 @@ static void keep(struct disk *d, const struct past *past, const uint8_t *data, b
     free(seen);
 }
 
+void past_outside(struct disk *d, uint64_t offset, uint64_t length)
+{
+    const struct past past = { offset, length };
+
+    pthread_mutex_lock(&d->pool->lock);
+    raise_changes(d, &past);
+    pthread_mutex_unlock(&d->pool->lock);
+    forget(d, &past);
+}
+
 void past_end(struct disk *d, struct past *past, const void *data, bool fills,
               struct cache_stats *counts)
 {

@@ -54,6 +54,25 @@ void pool_forget(struct pool *p, uint64_t key)
         policy_drop(p->policy, place);
 }
 
+uint64_t pool_forget_clean(struct pool *p, unsigned number)
+{
+    enum { LOOK = 4096 }; /* places, while the lock is held */
+    const uint32_t places = p->super.log_pages + p->super.slots;
+    uint64_t n = 0;
+
+    for (uint32_t place = 0; place < places;) {
+        pthread_mutex_lock(&p->lock);
+        for (unsigned i = 0; i < LOOK && place < places; i++, place++)
+            if (policy_state(p->policy, place) == PLACE_CURRENT &&
+                key_disk(policy_key(p->policy, place)) == number) {
+                pool_forget(p, policy_key(p->policy, place));
+                n++;
+            }
+        pthread_mutex_unlock(&p->lock);
+    }
+    return n;
+}
+
 void pool_clean(struct pool *p, uint32_t place)
 {
     struct disk *d = p->disk[key_disk(policy_key(p->policy, place))];
@@ -120,12 +139,30 @@ static void dispose(struct pool *p)
     free(p);
 }
 
+/* Records are missing: each disk is to hear of it when it comes, be it after another opening, to
+ * which the log looks whole. */
+static int note_damage(struct pool *p)
+{
+    static const uint8_t nobody[UUID];
+    int r = 0;
+
+    for (unsigned i = 0; !r && i < p->super.disks; i++) {
+        struct catalog_disk disk = *catalog_disk(p->catalog, i);
+        if (!memcmp(disk.uuid, nobody, UUID) || disk.flags & CATALOG_LOST)
+            continue;
+        disk.flags |= CATALOG_DAMAGED;
+        r = catalog_save(p->catalog, p->media, i, &disk);
+    }
+    return r;
+}
+
 static int load(struct pool *p, char why[WHY])
 {
     const struct log_user user = { install_seal, install_done, p };
     struct policy_shape shape = { .slot_changed = slot_changed, .arg = p, .ghost = POLICY_GHOST };
     struct log_place end;
-    int r = super_load(p->media, &p->super, why);
+    char what[WHY] = "";
+    int r = super_load(p->media, &p->super, what);
 
     if (r == -ENOENT) {
         r = super_plan(p->media->size, POLICY_LOG, &p->super);
@@ -134,6 +171,8 @@ static int load(struct pool *p, char why[WHY])
                       p->media->size, POOL_MIN);
         if (!r)
             r = super_format(p->media, &p->super);
+    } else if (r) {
+        why_print(why, "%s: %s", p->path, what);
     }
     if (r)
         return r;
@@ -154,6 +193,8 @@ static int load(struct pool *p, char why[WHY])
         r = policy_create(&shape, &p->policy);
     if (!r)
         r = recover(p, &end, why);
+    if (!r && p->damaged)
+        r = note_damage(p);
     if (!r)
         r = log_create(p->media, &p->super, &end, &user, &p->log);
     if (r)

@@ -86,6 +86,10 @@ struct pool {
 /* Opens or finds it; a file that is not there, or is all zero, becomes a pool of `size`. */
 int pool_get(const char *name, const char *path, uint64_t size, struct pool **ret, char why[WHY]);
 void pool_put(struct pool *);
+/* The disk `uuid` has left a pool of this process: with dirty blocks, or without. */
+void pools_left(const uint8_t uuid[UUID], bool dirty);
+/* Has it, with dirty blocks?  And forgets that. */
+bool pools_recall(const uint8_t uuid[UUID]);
 
 /* ---- pool.c: one pool, open ------------------------------------------------------- */
 
@@ -114,6 +118,8 @@ int write_slot(struct pool *, uint32_t slot, const void *page);
 /* Under the lock.  The block is void, in RAM now and on the pool with the next checkpoint.  Not a
  * dirty one. */
 void pool_forget(struct pool *, uint64_t key);
+/* Every clean block of a disk, not under the lock; how many. */
+uint64_t pool_forget_clean(struct pool *, unsigned number);
 /* Under the lock.  A dirty place has become clean (the store has it, durably), or is superseded. */
 void pool_clean(struct pool *, uint32_t place);
 /* Under the lock.  The same when the pieces of a block go one by one. */

@@ -15,6 +15,13 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct pool *pools;
 
+/* Disks that have left with dirty blocks: a change of a chain that cannot have them is refused, so
+ * that the chain that can goes on.  A ring; `lock` guards it.  Who is not in it any more is locked,
+ * as after a restart. */
+enum { LEFT = 64 };
+static uint8_t left[LEFT][UUID];
+static unsigned left_next;
+
 static int open_one(const char *name, const char *path, uint64_t size, struct pool **ret,
                     char why[WHY])
 {
@@ -62,4 +69,32 @@ void pool_put(struct pool *p)
         pool_close(p);
     }
     pthread_mutex_unlock(&lock);
+}
+
+/* Under the lock. */
+static bool forget_left(const uint8_t uuid[UUID])
+{
+    for (unsigned i = 0; i < LEFT; i++)
+        if (memcmp(left[i], uuid, UUID) == 0) {
+            memset(left[i], 0, UUID);
+            return true;
+        }
+    return false;
+}
+
+void pools_left(const uint8_t uuid[UUID], bool dirty)
+{
+    pthread_mutex_lock(&lock);
+    forget_left(uuid);
+    if (dirty)
+        memcpy(left[left_next++ % LEFT], uuid, UUID);
+    pthread_mutex_unlock(&lock);
+}
+
+bool pools_recall(const uint8_t uuid[UUID])
+{
+    pthread_mutex_lock(&lock);
+    bool found = forget_left(uuid);
+    pthread_mutex_unlock(&lock);
+    return found;
 }

@@ -179,7 +179,10 @@ static void drop_marked(struct recovery *r)
     struct pool *p = r->pool;
     uint64_t n = 0;
 
-    p->marked = r->marks || p->super.void_clean;
+    /* what was lost with records of the log may have been that a block is void */
+    const bool void_clean = p->super.void_clean || r->damaged;
+
+    p->marked = r->marks || void_clean;
     if (r->marks) /* NULL is nothing that qsort() sorts */
         qsort(r->mark, r->marks, sizeof(*r->mark), by_region);
     for (uint32_t place = 0; place < p->super.log_pages + p->super.slots; place++) {
@@ -187,7 +190,7 @@ static void drop_marked(struct recovery *r)
         if (!(state & PLACE_CURRENT))
             continue;
         if (!(state & PLACE_DIRTY) &&
-            (p->super.void_clean || (r->marks && has_mark(r, policy_key(p->policy, place)))))
+            (void_clean || (r->marks && has_mark(r, policy_key(p->policy, place)))))
             pool_forget(p, policy_key(p->policy, place));
         else
             n++;

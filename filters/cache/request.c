@@ -162,12 +162,24 @@ static void flush_up(struct disk *d, struct weir_request *req)
 
 /* ---- what it all comes to ---------------------------------------------------------------- */
 
+/* The disk has no pool.  Should one come that knows the disk, it must not believe what it has. */
+static enum weir_verdict outside_down(struct disk *d, struct weir_request *req)
+{
+    struct cache_use *use = weir_scratch(req);
+
+    if (!(WEIR_CHANGES & WEIR_OP(req->op)) || !req->length)
+        return WEIR_PASS;
+    use->outside = true;
+    int r = disk_void(d);
+    return r ? weir_fail(req, -r) : WEIR_PASS;
+}
+
 enum weir_verdict cache_down(void *self, struct weir_request *req)
 {
     struct disk *d = self;
 
     if (!atomic_load(&d->ready))
-        return WEIR_PASS;
+        return outside_down(d, req);
     if (req->op != WEIR_FLUSH && !req->length)
         return WEIR_PASS;
     switch (req->op) {
@@ -214,7 +226,9 @@ enum weir_verdict cache_up(void *self, struct weir_request *req)
         return WEIR_PASS;
     if (req->op == WEIR_FLUSH)
         flush_up(d, req);
-    if (WEIR_CHANGES & WEIR_OP(req->op))
+    if (((struct cache_use *)weir_scratch(req))->outside)
+        past_outside(d, req->offset, req->length);
+    else if (WEIR_CHANGES & WEIR_OP(req->op))
         past_up(d, req);
     if (req->op == WEIR_EXTENTS && !req->error)
         return extents_up(d, req);

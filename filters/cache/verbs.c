@@ -99,27 +99,6 @@ static int fill(void *self, const char *arguments, struct weir_text *answer)
     return r;
 }
 
-/* Under no lock: every clean block of the disk. */
-static uint64_t forget_clean(struct disk *d)
-{
-    enum { LOOK = 4096 };
-    struct pool *p = d->pool;
-    const uint32_t places = p->super.log_pages + p->super.slots;
-    uint64_t n = 0;
-
-    for (uint32_t place = 0; place < places;) {
-        pthread_mutex_lock(&p->lock);
-        for (unsigned i = 0; i < LOOK && place < places; i++, place++)
-            if (policy_state(p->policy, place) == PLACE_CURRENT &&
-                key_disk(policy_key(p->policy, place)) == d->number) {
-                pool_forget(p, policy_key(p->policy, place));
-                n++;
-            }
-        pthread_mutex_unlock(&p->lock);
-    }
-    return n;
-}
-
 static int invalidate(void *self, const char *arguments, struct weir_text *answer)
 {
     struct disk *d = self;
@@ -129,7 +108,7 @@ static int invalidate(void *self, const char *arguments, struct weir_text *answe
         r = judge(d, answer);
     if (!r)
         weir_print(answer, "%" PRIu64 " bytes that the store has, too, were forgotten",
-                   forget_clean(d) * BLOCK);
+                   pool_forget_clean(d->pool, d->number) * BLOCK);
     return r;
 }
 
@@ -140,12 +119,31 @@ static int detach(void *self, const char *arguments, struct weir_text *answer)
 
     if (r)
         return r;
-    uint64_t dirty = hurry(d), clean = forget_clean(d);
+    uint64_t dirty = hurry(d), clean = pool_forget_clean(d->pool, d->number);
     weir_print(answer,
                "%" PRIu64 " bytes were forgotten, %" PRIu64
                " are on their way to the store; requests pass by the pool until the verb fill",
                clean * BLOCK, dirty * BLOCK);
     return 0;
+}
+
+static int accept(void *self, const char *arguments, struct weir_text *answer)
+{
+    struct disk *d = self;
+
+    if (strcmp(arguments, "yes") != 0) {
+        weir_print(answer, "blocks that a damaged pool has lost would be as the store has them, "
+                           "which is older: say \"accept yes\"");
+        return -EINVAL;
+    }
+    if (!d->locked) {
+        weir_print(answer, "nothing is to be accepted: the disk is not locked for its pool");
+        return -EINVAL;
+    }
+    d->accepts = true;
+    int r = fill(d, "", answer);
+    d->accepts = false;
+    return r;
 }
 
 static int discard(void *self, const char *arguments, struct weir_text *answer)
@@ -170,6 +168,7 @@ const struct weir_verb cache_verbs[] = {
     { "fill", "Use the pool as the policy says: after drain or detach, or once it is back.", fill },
     { "invalidate", "Forget the blocks that the store has, too.", invalidate },
     { "detach", "Drain, forget all blocks, and pass requests by until fill.", detach },
+    { "accept", "Serve the disk with what a damaged pool still has of it: yes.", accept },
     { "discard", "Give up blocks that only a lost pool, or a pool that does not fit, has: yes.",
       discard },
     { 0 },

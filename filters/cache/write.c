@@ -89,7 +89,7 @@ static int append(struct disk *d, struct write_use *u)
 {
     struct pool *p = d->pool;
     struct log_append a = { .entry = u->entry, .count = u->count, .page = u->page };
-    int r;
+    int r, broken = 0;
 
     pthread_mutex_lock(&p->lock);
     r = partials_reserve(&p->partials, p->promised + u->pieces);
@@ -103,14 +103,14 @@ static int append(struct disk *d, struct write_use *u)
     do {
         r = pool_wait_for_room(p, d, u->count + 1);
         if (!r)
-            r = log_append(p->log, &a);
+            r = broken = log_append(p->log, &a);
     } while (r == -EAGAIN);
     pthread_mutex_lock(&p->lock);
     p->promised -= u->pieces;
     pthread_mutex_unlock(&p->lock);
     if (!r)
         promote(d, u);
-    else if (!p->error && r != -ENOSPC && r != -ENOMEM)
+    else if (broken && broken != -EAGAIN && broken != -ENOSPC && broken != -ENOMEM)
         pool_broke(p, -r);
     return r;
 }

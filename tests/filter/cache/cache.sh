@@ -11,13 +11,13 @@ model() { python3 "$WEIR_SOURCE/tests/filter/cache/model.py" "$@"; }
 # cached [OPTIONS]: the filter as a policy has it
 cached() { printf '{ filter = "cache"; pool = "ssd"; %s }' "$*"; }
 write_policy() { printf 'name = "p"; %s\nfilters = ( %s );\n' "${POLICY_MORE:-}" "$1" >"$work/policies.d/p.conf"; }
-# configure FILTERS: weir.conf and the policy.  STORE: other words of the export's store; POOL_SIZE,
+# configure FILTERS: weir.conf and the policy.  POOL_SIZE, POOL_WORDS: instead of the size; DISKS,
 # POOL_PATH, EXPORTS_MORE: after vm1's
 configure() {
     mkdir -p "$work/policies.d" "$work/disks"
     write_policy "$1"
     cat >"$work/weir.conf" <<END2
-pools = ( { name = "ssd"; path = "${POOL_PATH:-$pool}"; size = "${POOL_SIZE:-64M}"; } );
+pools = ( { name = "ssd"; path = "${POOL_PATH:-$pool}"; ${POOL_WORDS-size = \"${POOL_SIZE:-64M}\";} } );
 datastores = ( { name = "disks"; type = "file"; path = "${DISKS:-$work/disks}"; } );
 exports = ( { name = "vm1"; datastore = "disks"; image = "vm1"; size = "$SIZE"; policy = "p"; } ${EXPORTS_MORE:-} );
 include_policies = "policies.d";

@@ -1,6 +1,7 @@
 #!/bin/bash
 # encrypted.sh - does a pool under an encrypted disk hold anything of its plain text, or its key?
 # SPDX-License-Identifier: BSD-3-Clause
+POOL_SIZE=256M # room: what is dirty is not destaged for want of it
 . "$WEIR_SOURCE/tests/filter/cache/cache.sh" || exit
 requires cryptsetup
 key_words="the pass phrase of this test"
