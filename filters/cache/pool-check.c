@@ -76,6 +76,13 @@ static void look_at_disks(struct check *c, const struct catalog *catalog)
         f->disk[i].disk = *d;
         f->disk[i].used = true;
         f->disks++;
+        if (d->flags & CATALOG_DAMAGED) {
+            f->damaged_disks++;
+            problem(c, true,
+                    "a gateway found the log damaged: \"%s\" may have had dirty blocks there, and "
+                    "waits for the verb accept or discard",
+                    d->name);
+        }
         if (!(d->flags & CATALOG_LOST))
             continue;
         f->lost_disks++;
@@ -282,7 +289,6 @@ static void forget_clean(struct check *c)
     for (uint64_t i = 0; i < (uint64_t)s->log_pages + s->slots; i++)
         if (c->place[i].state == CLEAN)
             c->place[i].state = EMPTY;
-    problem(c, false, "the log had no room to say which clean blocks are void: none is believed");
 }
 
 static int judge_all(struct check *c)
@@ -315,6 +321,9 @@ static int judge_all(struct check *c)
     }
     forget_slots(c, word, versions);
     if (s->void_clean)
+        problem(c, false,
+                "the log had no room to say which clean blocks are void: none is believed");
+    if (s->void_clean || c->found->damage) /* what is missing may have said that a block is void */
         forget_clean(c);
     free(word);
     return 0;
@@ -451,5 +460,5 @@ int pool_check(struct media *m, const struct pool_check_report *report, struct p
 
 bool pool_check_lost(const struct pool_found *f)
 {
-    return f->damage || f->dirty_bad || f->lost_disks || f->strange_dirty;
+    return f->damage || f->dirty_bad || f->lost_disks || f->damaged_disks || f->strange_dirty;
 }

@@ -12,6 +12,7 @@ struct pool_found {
     unsigned supers; /* copies that are whole: 2, or 1 after a crash */
 
     unsigned disks, lost_disks; /* entries that are in use; of which both pages are bad */
+    unsigned damaged_disks;     /* CATALOG_DAMAGED */
     struct pool_found_disk {
         struct catalog_disk disk;
         bool used;

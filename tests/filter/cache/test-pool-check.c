@@ -183,6 +183,7 @@ static void test_each_kind_of_damage(void **state)
     heard = (struct heard){ 0 };
     assert_int_equal(check(&rig, found, &heard), 0);
     assert_int_equal(found->damage, 1);
+    assert_int_equal(found->disk[0].clean, 0);
     free(found);
     rig_destroy(&rig);
 }
@@ -219,6 +220,13 @@ static void test_of_two_dirty_pieces_the_younger_counts(void **state)
     assert_int_equal(found->disk[0].dirty, 1);
     assert_int_equal(found->disk[0].dirty_bytes, BLOCK);
 
+    disk.flags = CATALOG_DAMAGED; /* an earlier opening has found that */
+    assert_int_equal(catalog_save(c, rig.media, 0, &disk), 0);
+    assert_false(pool_check_lost(found));
+    assert_int_equal(check(&rig, found, &heard), 0);
+    assert_true(pool_check_lost(found));
+    assert_non_null(strstr(heard.last, "\"vm1\" may have had dirty blocks"));
+    disk.flags = 0;
     disk.since = 5; /* another disk has the number now */
     assert_int_equal(catalog_save(c, rig.media, 0, &disk), 0);
     assert_int_equal(check(&rig, found, &heard), 0);
