@@ -153,7 +153,7 @@ static bool is_due(const struct disk *d)
         return true;
     if (!d->dirty || (d->hold && !d->writers))
         return false;
-    return d->hurry || d->writers || p->dirty > p->dirty_most / 2 || p->error ||
+    return d->hurry || p->dirty > p->dirty_most / 2 || p->error ||
            now_ns() - d->oldest >= atomic_load(&d->destage_delay);
 }
 

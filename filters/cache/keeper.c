@@ -220,9 +220,12 @@ int pool_wait_for_room(struct pool *p, struct disk *d, unsigned pages)
     d->writers++;
     /* a store that fails is nobody's concern as long as there is room */
     while (!(r = -p->error) && !has_room(p, pages) && !(r = why_none(p, d))) {
-        p->room_wanted = d->hurry = true;
+        p->room_wanted = true; /* where dirty blocks are in its way, the keeper says hurry */
         pthread_cond_signal(&p->work);
-        pthread_cond_signal(&d->work);
+        if (p->dirty >= p->dirty_most) {
+            d->hurry = true;
+            pthread_cond_signal(&d->work);
+        }
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += PATIENCE;
         pthread_cond_timedwait(&p->moved, &p->lock, &until);
