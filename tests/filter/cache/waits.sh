@@ -17,13 +17,15 @@ stands() { # nobody is answered any more
     local before; before=$(answered)
     [ "$before" -gt 500 ] && sleep 0.5 && [ "$(answered)" = "$before" ]
 }
-switches() { awk '/ctxt_switches/ {n += $2} END {print n}' /proc/"$gateway_pid"/task/*/status; }
+switches() { # a thread may end meanwhile
+    { cat /proc/"$gateway_pid"/task/*/status 2>/dev/null || true; } | awk '/ctxt_switches/ {n += $2} END {print n}'
+}
 
 # whether it is what may be dirty that they wait for, or pages of the log
 for limit in 50% 100%; do
     write_policy "$(cached "mode = \"write-back\"; dirty_limit = \"$limit\";")"
     rm -f "$pool"
-    rm -rf "$WEIR_STATE"/*
+    rm -rf "${WEIR_STATE:?}"/*
     serve_again
     spawn load fio --name=load --ioengine=nbd --uri="$url" --rw=randwrite --bs=4k --iodepth=60 --size="$SIZE"
     load_pid=$pid
