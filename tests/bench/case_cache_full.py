@@ -5,8 +5,8 @@ import statistics
 from cached import MIB, NBDKIT, Cached, Rival, fio
 from lab import Server, goal, span, table
 
-DISK, POOL = 1024, 96  # MiB
-DELAY = ("delay-read=8ms", "delay-write=8ms")  # a store that does 8000 I/Os a second at QD64
+DISK, POOL = 1024, 256  # MiB; of the pool, 17 may be dirty
+DELAY = ("delay-read=16ms", "delay-write=16ms")  # 4000 I/Os a second at QD64
 WARM = 3  # s
 BARE, CACHE, RIVAL = "weir, plain", "weir, cache", "nbdkit cache"
 
@@ -27,7 +27,7 @@ def servers(lab):
 
 
 def writes(lab, o, server):
-    seconds = WARM + max(2, int(o.seconds))
+    seconds = WARM + max(5, int(o.seconds))  # batches of half a second come and go
     client = server.client(server.export, op="write", depth=64, span=DISK * MIB)
     answers = lab.load(seconds, [client])[0][0]
     return answers.rate(WARM, seconds), answers.part(.5)
