@@ -261,6 +261,8 @@ static int exchange(struct export *e, const struct plan *p, struct change *ch,
     if (!r)
         r = form_note_all(e, ch->new, why);
     if (!r)
+        r = left_out_note(e, ch->new, why);
+    if (!r)
         r = apply_all_options(ch->new, p);
     if (r) {
         put_old_back(e, ch);

@@ -94,6 +94,12 @@ void tear_down(struct export *);
 int form_judge(const struct export *, const struct plan *, struct weir_text *why);
 int form_note(struct export *, const char *filter);
 int form_note_all(struct export *, const struct chain *, struct weir_text *why);
+
+/* ---- left-out.c ------------------------------------------------------------------ */
+
+#define LEFT_OUT "left-out"
+/* Before the chain is served: filters that are not in it, and have a state folder, are to know. */
+int left_out_note(const struct export *, const struct chain *, struct weir_text *why);
 /* Before it is attached: whether it kept a part of the disk when it was here last. */
 void form_recall(struct weir_below *);
 /* False: the disk is nothing without it.  True: and from now on it cannot keep anything. */

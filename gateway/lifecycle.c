@@ -192,6 +192,8 @@ static int open_chain(struct export *e, struct weir_text *why)
         r = attach_places(e, c, &top, why);
     if (!r) {
         r = form_note_all(e, c, why);
+        if (!r)
+            r = left_out_note(e, c, why);
         for (int i = 0; r && i < count; i++)
             detach_place(e, places[i]);
     }

@@ -225,7 +225,9 @@ void weir_order_unlock(struct weir_order *);
 
 /* A durable folder for this filter on this export.  Names are single path components.
  * save: write, fsync, rename, fsync the folder: after it returns 0 the new bytes are
- * what a crash leaves.  load: *data is malloc'ed; -ENOENT where there is none. */
+ * what a crash leaves.  load: *data is malloc'ed; -ENOENT where there is none.
+ * The file "left-out" is there when the export has been served, by a chain without this filter,
+ * since the filter last removed it: who keeps a copy of the disk elsewhere looks for it. */
 int weir_state_folder(struct weir_below *); /* an O_PATH descriptor that stays the core's */
 int weir_state_save(struct weir_below *, const char *name, const void *data, size_t size);
 int weir_state_load(struct weir_below *, const char *name, void **data, size_t *size);
