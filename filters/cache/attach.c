@@ -17,6 +17,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#define LEFT_OUT "left-out" /* the core's: weir-filter.h */
+
 static const uint8_t nobody[UUID];
 
 void disk_say(struct disk *d, const char *format, ...)
@@ -85,9 +87,20 @@ static void identify(struct disk *d, struct catalog_disk *now)
     snprintf(now->name, sizeof(now->name), "%s", weir_export_name(d->below));
 }
 
+struct meeting {
+    struct note note;
+    struct catalog_disk then, now;
+    int number;    /* -1: the pool does not know the disk */
+    bool left_out; /* others may have written the disk since it was last here */
+};
+
 /* NULL: it is the store that the pool knows, as it was left. */
-static const char *misfit(const struct catalog_disk *then, const struct catalog_disk *now)
+static const char *misfit(const struct meeting *m)
 {
+    const struct catalog_disk *then = &m->then, *now = &m->now;
+
+    if (m->left_out)
+        return "it has been served without the cache since";
     if (strcmp(then->identity, now->identity))
         return "it is another image than the one that the pool knows";
     if (then->size > now->size)
@@ -104,12 +117,6 @@ static bool went_back(const struct catalog_disk *then, const struct catalog_disk
 {
     return !(then->flags & CATALOG_OPEN) && then->changed && then->changed > now->changed;
 }
-
-struct meeting {
-    struct note note;
-    struct catalog_disk then, now;
-    int number; /* -1: the pool does not know the disk */
-};
 
 static uint32_t choose_grid(struct disk *d, const struct meeting *m,
                             const struct cache_config *config)
@@ -238,7 +245,7 @@ static int meet(struct disk *d, struct pool *p, struct meeting *m,
 {
     const bool known = m->number >= 0, back = known && went_back(&m->then, &m->now);
     const bool grid_changed = known && choose_grid(d, m, config) != m->then.grid;
-    const char *why = known ? misfit(&m->then, &m->now) : NULL;
+    const char *why = known ? misfit(m) : NULL;
     int r = m->note.dirty ? judge_dirty(d, p, m, why) : 0;
 
     if (r)
@@ -359,6 +366,18 @@ static int find_pool(struct disk *d, const struct cache_config *config, struct p
     return r ? no_pool(d, note, about.name, why) : 0;
 }
 
+/* When in doubt it was. */
+static bool was_left_out(struct disk *d)
+{
+    void *data;
+    size_t size;
+    int r = weir_state_load(d->below, LEFT_OUT, &data, &size);
+
+    if (!r)
+        free(data);
+    return r != -ENOENT;
+}
+
 /* keeping is held for writing. */
 static int attach(struct disk *d, const struct cache_config *config, struct weir_text *why)
 {
@@ -370,11 +389,14 @@ static int attach(struct disk *d, const struct cache_config *config, struct weir
         weir_print(why, "what the state folder says of the pool cannot be read: %s", strerror(-r));
         return r;
     }
+    m.left_out = was_left_out(d);
     d->refusal = m.note.dirty && pools_recall(m.note.disk) ? why : NULL;
     r = find_pool(d, config, &p, &m.note);
     if (r)
         return r == -ESTALE ? r : 0; /* it has been said: the disk is served without, or locked */
     r = enter(d, p, &m, config);
+    if (!r && m.left_out) /* if it stays the pool is not believed once more, that is all */
+        weir_state_remove(d->below, LEFT_OUT);
     if (!r) {
         disk_say(d, "%s", "");
         return 0;

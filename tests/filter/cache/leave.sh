@@ -46,3 +46,11 @@ write d 0 8
 write_policy "$(cached "$options")"
 "$weirctl" reload >/dev/null
 reads d 0 8
+kill_server
+write_policy '{ filter = "inspection"; }'
+serve_again
+write e 0 8
+stop_gateway
+write_policy "$(cached "$options")"
+serve_again
+reads e 0 8 # stale blocks of the pool would be "d"
