@@ -195,18 +195,18 @@ static bool has_room(struct pool *p, unsigned pages)
     return p->dirty < p->dirty_most && log_has_room(p->log, pages);
 }
 
-static int make_room_by_hand(struct pool *p, struct disk *d, unsigned pages)
+static int make_room_by_hand(struct pool *p, unsigned pages)
 {
     bool waits, left;
+    int r = 0;
 
-    for (int i = 0; i < 64 && !has_room(p, pages); i++) {
-        int r = keeper_step(p, &waits);
-        if (!r && !has_room(p, pages))
-            r = destage_step(d, &left);
-        if (r)
-            return r;
+    for (int i = 0; !r && i < 64 && !has_room(p, pages); i++) {
+        r = keeper_step(p, &waits);
+        for (unsigned n = 0; !r && n < DISKS_MAX && !has_room(p, pages); n++)
+            if (p->disk[n])
+                r = destage_step(p->disk[n], &left);
     }
-    return has_room(p, pages) ? 0 : -ENOSPC;
+    return r || has_room(p, pages) ? r : -ENOSPC;
 }
 
 int pool_wait_for_room(struct pool *p, struct disk *d, unsigned pages)
@@ -215,7 +215,7 @@ int pool_wait_for_room(struct pool *p, struct disk *d, unsigned pages)
     int r = 0;
 
     if (p->by_hand)
-        return make_room_by_hand(p, d, pages);
+        return make_room_by_hand(p, pages);
     pthread_mutex_lock(&p->lock);
     d->writers++;
     /* a store that fails is nobody's concern as long as there is room */
