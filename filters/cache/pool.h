@@ -41,9 +41,10 @@ struct pool {
      * I/O; no request takes it. */
     pthread_mutex_t meeting;
     struct catalog *catalog;
-    /* One checkpoint at a time: the keeper's, or that of a disk that comes or goes.  Guards `super`
-     * but for what never changes, and what table_write() does.  Held across I/O; no request takes
-     * it. */
+    /* Held by whoever goes over the log's tail, or writes a checkpoint: the keeper, or who makes a
+     * disk come or go.  What one of them has begun the other must not find half done.  Guards
+     * `super` but for what never changes, and what table_write() does.  Held across I/O; no request
+     * takes it. */
     pthread_mutex_t saving;
     struct super super;
     struct table *table;

@@ -13,15 +13,23 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* One block that is to be copied; its page is in the segment that was read. */
+/* One block that is to be moved; its page is in the segment that was read. */
 struct move {
     uint64_t key;
     uint32_t place, slot, crc; /* slot NOWHERE: to the head */
     uint8_t mask;
 };
 
-/* Under the lock.  Dirty, and nobody is there to destage it, or its store does not take it: that
- * is not to be in the way of other disks. */
+/* The segment at the tail. */
+struct segment {
+    uint64_t first; /* position */
+    struct move move[SEGMENT_PAGES];
+    unsigned moves;
+    uint8_t *data; /* NULL: it could not be read */
+};
+
+/* Under the lock.  Nobody is there to destage it, or its store does not take it: that is not to be
+ * in the way of other disks. */
 static bool is_orphan(const struct pool *p, uint32_t place)
 {
     const struct disk *d = p->disk[key_disk(policy_key(p->policy, place))];
@@ -39,71 +47,109 @@ static uint8_t mask_of(struct pool *p, uint32_t place)
     return !all && (policy_state(p->policy, place) & PLACE_CURRENT) ? EVERY_SECTOR : 0;
 }
 
-static struct move move_of(struct pool *p, uint32_t place, uint32_t slot)
+static void add_move(struct pool *p, struct segment *s, uint32_t place, uint32_t slot)
 {
-    return (struct move){ policy_key(p->policy, place), place, slot, policy_crc(p->policy, place),
-                          mask_of(p, place) };
+    s->move[s->moves++] = (struct move){ policy_key(p->policy, place), place, slot,
+                                         policy_crc(p->policy, place), mask_of(p, place) };
 }
 
-/* Under the lock.  False: a dirty block is in the way.  Else `carry` has those that are to go to
- * the head first. */
-static bool look(struct pool *p, uint64_t first, struct move *carry, unsigned *carries)
+static int load(struct pool *p, struct segment *s)
 {
-    for (uint64_t at = first; at < first + SEGMENT_PAGES; at++) {
-        uint32_t place = (uint32_t)(at % p->super.log_pages);
+    s->data = s->data ? s->data : aligned_alloc(BLOCK, (size_t)SEGMENT_PAGES * BLOCK);
+    if (!s->data)
+        return -ENOMEM;
+    int r = media_read(p->media, s->data, (size_t)SEGMENT_PAGES * BLOCK,
+                       place_offset(p, (uint32_t)(s->first % p->super.log_pages)));
+    if (r) {
+        atomic_fetch_add(&p->pool_errors, 1);
+        free(s->data);
+        s->data = NULL;
+    }
+    return r;
+}
+
+static const uint8_t *page_of(const struct pool *p, const struct segment *s, const struct move *m)
+{
+    return s->data + (m->place - s->first % p->super.log_pages) * BLOCK;
+}
+
+/* ---- what nobody destages goes to the head --------------------------------------------- */
+
+/* Under the lock.  False: a dirty block is in the way.  Orphans are put among the
+ * moves. */
+static bool find_orphans(struct pool *p, struct segment *s)
+{
+    for (unsigned i = 0; i < SEGMENT_PAGES; i++) {
+        const uint32_t place = (uint32_t)((s->first + i) % p->super.log_pages);
         if (!(policy_state(p->policy, place) & PLACE_DIRTY))
             continue;
         if (!is_orphan(p, place))
             return false;
-        if (!mask_of(p, place))
-            pool_clean(p, place); /* newer versions have all of it */
+        if (mask_of(p, place))
+            add_move(p, s, place, NOWHERE);
         else
-            carry[(*carries)++] = move_of(p, place, NOWHERE);
+            pool_clean(p, place); /* newer versions have all of it */
     }
     return true;
 }
 
-/* Under the lock.  What is to be moved to slots; the rest is forgotten. */
-static void judge(struct pool *p, uint64_t first, struct move *move, unsigned *moves)
+static int carry(struct pool *p, const struct segment *s)
 {
-    for (uint64_t at = first; at < first + SEGMENT_PAGES; at++) {
-        uint32_t place = (uint32_t)(at % p->super.log_pages), slot;
-        if (policy_tail(p->policy, place, &slot) == FATE_MOVE)
-            move[(*moves)++] = move_of(p, place, slot);
-    }
-}
-
-/* The page of a block that is to be moved goes to its slot, if it is what it should be. */
-static int copy(struct pool *p, const struct move *m, const uint8_t *segment, uint64_t first)
-{
-    const uint64_t at = m->place - first % p->super.log_pages;
-    const uint8_t *page = segment + at * BLOCK;
-
-    if (block_crc(m->key, page) != m->crc) {
-        atomic_fetch_add(&p->crc_errors, 1);
-        return -EILSEQ;
-    }
-    return write_slot(p, m->slot, page);
-}
-
-/* A dirty block, to the head: the same bytes as a new version. */
-static int carry(struct pool *p, const struct move *m, const uint8_t *page)
-{
-    struct log_entry entry = { .key = m->key, .type = ENTRY_DIRTY, .mask = m->mask, .crc = m->crc };
-    const void *pages = page;
-    struct log_append a = { .entry = &entry, .count = 1, .page = &pages, .last_reserve = true };
+    struct log_entry entry[SEGMENT_PAGES];
+    const void *page[SEGMENT_PAGES];
+    int r = 0;
 
     pthread_mutex_lock(&p->lock);
-    int r = partials_reserve(&p->partials, p->promised + 1);
-    p->promised += !r;
+    r = partials_reserve(&p->partials, p->promised + s->moves);
+    p->promised += r ? 0 : s->moves;
     pthread_mutex_unlock(&p->lock);
     if (r)
         return r;
-    r = log_append(p->log, &a);
+    for (unsigned done = 0; !r && done < s->moves;) {
+        struct log_append a = { .entry = entry, .page = page, .last_reserve = true };
+        for (; a.count < RECORD_ENTRIES && done < s->moves; a.count++, done++) {
+            const struct move *m = &s->move[done];
+            page[a.count] = page_of(p, s, m);
+            entry[a.count] = (struct log_entry){
+                .key = m->key, .type = ENTRY_DIRTY, .mask = m->mask, .crc = m->crc
+            };
+        }
+        r = log_append(p->log, &a);
+    }
     pthread_mutex_lock(&p->lock);
-    p->promised--;
+    p->promised -= s->moves;
     pthread_mutex_unlock(&p->lock);
     return r;
+}
+
+/* ---- what is clean goes to slots, or is forgotten ---------------------------------------- */
+
+/* Under the lock.  All of the segment or, for a dirty block, nothing: what RAM forgets of a segment
+ * that stays would come back from there after a crash. */
+static bool judge(struct pool *p, struct segment *s)
+{
+    uint32_t slot;
+
+    for (unsigned i = 0; i < SEGMENT_PAGES; i++)
+        if (policy_state(p->policy, (uint32_t)((s->first + i) % p->super.log_pages)) & PLACE_DIRTY)
+            return false;
+    for (unsigned i = 0; i < SEGMENT_PAGES; i++) {
+        const uint32_t place = (uint32_t)((s->first + i) % p->super.log_pages);
+        if (policy_tail(p->policy, place, &slot) == FATE_MOVE)
+            add_move(p, s, place, slot);
+    }
+    p->scanned = s->first + SEGMENT_PAGES;
+    return true;
+}
+
+/* The page goes to its slot, if it is what it should be. */
+static int copy(struct pool *p, const struct segment *s, const struct move *m)
+{
+    if (block_crc(m->key, page_of(p, s, m)) != m->crc) {
+        atomic_fetch_add(&p->crc_errors, 1);
+        return -EILSEQ;
+    }
+    return write_slot(p, m->slot, page_of(p, s, m));
 }
 
 /* A clean block that cannot be copied: the store has it. */
@@ -115,75 +161,67 @@ static void give_up(struct pool *p, const struct move *m)
         policy_drop(p->policy, m->place);
 }
 
-static void move_one(struct pool *p, const struct move *m, const uint8_t *segment, uint64_t first,
-                     int error)
+static void move_all(struct pool *p, const struct segment *s)
 {
-    if (!error)
-        error = copy(p, m, segment, first);
-    pthread_mutex_lock(&p->lock);
-    if (error)
-        give_up(p, m);
-    else
-        policy_move(p->policy, m->place, m->slot);
-    pthread_mutex_unlock(&p->lock);
+    for (unsigned i = 0; i < s->moves; i++) {
+        const struct move *m = &s->move[i];
+        int error = s->data ? copy(p, s, m) : -EIO;
+        pthread_mutex_lock(&p->lock);
+        if (error)
+            give_up(p, m);
+        else
+            policy_move(p->policy, m->place, m->slot);
+        pthread_mutex_unlock(&p->lock);
+    }
 }
 
-static int read_segment(struct pool *p, uint64_t first, uint8_t *segment)
-{
-    int r = media_read(p->media, segment, (size_t)SEGMENT_PAGES * BLOCK,
-                       place_offset(p, (uint32_t)(first % p->super.log_pages)));
+/* ---- a segment ------------------------------------------------------------------------------ */
 
-    if (r)
-        atomic_fetch_add(&p->pool_errors, 1);
-    return r;
-}
-
-/* All of a segment or nothing: a block that was forgotten, in a segment that a crash would still
- * read, is one that nobody tells the log of when it is written past the pool. */
-static int reclaim(struct pool *p, uint64_t first, struct move *move, uint8_t *segment, bool *done)
+static int reclaim_one(struct pool *p, struct segment *s, bool *done)
 {
-    unsigned moves = 0;
     int r = 0;
 
     pthread_mutex_lock(&p->lock);
-    *done = look(p, first, move, &moves);
+    *done = find_orphans(p, s);
     pthread_mutex_unlock(&p->lock);
     if (!*done)
         return 0;
-    int error = moves ? read_segment(p, first, segment) : 0;
-    *done = !error;
-    for (unsigned i = 0; *done && !r && i < moves; i++)
-        r = carry(p, &move[i], segment + (move[i].place - first % p->super.log_pages) * BLOCK);
-    *done &= !r;
-    if (!*done)
-        return r == -EAGAIN ? 0 : r;
-    moves = 0;
+    if (s->moves) {
+        const int error = load(p, s);
+        r = error ? 0 : carry(p, s);
+        *done = !error && !r;
+        if (!*done)
+            return r == -EAGAIN ? 0 : r;
+        s->moves = 0;
+    }
     pthread_mutex_lock(&p->lock);
-    judge(p, first, move, &moves);
+    *done = judge(p, s); /* false: the disk of an orphan has come */
     pthread_mutex_unlock(&p->lock);
-    error = moves ? read_segment(p, first, segment) : 0;
-    for (unsigned i = 0; i < moves; i++)
-        move_one(p, &move[i], segment, first, error);
-    pthread_mutex_lock(&p->lock);
-    p->scanned = first + SEGMENT_PAGES;
-    pthread_mutex_unlock(&p->lock);
+    if (*done && s->moves && !s->data)
+        load(p, s); /* else they are given up */
+    if (*done)
+        move_all(p, s);
     return 0;
 }
 
 int reclaim_segment(struct pool *p, bool *done)
 {
-    struct move *move = malloc(SEGMENT_PAGES * sizeof(*move));
-    uint8_t *segment = aligned_alloc(BLOCK, (size_t)SEGMENT_PAGES * BLOCK);
+    struct segment *s = malloc(sizeof(*s));
     struct log_place log;
-    int r = move && segment ? 0 : -ENOMEM;
+    int r = 0;
 
+    if (!s)
+        return -ENOMEM;
+    pthread_mutex_lock(&p->saving);
     log_where(p->log, &log);
-    const uint64_t first = p->scanned; /* the keeper alone moves it */
-    *done = first + SEGMENT_PAGES <= log.head / SEGMENT_PAGES * SEGMENT_PAGES;
-    if (!r && *done)
-        r = reclaim(p, first, move, segment, done);
-    *done &= !r;
-    free(segment);
-    free(move);
+    s->first = p->scanned;
+    s->moves = 0;
+    s->data = NULL;
+    *done = s->first + SEGMENT_PAGES <= log.head / SEGMENT_PAGES * SEGMENT_PAGES;
+    if (*done)
+        r = reclaim_one(p, s, done);
+    pthread_mutex_unlock(&p->saving);
+    free(s->data);
+    free(s);
     return r;
 }
