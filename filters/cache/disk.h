@@ -187,9 +187,10 @@ void past_end(struct disk *, struct past *, const void *data, bool fills, struct
 /* ---- fill.c ------------------------------------------------------------------------------ */
 
 /* Keeps the whole blocks of [offset, offset + length) that are not in the pool; `seen` as the
- * blocks' numbers were before the store was asked. */
+ * blocks' numbers were before the store was asked.  `again`: of which of them the log has an older
+ * version, which only the log can replace; NULL: of none. */
 void disk_fill(struct disk *, const void *data, uint64_t length, uint64_t offset,
-               const uint32_t *seen, struct cache_stats *);
+               const uint32_t *seen, const bool *again, struct cache_stats *);
 
 /* ---- destage.c ------------------------------------------------------------------------------ */
 
@@ -204,6 +205,15 @@ int destage_range(struct disk *, uint64_t offset, uint64_t length);
 void destage_hold(struct disk *, bool hold);
 
 bool disk_has_dirty(struct disk *);
+
+/* ---- disk.c: the store, where it was written past the pool ---------------------------------- */
+
+/* It may lose what it was written. */
+bool disk_is_loose(struct disk *);
+/* It keeps what it was written so far. */
+int disk_flush_store(struct disk *);
+/* … it does, of the first `number` writes (store_writes). */
+void disk_store_keeps(struct disk *, uint64_t number);
 
 /* ---- attach.c: how do a disk and a pool find each other again? -------------------------- */
 

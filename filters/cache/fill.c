@@ -56,7 +56,7 @@ static void fill_log(struct disk *d, struct fill_use *u)
 }
 
 void disk_fill(struct disk *d, const void *data, uint64_t length, uint64_t offset,
-               const uint32_t *seen, struct cache_stats *counts)
+               const uint32_t *seen, const bool *again, struct cache_stats *counts)
 {
     struct fill_use u;
     struct pool *p = d->pool;
@@ -71,7 +71,8 @@ void disk_fill(struct disk *d, const void *data, uint64_t length, uint64_t offse
             continue;
         pthread_mutex_lock(&p->lock);
         bool wanted = is_wanted(d, part.key, seen[i]);
-        uint32_t slot = wanted ? policy_admit(p->policy, part.key) : NOWHERE;
+        const bool anywhere = wanted && !(again && again[i]);
+        uint32_t slot = anywhere ? policy_admit(p->policy, part.key) : NOWHERE;
         pthread_mutex_unlock(&p->lock);
         if (!wanted)
             continue;

@@ -11,22 +11,13 @@
  *
  * Afterwards what the pool had of the range is void, or is made what was written. */
 #include "disk.h"
+#include "step.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 /* A longer range marks the whole disk. */
 enum { REGIONS_MOST = 64 };
-
-#ifndef PAST_WITHOUT /* a test builds this file without one of the steps */
-#define PAST_WITHOUT NOTHING
-#endif
-enum step { NOTHING, CLEAN, MARK };
-
-static bool does(enum step s)
-{
-    return s != PAST_WITHOUT;
-}
 
 struct regions {
     uint64_t first, count;
@@ -87,7 +78,7 @@ static int mark(struct disk *d, struct log_entry *entry, unsigned marks)
     bool loose = atomic_load(&d->marks_loose);
     int r = 0;
 
-    if (!does(MARK))
+    if (!does(PAST_MARK))
         return 0;
     if (loose)
         r = tell_rest(p);
@@ -129,7 +120,7 @@ int past_begin(struct disk *d, uint64_t offset, uint64_t length, struct past *pa
     unsigned marks = 0;
 
     *past = (struct past){ offset, length };
-    int r = does(CLEAN) ? destage_range(d, offset, length) : 0;
+    int r = does(PAST_CLEAN) ? destage_range(d, offset, length) : 0;
     if (!r && p->error)
         r = disk_void(d);
     if (!r) {
@@ -190,35 +181,31 @@ static bool renew_slot(struct disk *d, uint64_t key, uint32_t slot, const void *
     return !r;
 }
 
-/* What becomes of one block that was written. */
-struct renewal {
-    uint32_t seen; /* pool.changes, for the fill */
-    bool was;      /* the log has a version that is void now */
-};
-
-static void renew(struct disk *d, const struct part *part, const void *page, struct renewal *now)
+/* One block that was written.  *was: the log has a version that is void now. */
+static void renew(struct disk *d, const struct part *part, const void *page, bool *was,
+                  uint32_t *seen)
 {
     struct pool *p = d->pool;
 
     pthread_mutex_lock(&p->lock);
     uint32_t place = policy_find(p->policy, part->key);
     bool in_slot = place != NOWHERE && !in_log(p, place);
-    now->was = place != NOWHERE && !in_slot;
+    *was = place != NOWHERE && !in_slot;
     if (place != NOWHERE && part->length < BLOCK)
         pool_forget(p, part->key);
     else if (place != NOWHERE)
         policy_touch(p->policy, place);
-    if (now->was && part->length == BLOCK)
+    if (*was && part->length == BLOCK)
         policy_drop(p->policy, place); /* what is filled in replaces it on the pool, too */
     disk_refer(d, part->key);
-    now->seen = *changes_of(p, part->key);
+    *seen = *changes_of(p, part->key);
     pthread_mutex_unlock(&p->lock);
     if (in_slot && part->length == BLOCK)
         renew_slot(d, part->key, place, page);
 }
 
 /* What was dropped and has not been filled in. */
-static void forget_rest(struct disk *d, const struct past *past, const struct renewal *now)
+static void forget_rest(struct disk *d, const struct past *past, const bool *was)
 {
     const uint64_t first = disk_block(d, past->offset);
     const uint64_t last = disk_block(d, past->offset + past->length - 1);
@@ -226,7 +213,7 @@ static void forget_rest(struct disk *d, const struct past *past, const struct re
 
     pthread_mutex_lock(&p->lock);
     for (uint64_t b = first; b <= last; b++)
-        if (now[b - first].was && policy_find(p->policy, disk_key(d, b)) == NOWHERE)
+        if (was[b - first] && policy_find(p->policy, disk_key(d, b)) == NOWHERE)
             pool_forget(p, disk_key(d, b));
     pthread_mutex_unlock(&p->lock);
 }
@@ -235,24 +222,23 @@ static void keep(struct disk *d, const struct past *past, const uint8_t *data, b
                  struct cache_stats *counts)
 {
     const size_t blocks = (size_t)(past->length / BLOCK + 2);
-    struct renewal *now = calloc(blocks, sizeof(*now));
+    bool *was = calloc(blocks, sizeof(*was));
     uint32_t *seen = malloc(blocks * sizeof(*seen));
 
-    if (now && seen) {
+    if (was && seen) {
         unsigned i = 0;
         for (uint64_t at = 0; at < past->length; i++) {
             const struct part part = disk_part(d, past->offset, past->length, at);
-            renew(d, &part, data + at, &now[i]);
-            seen[i] = now[i].seen;
+            renew(d, &part, data + at, &was[i], &seen[i]);
             at += part.length;
         }
         if (fills)
-            disk_fill(d, data, past->length, past->offset, seen, counts);
-        forget_rest(d, past, now);
+            disk_fill(d, data, past->length, past->offset, seen, was, counts);
+        forget_rest(d, past, was);
     } else {
         forget(d, past);
     }
-    free(now);
+    free(was);
     free(seen);
 }
 

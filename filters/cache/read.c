@@ -234,7 +234,7 @@ static int read_store(struct disk *d, uint8_t *data, uint64_t offset, const stru
     for (unsigned i = from; i < to; i++)
         seen[i - from] = f[i].seen;
     if (!r && fills)
-        disk_fill(d, into, wide_end - wide, wide, seen, counts);
+        disk_fill(d, into, wide_end - wide, wide, seen, NULL, counts);
     free(bounce);
     return r;
 }
