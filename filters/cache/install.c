@@ -12,17 +12,27 @@ static bool is_stale(struct pool *p, const struct fill *f, const struct log_appe
     return *changes_of(p, a->entry[i].key) != f->seen[i];
 }
 
+/* While a block was destaged, and that was told late, another may have come to its place: that one
+ * is not clean. */
+static bool is_other(const struct pool *p, const struct log_entry *e)
+{
+    return (policy_state(p->policy, e->place) & PLACE_DIRTY) &&
+           (policy_key(p->policy, e->place) != e->key || policy_crc(p->policy, e->place) != e->crc);
+}
+
 void install_seal(void *arg, struct log_append *a)
 {
     struct pool *p = arg;
     const struct fill *f = a->owner;
 
-    if (!f)
-        return;
     pthread_mutex_lock(&p->lock);
-    for (unsigned i = 0; i < a->count; i++)
-        if (a->entry[i].type == ENTRY_CLEAN && is_stale(p, f, a, i))
-            a->entry[i].type = ENTRY_STALE;
+    for (unsigned i = 0; i < a->count; i++) {
+        struct log_entry *e = &a->entry[i];
+        if (f && e->type == ENTRY_CLEAN && is_stale(p, f, a, i))
+            e->type = ENTRY_STALE;
+        else if (e->type == ENTRY_CLEANED && is_other(p, e))
+            e->place = NOWHERE;
+    }
     pthread_mutex_unlock(&p->lock);
 }
 
