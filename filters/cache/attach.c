@@ -305,6 +305,9 @@ static int make_ready(struct disk *d, struct pool *p, const struct meeting *m,
     d->kept = m->note.dirty;
     atomic_store(&d->voided, false);
     d->destage_from = 0;
+    /* an earlier life, of which the pool may know something, need not have flushed the store */
+    atomic_store(&d->store_writes, 1);
+    disk_flush_store(d);
     int r = lost_load(d);
     if (r) {
         lost_finish(d);
@@ -438,6 +441,9 @@ void disk_detach(struct disk *d)
     }
     pthread_mutex_lock(&p->lock);
     p->disk[d->number] = NULL;
+    p->loose[d->number] = disk_is_loose(d);
+    while (d->visitors)
+        pthread_cond_wait(&p->moved, &p->lock);
     pthread_mutex_unlock(&p->lock);
     pthread_mutex_unlock(&p->meeting);
     atomic_store(&d->ready, NULL);

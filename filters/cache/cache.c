@@ -117,8 +117,11 @@ static int cache_drain(void *self, bool begin, struct weir_text *why)
     struct disk *d = self;
 
     (void)why;
-    if (atomic_load(&d->ready))
-        destage_hold(d, begin);
+    if (!atomic_load(&d->ready))
+        return 0;
+    if (begin)
+        disk_flush_store(d); /* else the pool does not believe what it has of these regions */
+    destage_hold(d, begin);
     return 0;
 }
 

@@ -8,21 +8,12 @@
 #include "disk.h"
 
 #include "batch.h"
+#include "step.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-
-#ifndef DESTAGE_WITHOUT /* a test builds this file without one of the steps */
-#define DESTAGE_WITHOUT NOTHING
-#endif
-enum step { NOTHING, SYNC, FLUSH, TELL };
-
-static bool does(enum step s)
-{
-    return s != DESTAGE_WITHOUT;
-}
 
 /* ---- a batch --------------------------------------------------------------------- */
 
@@ -74,11 +65,11 @@ static int finish(struct disk *d, const struct batch *b)
     int r;
 
     atomic_fetch_add(&d->batches, 1);
-    r = does(FLUSH) ? weir_flush(d->below, WEIR_BACKGROUND) : 0;
+    r = does(DESTAGE_FLUSH) ? weir_flush(d->below, WEIR_BACKGROUND) : 0;
 
     if (r)
         return r;
-    if (does(TELL) && !p->error) {
+    if (does(DESTAGE_TELL) && !p->error) {
         r = tell_log(d, b);
         if (r == -ENOMEM)
             return r;
@@ -117,7 +108,7 @@ int destage_step(struct disk *d, bool *left)
     int r =
         atomic_load(&d->order) == ORDER_ORDERED ? batch_gather_epoch(d, &b) : batch_gather(d, &b);
 
-    if (!r && b.count && !d->pool->error && does(SYNC))
+    if (!r && b.count && !d->pool->error && does(DESTAGE_SYNC))
         r = log_sync(d->pool->log);
     if (r && r != -ENOMEM) /* the pool's: the store has done nothing */
         pool_broke(d->pool, -r);
@@ -241,7 +232,7 @@ void destage_hold(struct disk *d, bool hold)
     pthread_mutex_lock(&p->lock);
     d->hold = hold;
     pthread_cond_signal(&d->work);
-    while (hold && d->destaging)
+    while (hold && (d->destaging || d->visitors))
         pthread_cond_wait(&p->moved, &p->lock);
     pthread_mutex_unlock(&p->lock);
 }

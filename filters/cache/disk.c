@@ -37,3 +37,26 @@ bool part_covers(const struct disk *d, const struct part *part)
 {
     return part_mask(part) == disk_mask(d, key_block(part->key));
 }
+
+bool disk_is_loose(struct disk *d)
+{
+    return atomic_load(&d->store_flushed) < atomic_load(&d->store_writes);
+}
+
+void disk_store_keeps(struct disk *d, uint64_t number)
+{
+    uint64_t flushed = atomic_load(&d->store_flushed);
+
+    while (flushed < number && !atomic_compare_exchange_weak(&d->store_flushed, &flushed, number))
+        ;
+}
+
+int disk_flush_store(struct disk *d)
+{
+    const uint64_t number = atomic_load(&d->store_writes);
+    int r = disk_is_loose(d) ? weir_flush(d->below, WEIR_BACKGROUND) : 0;
+
+    if (!r)
+        disk_store_keeps(d, number);
+    return r;
+}

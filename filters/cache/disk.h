@@ -71,6 +71,7 @@ struct disk {
     /* under pool->lock */
     uint32_t dirty;       /* blocks */
     unsigned writers;     /* that wait for clean blocks */
+    unsigned visitors;    /* that use the store on the pool's behalf */
     uint64_t oldest;      /* ns: none of the dirty blocks is older */
     uint64_t clean_since; /* ns: dirty is 0 since then, if it is */
     bool told_broken;     /* the destager alone: people have been told that the pool failed */

@@ -21,8 +21,8 @@ void intents_finish(struct intents *s)
     memset(s, 0, sizeof(*s));
 }
 
-/* A table of `size` with those that `stays` says. */
-static int rebuild(struct intents *s, size_t size, bool (*stays)(const struct intent *))
+/* A table of `size`, without those that go. */
+static int rebuild(struct intents *s, size_t size)
 {
     struct intents other = { .size = size };
 
@@ -30,7 +30,7 @@ static int rebuild(struct intents *s, size_t size, bool (*stays)(const struct in
     if (!other.table)
         return -ENOMEM;
     for (size_t i = 0; i < s->size; i++)
-        if (s->table[i].used && stays(&s->table[i])) {
+        if (s->table[i].used && !s->table[i].goes) {
             *look(&other, s->table[i].region) = s->table[i];
             other.count++;
         }
@@ -39,18 +39,13 @@ static int rebuild(struct intents *s, size_t size, bool (*stays)(const struct in
     return 0;
 }
 
-static bool all_stay(const struct intent *i)
-{
-    return i->used;
-}
-
 int intents_reserve(struct intents *s, size_t more)
 {
     size_t size = s->size ? s->size : 64;
 
     while (size < 2 * (s->count + more))
         size *= 2;
-    return size == s->size ? 0 : rebuild(s, size, all_stay);
+    return size == s->size ? 0 : rebuild(s, size);
 }
 
 bool intents_begin(struct intents *s, uint64_t region)
@@ -92,20 +87,22 @@ void intents_turn(struct intents *s)
         s->table[i].fresh = false;
 }
 
-static bool stays(const struct intent *i)
-{
-    return i->fresh || i->writing;
-}
-
-int intents_keep(struct intents *s, uint64_t **ret, size_t *count)
+int intents_keep(struct intents *s, const bool *loose, uint64_t **ret, size_t *count)
 {
     uint64_t *kept = malloc((s->count ? s->count : 1) * sizeof(*kept));
     size_t n = 0;
 
     if (!kept)
         return -ENOMEM;
-    int r = s->size ? rebuild(s, s->size, stays) : 0;
+    for (size_t i = 0; i < s->size; i++) {
+        struct intent *at = &s->table[i];
+        if (at->used && !at->fresh && !at->writing && loose && !loose[key_disk(at->region)])
+            at->goes = true;
+    }
+    int r = s->size ? rebuild(s, s->size) : 0;
     if (r) {
+        for (size_t i = 0; i < s->size; i++)
+            s->table[i].goes = false;
         free(kept);
         return r;
     }

@@ -32,6 +32,7 @@ struct intents {
         uint32_t writing;  /* requests under way */
         bool used, marked; /* an entry; the log says so (or is about to) */
         bool fresh;        /* marked or written in since the last intents_turn() */
+        bool goes;         /* intents_keep() alone */
     } * table;
     size_t size, count;
 };
@@ -48,8 +49,9 @@ bool intents_has(const struct intents *, uint64_t region);
 
 /* A checkpoint begins: from now on what is written in is fresh. */
 void intents_turn(struct intents *);
-/* … and ends: regions that are neither fresh nor written in are forgotten.  The rest is put in
- * *ret, which the caller frees.  -ENOMEM: nothing has been done. */
-int intents_keep(struct intents *, uint64_t **ret, size_t *count);
+/* … and ends: regions that are neither fresh nor written in, of disks that are not loose (by their
+ * numbers; NULL: all are), are forgotten.  The rest is put in *ret, which the caller frees.
+ * -ENOMEM: nothing has been done. */
+int intents_keep(struct intents *, const bool *loose, uint64_t **ret, size_t *count);
 
 #endif

@@ -32,7 +32,7 @@ static uint64_t room_goal(const struct pool *p)
 /* Pages that will be free with the next checkpoint. */
 static uint64_t room_soon(struct pool *p, const struct log_place *log)
 {
-    return log_room(p->log) + p->scanned / SEGMENT_PAGES * SEGMENT_PAGES - log->tail;
+    return log_room(p->log) + p->scanned - log->tail;
 }
 
 /* Gives *waits: a dirty block is in the way of the room that is wanted. */
@@ -84,6 +84,11 @@ int keeper_step(struct pool *p, bool *waits)
 
 /* ---- the thread -------------------------------------------------------------------- */
 
+static bool has_many_marks(const struct pool *p)
+{
+    return p->intents.count >= p->marks_kept + MARKS_MOST;
+}
+
 static bool has_news(const struct pool *p)
 {
     return p->drops || p->drops_lost || p->intents.count || p->untolds || p->slot_writes != p->told;
@@ -98,7 +103,7 @@ static bool wait_for_work(struct pool *p, bool *rested)
     until.tv_sec += REST;
     *rested = false;
     pthread_mutex_lock(&p->lock);
-    while (!p->stop && !p->room_wanted && p->intents.count < MARKS_MOST && !*rested)
+    while (!p->stop && !p->room_wanted && !has_many_marks(p) && !*rested)
         *rested = pthread_cond_timedwait(&p->work, &p->lock, &until) == ETIMEDOUT;
     bool stop = p->stop;
     p->room_wanted = false;
@@ -116,7 +121,7 @@ static void *run(void *arg)
             continue;
         keeper_step(p, &waits);
         pthread_mutex_lock(&p->lock);
-        bool news = has_news(p) && (rested || p->intents.count >= MARKS_MOST);
+        bool news = has_news(p) && (rested || has_many_marks(p));
         p->told = p->slot_writes;
         pthread_mutex_unlock(&p->lock);
         int r = news && !p->error ? tell_rest(p) : 0;

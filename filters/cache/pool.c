@@ -178,7 +178,7 @@ static int load(struct pool *p, char why[WHY])
         return r;
     /* from here on, what an earlier opening has written behind a hole is not believed */
     p->super.incarnation++;
-    if (getrandom(&shape.seed, sizeof(shape.seed), 0) != sizeof(shape.seed))
+    if (!p->by_hand && getrandom(&shape.seed, sizeof(shape.seed), 0) != sizeof(shape.seed))
         return -EIO;
     shape.log_pages = p->super.log_pages;
     shape.slots = p->super.slots;

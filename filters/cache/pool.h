@@ -60,19 +60,22 @@ struct pool {
     bool drops_lost;          /* no memory for one: from now on all intents stay */
     struct log_entry *untold; /* tell.c: CLEANED entries that the log has no room for */
     size_t untolds;
+    size_t marks_kept; /* intents that the last checkpoint could not take back */
     /* For each block, by a hash of its key: how often it was written, dropped or is about to be.  A
      * fill that was begun at another number is stale. */
     uint32_t changes[CHANGES];
     struct disk *disk[DISKS_MAX];
-    size_t promised;      /* pieces that appends under way may add to `partials` */
-    uint32_t dirty;       /* blocks, of all disks */
-    uint32_t dirty_most;  /* blocks that may be dirty: the rest of the log is for what is clean */
-    uint64_t scanned;     /* position: everything before it may go, at the next checkpoint */
-    bool room_wanted;     /* somebody waits for it */
-    bool stop;            /* the keeper shall end */
-    uint64_t told;        /* slot_writes when the keeper's last checkpoint began */
-    pthread_cond_t work;  /* the keeper has something to do */
-    pthread_cond_t moved; /* room has been made, blocks have become clean, the keeper has rested */
+    size_t promised;       /* pieces that appends under way may add to `partials` */
+    uint32_t dirty;        /* blocks, of all disks */
+    uint32_t dirty_most;   /* blocks that may be dirty: the rest of the log is for what is clean */
+    uint64_t scanned;      /* position: everything before it may go, at the next checkpoint; a
+                              segment's beginning; changes with `saving`, too */
+    bool loose[DISKS_MAX]; /* disks that were detached, and whose store may yet lose something */
+    bool room_wanted;      /* somebody waits for it */
+    bool stop;             /* the keeper shall end */
+    uint64_t told;         /* slot_writes when the keeper's last checkpoint began */
+    pthread_cond_t work;   /* the keeper has something to do */
+    pthread_cond_t moved;  /* room has been made, blocks have become clean, the keeper has rested */
 
     pthread_t keeper;
     bool keeper_runs;

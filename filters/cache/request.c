@@ -153,11 +153,9 @@ static enum weir_verdict flush_down(struct disk *d, struct weir_request *req)
 static void flush_up(struct disk *d, struct weir_request *req)
 {
     const struct cache_use *use = weir_scratch(req);
-    uint64_t flushed = atomic_load(&d->store_flushed);
 
-    while (!req->error && flushed < use->number &&
-           !atomic_compare_exchange_weak(&d->store_flushed, &flushed, use->number))
-        ;
+    if (!req->error)
+        disk_store_keeps(d, use->number);
 }
 
 /* ---- what it all comes to ---------------------------------------------------------------- */

@@ -14,10 +14,10 @@ enum step {
     CHECKPOINT_STORES,
     CHECKPOINT_DROPS,
     CHECKPOINT_TABLE,
-    CHECKPOINT_MARKS,
+    CHECKPOINT_KEEP,
     CHECKPOINT_SYNC,
     CHECKPOINT_TAIL,
-    CHECKPOINT_INTENTS,
+    CHECKPOINT_VOID, /* left out: it comes first */
     PAST_CLEAN, /* past.c */
     PAST_MARK,
     DESTAGE_SYNC, /* destage.c */
