@@ -5,16 +5,14 @@
  * tests/filter/cache/test-crash.c leaves out one at a time, to see that it notices:
  *
  *   BARRIER   every record under way is installed, so that what it found stale is among the drops
- *   STORES    what was written past the pool is durable on the stores: else the pool, which may have
- *             it, too, is newer than they are after a crash
- *   DROPS     what is void is said to be, before the intents that protect it go
- *   TABLE     what slots hold now, before the log segments go that say so otherwise
- *   KEEP      the intents that stay are said again, before the tail passes where they were said
- *   SYNC      all that is durable
- *   TAIL      the super block says where the log begins now; durable, and only then
- *   FREE      segments before it are written over
- *   VOID      the other intents end.  Last: what the tail has passed might be older than the store,
- *             and until the super block is there a crash would read it */
+ *   STORES    what was written past the pool is durable on the stores: else the pool, which may
+ * have it, too, is newer than they are after a crash DROPS     what is void is said to be, before
+ * the intents that protect it go TABLE     what slots hold now, before the log segments go that say
+ * so otherwise KEEP      the intents that stay are said again, before the tail passes where they
+ * were said SYNC      all that is durable TAIL      the super block says where the log begins now;
+ * durable, and only then FREE      segments before it are written over VOID      the other intents
+ * end.  Last: what the tail has passed might be older than the store, and until the super block is
+ * there a crash would read it */
 #include "disk.h"
 #include "pool.h"
 #include "step.h"
