@@ -53,6 +53,7 @@ struct moment {
 struct world {
     bool by_hand, records;
     bool sulks;       /* stores fail to flush in the background */
+    bool dawdles;     /* media take their time now and then: threads meet in more ways */
     atomic_bool dead; /* the power is off: nothing reaches any medium */
     struct media *pool_media;
     struct pool *pool; /* while a disk uses it */
@@ -72,7 +73,7 @@ void world_destroy(struct world *);
 void world_record(struct world *);
 /* As after a loss of power at `moment` of a world that records. */
 void world_cut(struct world *, struct world *from, size_t moment, uint64_t seed);
-struct moment world_now(struct world *);
+size_t world_moments(struct world *);
 
 /* 0, or -errno and why.  A disk that is attached may have no pool, or be locked. */
 int world_attach(struct world *, unsigned disk, char why[512]);

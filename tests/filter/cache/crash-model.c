@@ -83,10 +83,10 @@ uint32_t model_begin(struct model *m, const struct guest_op *op)
     return m->first + (uint32_t)m->ops++;
 }
 
-void model_end(struct model *m, size_t moment, int error)
+void model_end(struct model *m, uint32_t version, size_t moment, int error)
 {
     if (!error)
-        m->op[m->ops - 1].end = moment;
+        m->op[version - m->first].end = moment;
 }
 
 void model_settle(struct model *m, unsigned disk, const uint32_t *version)
@@ -117,29 +117,29 @@ static bool changes(const struct judge *j, const struct guest_op *op)
     return op->disk == j->disk && op->what != GUEST_FLUSH && op->begin <= j->moment;
 }
 
+/* When the youngest flush began that was answered: it speaks of what had been answered by then. */
 static size_t last_flush(const struct judge *j)
 {
     const struct model *m = j->model;
     size_t last = 0;
 
     for (size_t i = 0; i < m->ops; i++)
-        if (m->op[i].disk == j->disk && m->op[i].what == GUEST_FLUSH && m->op[i].end <= j->moment)
-            last = i;
+        if (m->op[i].disk == j->disk && m->op[i].what == GUEST_FLUSH && m->op[i].end <= j->moment &&
+            m->op[i].begin > last)
+            last = m->op[i].begin;
     return last;
 }
 
-/* A flush speaks of what had been answered when it began. */
 static void set_floors(struct judge *j)
 {
     const struct model *m = j->model;
-    const size_t flush = last_flush(j);
+    const size_t flushed = last_flush(j);
 
     for (size_t i = 0; i < m->ops; i++) {
         const struct guest_op *op = &m->op[i];
         if (!changes(j, op))
             continue;
-        bool durable =
-            op->end <= j->moment && (op->fua || (i < flush && op->end <= m->op[flush].begin));
+        const bool durable = op->end <= j->moment && (op->fua || op->end <= flushed);
         for (uint32_t s = op->first; s < op->first + op->count; s++) {
             if (durable)
                 j->floor[s] = (uint32_t)i + 1;

@@ -35,9 +35,10 @@ struct model {
 
 void model_create(struct model *, const uint64_t size[WORLD_DISKS]);
 void model_destroy(struct model *);
-/* The version that the op's sectors have is the answer. */
+/* The version that the op's sectors have is the answer.  Versions of one sector come in the order
+ * of its writes. */
 uint32_t model_begin(struct model *, const struct guest_op *);
-void model_end(struct model *, size_t moment, int error);
+void model_end(struct model *, uint32_t version, size_t moment, int error);
 
 void stamp(void *data, unsigned disk, uint32_t sector, uint32_t count, uint32_t version);
 /* The versions in `data`.  False: a sector's bytes are not a write's. */

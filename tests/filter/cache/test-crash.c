@@ -144,7 +144,7 @@ static bool change(struct life *l, unsigned disk, enum weir_op op)
     stamp(buffer, disk, g.first, g.count, version);
     int r = world_ask(l->world, disk, op, op == WEIR_WRITE ? buffer : NULL,
                       (uint64_t)g.count * SECTOR, (uint64_t)g.first * SECTOR, g.fua ? WEIR_FUA : 0);
-    model_end(l->model, l->world->moments, r);
+    model_end(l->model, version, l->world->moments, r);
     trace(l, "disk %u %s %u+%u version %u%s%s", disk, op == WEIR_WRITE ? "write" : "zero", g.first,
           g.count, version, g.log ? " log" : "", g.fua ? " fua" : "");
     return r ? fails(l, "a write failed", r) : true;
@@ -154,9 +154,9 @@ static bool flush(struct life *l, unsigned disk)
 {
     struct guest_op g = { .what = GUEST_FLUSH, .disk = disk, .begin = l->world->moments };
 
-    model_begin(l->model, &g);
+    const uint32_t number = model_begin(l->model, &g);
     int r = world_ask(l->world, disk, WEIR_FLUSH, NULL, 0, 0, 0);
-    model_end(l->model, l->world->moments, r);
+    model_end(l->model, number, l->world->moments, r);
     trace(l, "disk %u flush", disk);
     return r ? fails(l, "a flush failed", r) : true;
 }
