@@ -75,8 +75,10 @@ uint64_t pool_forget_clean(struct pool *p, unsigned number)
 
 void pool_clean(struct pool *p, uint32_t place)
 {
-    struct disk *d = p->disk[key_disk(policy_key(p->policy, place))];
+    const uint64_t key = policy_key(p->policy, place);
+    struct disk *d = p->disk[key_disk(key)];
 
+    ++*changes_of(p, key); /* who has read the store before may have what it was before */
     p->dirty--;
     if (d)
         d->dirty--;

@@ -61,8 +61,8 @@ struct pool {
     struct log_entry *untold; /* tell.c: CLEANED entries that the log has no room for */
     size_t untolds;
     size_t marks_kept; /* intents that the last checkpoint could not take back */
-    /* For each block, by a hash of its key: how often it was written, dropped or is about to be.  A
-     * fill that was begun at another number is stale. */
+    /* For each block, by a hash of its key: how often it was written, destaged, dropped or is about
+     * to be.  A fill that was begun at another number is stale. */
     uint32_t changes[CHANGES];
     struct disk *disk[DISKS_MAX];
     size_t promised;       /* pieces that appends under way may add to `partials` */
