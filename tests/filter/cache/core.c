@@ -180,12 +180,28 @@ void pool_put(struct pool *p)
     pool_close(p);
 }
 
+/* Who changes a running chain and may go back to the old one: nobody here. */
+void pools_left(const uint8_t uuid[UUID], bool dirty)
+{
+    (void)uuid;
+    (void)dirty;
+}
+
+bool pools_recall(const uint8_t uuid[UUID])
+{
+    (void)uuid;
+    return false;
+}
+
 /* ---- what the filter asks of the core ------------------------------------------------------- */
 
 int weir_read(struct weir_below *b, void *data, uint64_t length, uint64_t offset, uint32_t flags)
 {
     (void)flags;
-    return media_read(b->store, data, length, offset);
+    int r = media_read(b->store, data, length, offset);
+    if (b->read)
+        b->read(b);
+    return r;
 }
 
 int weir_write(struct weir_below *b, const void *data, uint64_t length, uint64_t offset,
@@ -264,13 +280,16 @@ int weir_pool(const struct weir_below *b, const char *name, struct weir_pool *re
 /* NULL: there is no such file, and no room for one. */
 static char *file_of(struct kept *k, const char *name, bool make)
 {
-    for (unsigned i = 0; i < 2; i++) {
-        if (make && !*k->file[i].name)
-            snprintf(k->file[i].name, sizeof(k->file[i].name), "%s", name);
-        if (strcmp(k->file[i].name, name) == 0)
-            return k->file[i].text;
-    }
-    return NULL;
+    unsigned i = 0;
+
+    while (i < FILES && strcmp(k->file[i].name, name) != 0)
+        i++;
+    for (unsigned n = 0; i == FILES && make && n < FILES; n++)
+        if (!*k->file[n].name) {
+            snprintf(k->file[n].name, sizeof(k->file[n].name), "%s", name);
+            i = n;
+        }
+    return i < FILES ? k->file[i].text : NULL;
 }
 
 int weir_state_save(struct weir_below *b, const char *name, const void *data, size_t size)
@@ -296,6 +315,19 @@ int weir_state_load(struct weir_below *b, const char *name, void **data, size_t 
     *data = must(strdup(text));
     *size = strlen(text);
     return 0;
+}
+
+int weir_state_remove(struct weir_below *b, const char *name)
+{
+    struct kept now = kept_now(b);
+
+    if (!file_of(&now, name, false))
+        return -ENOENT;
+    for (unsigned i = 0; i < FILES; i++)
+        if (strcmp(now.file[i].name, name) == 0)
+            now.file[i].name[0] = '\0';
+    keep_last(b, &now);
+    return atomic_load(&b->world->dead) ? -EIO : 0;
 }
 
 int weir_keep(struct weir_below *b, bool keep)

@@ -14,7 +14,7 @@
 #include "cache.h"
 #include "memory-media.h"
 
-enum { WORLD_DISKS = 2 };
+enum { WORLD_DISKS = 2, FILES = 4 /* of a state folder */ };
 
 struct world;
 
@@ -31,15 +31,16 @@ struct weir_below {
     struct cache_stats stats;
     char why_locked[512]; /* "": it is not */
     char last_report[512];
-    unsigned warnings, errors;   /* that were reported */
-    pthread_mutex_t report_lock; /* guards what reports say; a leaf */
+    unsigned warnings, errors;         /* that were reported */
+    void (*read)(struct weir_below *); /* called when the store has been read; NULL: nobody is */
+    pthread_mutex_t report_lock;       /* guards what reports say; a leaf */
 
     /* What the state folder and the core remember, each time that it changed. */
     struct kept {
         struct {
             char name[16]; /* "": there is none */
             char text[2048];
-        } file[2];
+        } file[FILES];
         bool keep;
     } * kept;
     size_t kepts;
