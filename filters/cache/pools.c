@@ -6,6 +6,7 @@
 #include "pool.h"
 
 #include "disk.h"
+#include "page.h"
 
 #include <errno.h>
 #include <string.h>
@@ -22,11 +23,27 @@ enum { LEFT = 64 };
 static uint8_t left[LEFT][UUID];
 static unsigned left_next;
 
+/* Its first page says so, whatever else is wrong with it. */
+static bool is_pool(const char *path)
+{
+    uint8_t page[BLOCK];
+    char why[WHY];
+    struct media *m;
+
+    if (media_open(path, 0, MEDIA_READ_ONLY, &m, why))
+        return false;
+    bool is = !media_read(m, page, BLOCK, 0) && page_claims(page, PAGE_SUPER, NULL);
+    m->close(m);
+    return is;
+}
+
+/* A file that is shorter than wanted is made longer, but not a pool: it has been cut, and zeroes
+ * in the place of its log would look as if nothing had been there. */
 static int open_one(const char *name, const char *path, uint64_t size, struct pool **ret,
                     char why[WHY])
 {
     struct media *m;
-    int r = media_open(path, size, MEDIA_CREATE, &m, why);
+    int r = media_open(path, is_pool(path) ? 0 : size, MEDIA_CREATE, &m, why);
 
     if (r)
         return r;

@@ -23,11 +23,13 @@ unfit() {
     done
 }
 
-cut() { cp "$pool" "$work/whole"; truncate -s 1M "$pool"; POOL_WORDS='' configure "$(cached "$options")"; }
-uncut() { cp "$work/whole" "$pool"; }
+cut() { cp --sparse=always "$pool" "$work/whole"; truncate -s 1M "$pool"; POOL_WORDS='' configure "$(cached "$options")"; }
+uncut() { cp --sparse=always "$work/whole" "$pool"; }
 unfit "the pool does not fit in 1048576 bytes" cut uncut
+cut_only() { cp --sparse=always "$pool" "$work/whole"; truncate -s 1M "$pool"; } # the configuration still says 64M
+unfit "the pool does not fit in 1048576 bytes" cut_only uncut
 
-version() { cp "$pool" "$work/whole"; python3 - "$pool" <<'END2'
+version() { cp --sparse=always "$pool" "$work/whole"; python3 - "$pool" <<'END2'
 import struct, sys
 def crc32c(data, crc=0xffffffff):
     for b in data:
@@ -48,7 +50,7 @@ END2
 }
 unfit "version 2" version uncut
 
-other() { cp "$pool" "$work/whole"; head -c 64M /dev/urandom >"$pool"; }
+other() { cp --sparse=always "$pool" "$work/whole"; head -c 1M /dev/urandom | dd of="$pool" conv=notrunc status=none; }
 unfit "$pool" other uncut
 [ "$(head -c 4 "$work/whole")" = weir ] || fail "the pool is not what this test believes"
 
