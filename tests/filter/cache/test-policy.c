@@ -1,71 +1,8 @@
 /* test-policy.c - does each sentence of policy.h hold?
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "policy.h"
-#include "random.h"
+#include "policy-rig.h"
 
 #include <errno.h>
-
-enum { LOG = 8, SLOTS = 32 };
-
-static struct policy *p;
-static unsigned changed[SLOTS];
-static uint32_t before;
-
-static void note_change(void *arg, uint32_t slot)
-{
-    assert_ptr_equal(arg, changed);
-    changed[slot]++;
-}
-
-static int setup(void **state)
-{
-    const struct policy_shape shape = {
-        .log_pages = LOG,
-        .slots = SLOTS,
-        .ghost = 0.9,
-        .slot_changed = note_change,
-        .arg = changed,
-    };
-
-    (void)state;
-    for (int slot = 0; slot < SLOTS; slot++)
-        changed[slot] = 0;
-    return policy_create(&shape, &p);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    policy_destroy(p);
-    return 0;
-}
-
-static void put(uint32_t place, uint64_t key, unsigned state)
-{
-    policy_put(p, place, key, (uint32_t)key + 1, state, &before);
-}
-
-static void put_hit(uint32_t place, uint64_t key, int hits)
-{
-    put(place, key, 0);
-    while (hits--)
-        policy_touch(p, place);
-}
-
-/* Slots of the main queue, as after a start; keys from 1000 on. */
-static void fill_slots(void)
-{
-    for (uint32_t slot = 0; slot < SLOTS; slot++)
-        put(LOG + slot, 1000 + slot, 0);
-}
-
-static struct policy_counts counts(void)
-{
-    struct policy_counts c;
-
-    policy_counts(p, &c);
-    return c;
-}
 
 /* ---- places ------------------------------------------------------------------------ */
 
@@ -326,21 +263,6 @@ static void test_a_promised_slot_is_nobody_elses(void **state)
 
 /* ---- guests ------------------------------------------------------------------------------ */
 
-/* Fills as a caller does; the log's tail is at the page that is taken next. */
-static uint32_t fill(uint64_t key)
-{
-    static uint32_t head;
-    uint32_t place = policy_admit(p, key), slot;
-
-    if (place == NOWHERE) {
-        place = head++ % LOG;
-        if (policy_tail(p, place, &slot) == FATE_MOVE)
-            assert_true(policy_move(p, place, slot));
-    }
-    put(place, key, 0);
-    return place;
-}
-
 static void test_warming_up_forgets_nothing_and_writes_once(void **state)
 {
     (void)state;
@@ -402,73 +324,6 @@ static void test_written_blocks_warm_empty_slots(void **state)
     assert_int_equal(policy_find(p, 1), slot);
 }
 
-/* ---- shares --------------------------------------------------------------------------------- */
-
-static void test_a_disk_keeps_its_least(void **state)
-{
-    uint32_t slot;
-
-    (void)state;
-    policy_share(p, 1, 4, UINT32_MAX);
-    for (uint32_t i = 0; i < SLOTS; i++)
-        put(LOG + i, block_key(i < 6, i), 0);
-    for (uint64_t i = 0; i < 200; i++) {
-        put_hit(0, block_key(2, i), 2);
-        assert_int_equal(policy_tail(p, 0, &slot), FATE_MOVE);
-        assert_true(policy_move(p, 0, slot));
-    }
-    assert_int_equal(policy_disk_blocks(p, 1), 4);
-    assert_int_equal(policy_disk_blocks(p, 2), SLOTS - 4);
-}
-
-static void test_a_disk_below_its_least_leaves_the_log_for_a_slot(void **state)
-{
-    uint32_t slot;
-
-    (void)state;
-    fill_slots();
-    policy_share(p, 1, 4, UINT32_MAX);
-    put(0, block_key(1, 0), 0);
-    assert_int_equal(policy_tail(p, 0, &slot), FATE_MOVE);
-    assert_true(policy_move(p, 0, slot));
-    assert_int_equal(policy_disk_blocks(p, 1), 1);
-}
-
-static void test_a_disk_is_kept_at_its_most_by_its_own_blocks(void **state)
-{
-    uint32_t slot, most = 0;
-
-    (void)state;
-    policy_share(p, 1, 0, 10);
-    fill_slots();
-    for (uint64_t i = 0; i < 200; i++) {
-        put_hit((uint32_t)i % LOG, block_key(1, i), 2);
-        if (policy_tail(p, (uint32_t)i % LOG, &slot) == FATE_MOVE)
-            assert_true(policy_move(p, (uint32_t)i % LOG, slot));
-        if (policy_disk_blocks(p, 1) > most)
-            most = policy_disk_blocks(p, 1);
-    }
-    assert_int_equal(most, 10);
-    assert_int_equal(policy_disk_blocks(p, 0), SLOTS - 10);
-    assert_int_equal(policy_find(p, block_key(1, 199)) == NOWHERE, false);
-}
-
-static void test_a_smaller_most_is_reached_as_new_ones_come(void **state)
-{
-    uint32_t slot;
-
-    (void)state;
-    for (uint32_t i = 0; i < SLOTS; i++)
-        put(LOG + i, block_key(i < 20, i), 0);
-    policy_share(p, 1, 0, 5);
-    for (uint64_t i = 0; i < 30; i++) {
-        put_hit(0, block_key(2, i), 2);
-        if (policy_tail(p, 0, &slot) == FATE_MOVE)
-            assert_true(policy_move(p, 0, slot));
-    }
-    assert_true(policy_disk_blocks(p, 1) <= 5);
-}
-
 /* ---- as a whole ------------------------------------------------------------------------------ */
 
 static void test_sixteen_bytes_for_a_block(void **state)
@@ -514,8 +369,6 @@ static void test_a_pool_without_slots(void **state)
     p = own;
 }
 
-#define RULE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -540,10 +393,6 @@ int main(void)
         RULE(test_guests_go_before_the_main_queue),
         RULE(test_a_guest_that_was_hit_twice_is_of_the_main_queue),
         RULE(test_written_blocks_warm_empty_slots),
-        RULE(test_a_disk_keeps_its_least),
-        RULE(test_a_disk_below_its_least_leaves_the_log_for_a_slot),
-        RULE(test_a_disk_is_kept_at_its_most_by_its_own_blocks),
-        RULE(test_a_smaller_most_is_reached_as_new_ones_come),
         RULE(test_sixteen_bytes_for_a_block),
         RULE(test_shapes_that_cannot_be),
         RULE(test_a_pool_without_slots),
