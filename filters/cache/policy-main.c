@@ -104,9 +104,16 @@ static bool guest_goes(struct policy *p)
     return false;
 }
 
+/* There are too many of them: they are the first to go. */
+static bool has_spare_guests(const struct policy *p)
+{
+    return p->guests > p->guests_least;
+}
+
 /* The first one under the hand that has not been hit since the hand was there last. */
 static bool one_goes(struct policy *p)
 {
+    bool spares_guests = p->guests && !has_spare_guests(p);
     uint32_t best = NOWHERE;
     unsigned best_hits = HITS_MAX + 1;
 
@@ -122,7 +129,7 @@ static bool one_goes(struct policy *p)
             continue;
         const struct policy_disk *disk = &p->disk[key_disk(name_key(name))];
         unsigned hits = disk->blocks > disk->max ? 0 : name_hits(name);
-        if (is_kept(p, name))
+        if (is_kept(p, name) || (spares_guests && is_guest(name)))
             continue;
         if (hits)
             place_set_name(&p->place, slot, name - name_make(0, 0, 1));
@@ -139,9 +146,12 @@ static bool one_goes(struct policy *p)
 
 /* ---- guests ----------------------------------------------------------------------- */
 
+/* Slots that guests have or may have. */
 static uint64_t guest_slots(const struct policy *p)
 {
-    return (uint64_t)p->guests + p->empty;
+    uint64_t now = (uint64_t)p->guests + p->empty;
+
+    return now > p->guests_least ? now : p->guests_least;
 }
 
 static uint64_t small_queue(const struct policy *p)
@@ -163,7 +173,7 @@ bool main_turn(struct policy *p)
     if (p->turn + guest_slots(p) < small_queue(p))
         return false;
     p->turn -= p->shape.log_pages;
-    return p->empty || guest_goes(p);
+    return p->empty || (p->guests < p->guests_least && one_goes(p)) || guest_goes(p);
 }
 
 bool main_takes_guest(struct policy *p)
@@ -178,9 +188,16 @@ bool main_takes_guest(struct policy *p)
 
 /* ---- room for the main queue -------------------------------------------------------- */
 
+static bool somebody_goes(struct policy *p)
+{
+    bool spare = has_spare_guests(p);
+
+    return (spare && guest_goes(p)) || one_goes(p) || (!spare && guest_goes(p));
+}
+
 uint32_t main_room(struct policy *p)
 {
-    if (!p->empty && !guest_goes(p) && !one_goes(p))
+    if (!p->empty && !somebody_goes(p))
         return NOWHERE;
     return main_promise(p, p->first_empty, false);
 }

@@ -30,6 +30,7 @@ int policy_create(const struct policy_shape *shape, struct policy **ret)
     for (unsigned disk = 0; disk < DISKS_MAX; disk++)
         p->disk[disk].max = UINT32_MAX;
     p->first_empty = p->last_empty = NOWHERE;
+    p->young = shape->log_pages;
     p->hand = p->guest_hand = p->trim_hand = shape->log_pages;
     for (uint32_t slot = shape->log_pages; slot < p->places; slot++)
         empty_add(p, slot);
@@ -141,17 +142,30 @@ void place_forget(struct policy *p, uint32_t place)
     place_becomes(p, place, 0);
 }
 
-void policy_touch(struct policy *p, uint32_t place)
-{
-    uint64_t name = place_name(&p->place, place);
-
-    if (name_hits(name) < HITS_MAX && name_state(name) & NAME_CURRENT)
-        place_set_name(&p->place, place, name + name_make(0, 0, 1));
-}
-
 static unsigned at_least(unsigned hits, unsigned least)
 {
     return hits > least ? hits : least;
+}
+
+/* It is in the log still, but would not be in a small queue of the length that is wanted. */
+static bool is_old(const struct policy *p, uint32_t place)
+{
+    uint32_t pages = p->shape.log_pages;
+
+    if (p->young >= pages || in_slot(p, place))
+        return false;
+    return (p->newest >= place ? 0 : pages) + p->newest - place >= p->young;
+}
+
+void policy_touch(struct policy *p, uint32_t place)
+{
+    uint64_t name = place_name(&p->place, place);
+    unsigned hits = name_hits(name);
+
+    if (hits >= HITS_MAX || !(name_state(name) & NAME_CURRENT))
+        return;
+    hits = at_least(hits + 1, is_old(p, place) ? PROMOTE_HITS : 0);
+    place_set_name(&p->place, place, name_make(name_key(name), name_state(name), hits));
 }
 
 void policy_put(struct policy *p, uint32_t place, uint64_t key, uint32_t crc, unsigned state,
@@ -174,6 +188,7 @@ void policy_put(struct policy *p, uint32_t place, uint64_t key, uint32_t crc, un
             guest = NAME_GUEST;
         state &= ~(unsigned)NAME_DIRTY; /* a slot cannot be */
     } else {
+        p->newest = place;
         main_log_turned(p);
     }
     place_becomes(p, place, name_make(key, state | NAME_CURRENT | guest, hits));
@@ -297,6 +312,18 @@ bool policy_move(struct policy *p, uint32_t from, uint32_t slot)
     place_becomes(p, from, 0);
     p->counts.promotions += !guest;
     return true;
+}
+
+void policy_tune(struct policy *p, double small)
+{
+    uint32_t pages = p->shape.log_pages, wanted = (uint32_t)(small * p->places + 0.5);
+
+    if (small == POLICY_LOG) /* however long the log is */
+        wanted = pages;
+    p->young = wanted < pages ? at_least(wanted, 1) : pages;
+    p->guests_least = wanted > pages ? wanted - pages : 0;
+    if (p->guests_least > p->shape.slots)
+        p->guests_least = p->shape.slots;
 }
 
 /* ---- shares of the disks ----------------------------------------------------------- */

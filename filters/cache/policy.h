@@ -101,6 +101,17 @@ enum policy_fate policy_tail(struct policy *, uint32_t place, uint32_t *slot);
  * policy_tail() said so; `slot` is given back, if it was still promised. */
 bool policy_move(struct policy *, uint32_t from, uint32_t slot);
 
+/* ---- how long the small queue is -------------------------------------------------------- */
+
+/* A part of all places, 0.01 to 0.5, from now on; nothing moves at once.  POLICY_LOG, as at the
+ * beginning: the log.
+ * Larger: the small queue has guests besides the log, as while the slots were not all taken, and
+ * the main queue gives way for them.
+ * Smaller: nothing leaves the log sooner, for nobody else could use its pages; but a hit of a block
+ * that has left so small a queue counts as if the ghost had remembered it: it is on its way to the
+ * main queue. */
+void policy_tune(struct policy *, double small);
+
 /* ---- shares of the disks ----------------------------------------------------------- */
 
 /* Blocks that `disk` is left with at least, as long as it has them, and has at most (UINT32_MAX:

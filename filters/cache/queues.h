@@ -17,6 +17,10 @@ struct policy {
     /* Slots, as places.  Those that are empty and promised to nobody are a list through `place`. */
     uint32_t empty, first_empty, last_empty;
     uint32_t guests;
+    /* policy_tune(): blocks of the log that are so new that a hit does not tell yet; guests that
+     * the main queue gives way for. */
+    uint32_t young, guests_least;
+    uint32_t newest; /* the page of the log that was put last */
     uint64_t turn;   /* what the guests are behind the log, times the small queue's length */
     unsigned denied; /* blocks that left the log since one became a guest */
     uint32_t hand, guest_hand, trim_hand;
@@ -65,7 +69,8 @@ uint32_t main_room(struct policy *);
  * of the log has been taken: */
 void main_log_turned(struct policy *);
 /* True: it is the guests' turn, and there is an empty slot for one; the one that has been a guest
- * longest may have gone for it. */
+ * longest may have gone for it, or, while there are fewer than there shall be, one of the main
+ * queue. */
 bool main_turn(struct policy *);
 /* The same for a block that nobody has hit twice, and that leaves the log: it costs a write. */
 bool main_takes_guest(struct policy *);

@@ -349,6 +349,8 @@ static void world_step(void)
         if (!random_below(200))
             policy_share(world.policy, random_below(DISKS), random_below(SLOTS / DISKS),
                          random_below(4) ? UINT32_MAX : SLOTS / DISKS + random_below(SLOTS));
+        else if (!random_below(200))
+            policy_tune(world.policy, random_below(4) ? 0.01 * (1 + random_below(50)) : POLICY_LOG);
         break;
     default: /* a read */
         if (place != NOWHERE) {
