@@ -41,7 +41,9 @@ static const char help[] =
     "  --mode=MODE       what becomes of writes: write-back (unless told otherwise), "
     "write-through, read\n"
     "  --log=PART        of the pool that is log (0.09)\n"
-    "  --small=PART      of the pool that the small queue may take of the log (all of it)\n"
+    "  --free=PART       of the log that is kept free (0)\n"
+    "  --small=PART      of the pool that the small queue has, 0.01 to 0.5 (as much as the log)\n"
+    "  --autotune        the small queue's length is what miniatures of the pool find best\n"
     "  --ghost=PART      names that are remembered, of the pool's blocks (0.9)\n"
     "  --json            one object for each trace and size, a line each\n"
     "  --help\n";
@@ -125,9 +127,10 @@ static void print_size(const struct options *options, const char *name, const st
             "{\"trace\": \"%s\", \"size\": \"%s\", \"blocks\": %" PRIu32
             ", \"references\": %" PRIu64
             ", \"policy\": %.6f, \"lru\": %.6f, \"fifo\": %.6f, \"min\": %.6f, \"fills\": %" PRIu64
-            ", \"moves\": %" PRIu64 ", \"promotions\": %" PRIu64 ", \"rewrites\": %" PRIu64 "}\n",
+            ", \"moves\": %" PRIu64 ", \"promotions\": %" PRIu64 ", \"rewrites\": %" PRIu64
+            ", \"tunes\": %u, \"small\": %g}\n",
             name, label, size, r.references, policy, lru, fifo, min, r.fills, r.moves, r.promotions,
-            r.rewrites);
+            r.rewrites, r.tunes, r.small);
         return;
     }
     double change = lru > 0 ? policy / lru - 1 : 0;
@@ -192,7 +195,9 @@ int main(int argc, char **argv)
         { "size", required_argument, NULL, 's' },
         { "mode", required_argument, NULL, 'm' },
         { "log", required_argument, NULL, 'l' },
+        { "free", required_argument, NULL, 'e' },
         { "small", required_argument, NULL, 'q' },
+        { "autotune", no_argument, NULL, 'a' },
         { "ghost", required_argument, NULL, 'o' },
         { "json", no_argument, NULL, 'j' },
         { "help", no_argument, NULL, 'h' },
@@ -200,7 +205,7 @@ int main(int argc, char **argv)
     };
     struct options options = {
         .trace = { .columns = "time,op,offset,length", .unit = 512 },
-        .replay = { .log = POLICY_LOG, .small = -1, .ghost = POLICY_GHOST },
+        .replay = { .log = POLICY_LOG, .small = POLICY_LOG, .ghost = POLICY_GHOST },
         .sizes = "1%,5%,10%,20%,40%",
     };
 
@@ -230,8 +235,15 @@ int main(int argc, char **argv)
         case 'l':
             options.replay.log = part("--log is a part of the pool, from 0 to 1", optarg, 1);
             break;
+        case 'e':
+            options.replay.free = part("--free is a part of the log, from 0 to 0.9", optarg, 0.9);
+            break;
         case 'q':
-            options.replay.small = part("--small is a part of the pool, from 0 to 1", optarg, 1);
+            options.replay.small =
+                part("--small is a part of the pool, from 0 to 0.5", optarg, 0.5);
+            break;
+        case 'a':
+            options.replay.autotune = true;
             break;
         case 'o':
             options.replay.ghost = part("--ghost is a part of the pool, from 0 to 16", optarg, 16);
@@ -246,8 +258,6 @@ int main(int argc, char **argv)
             fputs(help, stderr);
             return 1;
         }
-    if (options.replay.small < 0)
-        options.replay.small = options.replay.log;
     if (optind == argc)
         die("no trace is named", "see --help");
     for (int i = optind; i < argc; i++)

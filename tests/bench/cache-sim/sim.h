@@ -56,8 +56,10 @@ enum replay_mode {
     REPLAY_READ,          /* it takes the block out of the pool; misses of reads alone count */
 };
 struct replay_how {
-    double log, small, ghost; /* of the pool; small: of the pool, at most log; ghost: of the pool */
+    double log, small, ghost; /* of the pool */
+    double free;              /* of the log: pages that are kept free */
     enum replay_mode mode;
+    bool autotune; /* `small` is where it begins */
     uint64_t seed;
 };
 struct replay {
@@ -66,6 +68,8 @@ struct replay {
     uint64_t moves;    /* that were copied from the log to a slot */
     uint64_t rewrites; /* writes of blocks that the pool had */
     uint64_t promotions;
+    unsigned tunes; /* how often the small queue got another length */
+    double small;   /* the last one */
 };
 void replay(const struct trace *, uint32_t size, const struct replay_how *, struct replay *);
 
