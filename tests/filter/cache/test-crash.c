@@ -9,9 +9,10 @@
  *
  *   test-crash                  CRASH_STATES (10000) states, by CRASH_JOBS (2) processes
  *   test-crash STEP             the same without a step of step.h: a state that is illegal is to be
- *                               found, or the test fails
- *   CRASH_SEED=n                the first seed; each run prints its own
- *   CRASH_MINUTES=n             for so long, instead of CRASH_STATES */
+ *                               found, or the test fails.  Of BARRIER and
+ *                               SYNC of checkpoints, which need worse luck, test-faults.c has a
+ * script CRASH_SEED=n                the first seed; each run prints its own CRASH_MINUTES=n for so
+ * long, instead of CRASH_STATES */
 #include "core.h"
 #include "crash-model.h"
 #include "step.h"
