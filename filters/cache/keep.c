@@ -67,8 +67,10 @@ void disk_release(struct disk *d)
     bool whole = d->kept && !d->dirty;
     pthread_mutex_unlock(&p->lock);
     if (whole && !p->error) {
-        atomic_store(&d->marks_loose, false);
-        whole = log_sync(p->log) == 0;
+        bool loose = atomic_exchange(&d->marks_loose, false); /* before: others may set it again */
+        whole = tell_rest(p) == 0 && log_sync(p->log) == 0;
+        if (!whole && loose)
+            atomic_store(&d->marks_loose, true);
     }
     if (whole && remember(d, false) == 0) {
         weir_keep(d->below, false);

@@ -111,6 +111,16 @@ static bool wait_for_work(struct pool *p, bool *rested)
     return !stop;
 }
 
+/* Under the lock.  The curve is of what guests do now, and for a while back. */
+static void fade_curves(struct pool *p)
+{
+    const uint64_t most = 1ull << 24; /* blocks that were asked for: 64 GiB */
+
+    for (unsigned i = 0; i < DISKS_MAX; i++)
+        if (p->disk[i] && p->disk[i]->mrc && mrc_references(p->disk[i]->mrc) > most)
+            mrc_fade(p->disk[i]->mrc);
+}
+
 static void *run(void *arg)
 {
     struct pool *p = arg;
@@ -123,6 +133,8 @@ static void *run(void *arg)
         pthread_mutex_lock(&p->lock);
         bool news = has_news(p) && (rested || has_many_marks(p));
         p->told = p->slot_writes;
+        if (rested)
+            fade_curves(p);
         pthread_mutex_unlock(&p->lock);
         int r = news && !p->error ? tell_rest(p) : 0;
         if (news && !p->error && (!r || r == -EAGAIN))

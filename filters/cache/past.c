@@ -91,6 +91,8 @@ static int mark(struct disk *d, struct log_entry *entry, unsigned marks)
         if (r && loose)
             atomic_store(&d->marks_loose, true);
     }
+    if (r && r != -EAGAIN && r != -ENOMEM) /* the medium's: the rest goes by without it */
+        pool_broke(p, -r);
     if (!r && marks) {
         pthread_mutex_lock(&p->lock);
         for (unsigned i = 0; i < marks; i++)
@@ -135,13 +137,13 @@ int past_begin(struct disk *d, uint64_t offset, uint64_t length, struct past *pa
     if (r || p->error) /* of a broken pool nothing will be believed */
         return r;
     r = mark_with_room(d, entry, marks);
+    if (r && p->error)
+        r = disk_void(d);
     if (!r)
         return 0;
     past_end(d, past, NULL, false, NULL);
     past->length = 0;
-    if (r != -ENOMEM && r != -ENOSPC)
-        pool_broke(p, -r);
-    return r == -ENOMEM || r == -ENOSPC ? r : -EIO;
+    return r == -EBUSY ? -ENOSPC : r; /* the store of another disk is why */
 }
 
 /* ---- afterwards ---------------------------------------------------------------------- */
