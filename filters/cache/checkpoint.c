@@ -208,6 +208,7 @@ static int move_tail(struct pool *p, uint64_t tail)
     log_where(p->log, &log);
     p->super.tail = tail;
     p->super.durable_epoch = log.durable_epoch;
+    p->super.durable_head = log.durable_head;
     if (does(CHECKPOINT_TAIL)) {
         r = super_save(p->media, &p->super);
         if (!r)

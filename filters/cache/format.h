@@ -44,6 +44,7 @@ struct super {
     uint64_t catalog, table, log, slot; /* bytes, where each begins */
     uint64_t tail;                      /* position in the log: what is before it is void */
     uint64_t durable_epoch;             /* all of this epoch and earlier was durable */
+    uint64_t durable_head;              /* position: the log was durable up to here */
     bool void_clean;                    /* no clean block is to be believed: the log had no room
                                            to say which are void */
 

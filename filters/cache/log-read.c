@@ -421,6 +421,8 @@ int log_read(struct media *m, const struct super *s, const struct log_reader *re
         survey(&g);
         r = read_all(&g);
     }
+    if (!r && s->durable_head > s->begin && g.end < s->durable_head)
+        r = say(&g, g.end, "records that were durable are not there, from here on,");
     free(g.seen);
     free(g.whole);
     if (r)

@@ -354,6 +354,7 @@ static int sync_now(struct log *log)
     while (!log->failed && log->under_way && log->under_way <= last)
         pthread_cond_wait(&log->changed, &log->lock);
     int r = log->failed;
+    const uint64_t head = log->place.head; /* behind `last` by now */
     if (!r) {
         pthread_mutex_unlock(&log->lock);
         r = media_sync(log->media);
@@ -363,6 +364,7 @@ static int sync_now(struct log *log)
     }
     if (!r) {
         log->place.durable_epoch = epoch;
+        log->place.durable_head = head;
         log->durable_sequence = last;
     }
     log->syncs_done = number;
@@ -416,6 +418,7 @@ int log_create(struct media *m, struct super *s, const struct log_place *place,
     log->user = *user;
     log->place = *place;
     log->place.durable_epoch = place->epoch - 1; /* what was read, by that sync */
+    log->place.durable_head = place->head;
     log->durable_sequence = place->sequence - 1;
     log->epoch_begin = place->sequence;
     summary_begin(&log->summary, place->head);

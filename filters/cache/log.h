@@ -65,7 +65,8 @@ struct log_place {
     uint64_t tail, head; /* positions */
     uint64_t epoch;      /* of the next record */
     uint64_t durable_epoch;
-    uint64_t sequence; /* of the next record: log.c and log-read.c alone */
+    uint64_t durable_head; /* position: what is before it is durable */
+    uint64_t sequence;     /* of the next record: log.c and log-read.c alone */
 };
 /* Both are called for each append in the order of the log, by one thread at a time, which holds
  * none of the log's locks: seal() when its record is about to be written, places are set and

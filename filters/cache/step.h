@@ -18,7 +18,7 @@ enum step {
     CHECKPOINT_SYNC,
     CHECKPOINT_TAIL,
     CHECKPOINT_VOID, /* left out: it comes first */
-    PAST_CLEAN, /* past.c */
+    PAST_CLEAN,      /* past.c */
     PAST_MARK,
     DESTAGE_SYNC, /* destage.c */
     DESTAGE_FLUSH,

@@ -31,6 +31,7 @@ enum {
     AT_BEGIN = 112,
     AT_SEQUENCE = 120,
     AT_VOID_CLEAN = 128,
+    AT_DURABLE_HEAD = 136,
 };
 
 #define MIB          (1ull << 20)
@@ -122,6 +123,7 @@ static void decode(const uint8_t *page, struct super *s)
     s->slot = get64(page + AT_SLOT);
     s->tail = get64(page + AT_TAIL);
     s->durable_epoch = get64(page + AT_DURABLE);
+    s->durable_head = get64(page + AT_DURABLE_HEAD);
     s->begin = get64(page + AT_BEGIN);
     s->begin_sequence = get64(page + AT_SEQUENCE);
     s->began = get32(page + AT_BEGAN);
@@ -232,6 +234,7 @@ static int write_copy(struct media *m, const struct super *s)
     put64(page + AT_SLOT, s->slot);
     put64(page + AT_TAIL, s->tail);
     put64(page + AT_DURABLE, s->durable_epoch);
+    put64(page + AT_DURABLE_HEAD, s->durable_head);
     put64(page + AT_BEGIN, s->begin);
     put64(page + AT_SEQUENCE, s->begin_sequence);
     put32(page + AT_BEGAN, s->began);

@@ -77,6 +77,34 @@ static void test_a_bad_summary_is_not_needed(void **state)
     rig_destroy(&rig);
 }
 
+/* Of what was durable when the super block was last written, the super block knows the end. */
+static void test_a_log_that_is_gone_is_damage(void **state)
+{
+    struct log_rig rig;
+    struct log_story read;
+    struct log_place place;
+    uint8_t *nothing = calloc(16 * SEGMENT_PAGES, BLOCK);
+
+    (void)state;
+    assert_non_null(nothing);
+    fill(&rig, 3);
+    log_where(rig.log, &place);
+    assert_true(place.durable_head > rig.super.begin && place.durable_head < place.head);
+    rig.super.durable_head = place.durable_head;
+    story_read(&read, rig.media, &rig.super);
+    assert_int_equal(read.damages, 0);
+    story_finish(&read);
+    assert_int_equal(media_write(rig.media, nothing, (size_t)16 * SEGMENT_PAGES * BLOCK,
+                                 page_offset(&rig.super, 0)),
+                     0);
+    story_read(&read, rig.media, &rig.super);
+    assert_int_equal(read.count, 0);
+    assert_int_equal(read.damages, 1);
+    story_finish(&read);
+    free(nothing);
+    rig_destroy(&rig);
+}
+
 static void test_a_bad_head_is_damage_and_the_rest_is_read(void **state)
 {
     static const unsigned bad[] = { 0, 3, 24 }; /* of the first segment: its records of ten pages */
@@ -203,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_heads_of_a_sealed_segment_are_not_needed),
         cmocka_unit_test(test_a_bad_summary_is_not_needed),
+        cmocka_unit_test(test_a_log_that_is_gone_is_damage),
         cmocka_unit_test(test_a_bad_head_is_damage_and_the_rest_is_read),
         cmocka_unit_test(test_a_whole_segment_is_lost),
         cmocka_unit_test(test_the_last_that_was_durable_is_lost),
