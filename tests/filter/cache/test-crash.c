@@ -7,12 +7,12 @@
  * is found there is judged (crash-model.h).  Some of these go on, lose power a second time, and at
  * last destage everything: then the store alone must be the disk.
  *
- *   test-crash                  CRASH_STATES (10000) states, by CRASH_JOBS (2) processes
- *   test-crash STEP             the same without a step of step.h: a state that is illegal is to be
- *                               found, or the test fails.  Of BARRIER and
- *                               SYNC of checkpoints, which need worse luck, test-faults.c has a
- * script CRASH_SEED=n                the first seed; each run prints its own CRASH_MINUTES=n for so
- * long, instead of CRASH_STATES */
+ *   test-crash       CRASH_STATES (10000) states, by CRASH_JOBS (2) processes
+ *   test-crash STEP  without a step of step.h: fails if no illegal state is found
+ *   CRASH_SEED=n     the first seed; each run prints its own
+ *   CRASH_MINUTES=n  for so long, instead of CRASH_STATES
+ *
+ * BARRIER and SYNC of a checkpoint need worse luck: test-faults.c has a script for each. */
 #include "core.h"
 #include "crash-model.h"
 #include "step.h"
@@ -126,17 +126,32 @@ static void choose_range(struct life *l, unsigned disk, uint32_t *first, uint32_
         *count = sectors - *first;
 }
 
+static bool is_write_back(const struct weir_below *b)
+{
+    return b->config.mode == MODE_WRITE_BACK && b->disk->wish == WISH_NONE;
+}
+
 static bool goes_to_log(const struct weir_below *b, enum weir_op op, uint32_t count)
 {
-    if (b->config.mode != MODE_WRITE_BACK || b->disk->wish != WISH_NONE)
+    const bool ordered = b->config.order == ORDER_ORDERED;
+
+    if (!is_write_back(b))
         return false;
-    return op == WEIR_WRITE || (op == WEIR_ZERO && count <= (1 << 20) / SECTOR);
+    return op == WEIR_WRITE || (op == WEIR_ZERO && (ordered || count <= (1 << 20) / SECTOR));
+}
+
+/* A trim that would overtake what is still to be destaged in order. */
+static bool is_ignored(const struct weir_below *b, enum weir_op op)
+{
+    return op == WEIR_TRIM && is_write_back(b) && b->config.order == ORDER_ORDERED;
 }
 
 static bool change(struct life *l, unsigned disk, enum weir_op op)
 {
     struct guest_op g = { .what = op == WEIR_WRITE ? GUEST_WRITE : GUEST_ZERO, .disk = disk };
 
+    if (is_ignored(&l->world->below[disk], op))
+        op = WEIR_ZERO;
     choose_range(l, disk, &g.first, &g.count);
     g.fua = below(l, 8) == 0;
     g.log = goes_to_log(&l->world->below[disk], op, g.count);
@@ -276,6 +291,8 @@ static bool administer(struct life *l, unsigned disk)
     }
     default:
         b->config.mode = (int)below(l, 3);
+        if (below(l, 4) == 0)
+            b->config.order = ORDER_FAST + ORDER_ORDERED - b->config.order;
         world_apply(l->world, disk);
         trace(l, "disk %u mode %d", disk, b->config.mode);
         return true;
@@ -455,8 +472,10 @@ static bool run(uint64_t seed, uint64_t most, time_t until)
     bool good;
 
     world_create(&w, true, slots[below(&l, 3)], sizes, grids);
-    for (unsigned i = 0; i < WORLD_DISKS; i++)
+    for (unsigned i = 0; i < WORLD_DISKS; i++) {
         w.below[i].config.mode = (int)below(&l, 3);
+        w.below[i].config.order = below(&l, 4) ? ORDER_FAST : ORDER_ORDERED;
+    }
     model_create(&m, sizes);
     good = attach_all(&l) && live(&l, below(&l, 1500));
     good = good && attach_all(&l);
