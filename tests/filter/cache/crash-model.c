@@ -235,6 +235,54 @@ bool model_allows(const struct model *m, size_t moment, unsigned disk, const uin
     return good;
 }
 
+/* Where the flush was answered that came last before op `number`; 0: there was none. */
+static size_t flush_before(const struct judge *j, uint32_t number)
+{
+    const struct model *m = j->model;
+
+    for (size_t i = number - 1; i > 0; i--)
+        if (m->op[i].disk == j->disk && m->op[i].what == GUEST_FLUSH && m->op[i].end <= j->moment)
+            return i;
+    return 0;
+}
+
+static bool judge_epochs(struct judge *j, const uint32_t *version, char why[512])
+{
+    const struct model *m = j->model;
+    uint32_t youngest = 0;
+
+    for (uint32_t s = 0; s < m->sectors[j->disk]; s++) {
+        if (!number_of(j, s, version[s], &j->seen[s]))
+            return complain(j, s, version[s], ", which was never there", 0, why);
+        if (version[s] && j->seen[s] > youngest)
+            youngest = j->seen[s];
+    }
+    const size_t flushed = youngest ? flush_before(j, youngest) : 0;
+    for (size_t i = 0; i < flushed; i++)
+        for (uint32_t s = m->op[i].first; s < m->op[i].first + m->op[i].count; s++)
+            if (changes(j, &m->op[i]) && j->seen[s] < i + 1)
+                return complain(j, s, version[s],
+                                ", on a store that has what was written after a later flush",
+                                (uint32_t)i + 1, why);
+    return true;
+}
+
+bool model_allows_older(const struct model *m, size_t moment, unsigned disk,
+                        const uint32_t *version, char why[512])
+{
+    struct judge j = { .model = m, .moment = moment, .disk = disk };
+    const size_t n = m->sectors[disk];
+    uint32_t *all = must(calloc(3 * n, sizeof(*all)));
+
+    j.floor = all;
+    j.zero = all + n;
+    j.seen = all + 2 * n;
+    set_floors(&j); /* for the zeroes */
+    bool good = judge_epochs(&j, version, why);
+    free(all);
+    return good;
+}
+
 bool model_is_now(const struct model *m, unsigned disk, const uint32_t *version, char why[512])
 {
     const size_t n = m->sectors[disk];

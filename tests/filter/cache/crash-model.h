@@ -50,6 +50,11 @@ bool model_is_now(const struct model *, unsigned disk, const uint32_t *version, 
 /* After a crash at `moment`. */
 bool model_allows(const struct model *, size_t moment, unsigned disk, const uint32_t *version,
                   char why[512]);
+/* A store that has lost its pool, of a disk that was only written in write-back with order =
+ * ordered and was whole at the beginning: if a write is there, all is that had been flushed before
+ * it. */
+bool model_allows_older(const struct model *, size_t moment, unsigned disk, const uint32_t *version,
+                        char why[512]);
 /* What was found is what is from now on, durably. */
 void model_settle(struct model *, unsigned disk, const uint32_t *version);
 /* All disks have been settled: a new life begins. */
