@@ -251,8 +251,8 @@ static bool has_dirty(const struct disk *d, uint64_t offset, uint64_t length)
         return true;
     for (uint64_t b = first; b <= last; b++) {
         uint32_t place = policy_find(policy, disk_key(d, b));
-        if (place != NOWHERE && (policy_state(policy, place) & PLACE_DIRTY))
-            return true;
+        if (place != NOWHERE && (policy_state(policy, place) & (PLACE_DIRTY | PLACE_PARTIAL)))
+            return true; /* of a block in pieces an older one may be */
     }
     return false;
 }

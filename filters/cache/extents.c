@@ -19,7 +19,7 @@ static bool is_dirty(struct disk *d, uint64_t block)
     const struct policy *policy = d->pool->policy;
     uint32_t place = policy_find(policy, disk_key(d, block));
 
-    return place != NOWHERE && (policy_state(policy, place) & PLACE_DIRTY);
+    return place != NOWHERE && (policy_state(policy, place) & (PLACE_DIRTY | PLACE_PARTIAL));
 }
 
 /* From `at` to the end of what is, or is not, dirty in [at, end). */
