@@ -159,7 +159,8 @@ static int read_pool(struct disk *d, uint8_t *data, uint64_t offset, const struc
 
     for (unsigned i = 0, more; !r && i < n; i += more) {
         more = 1;
-        if (f[i].place == NOWHERE || (i >= from && i < to && !(f[i].state & PLACE_DIRTY)))
+        if (f[i].place == NOWHERE ||
+            (i >= from && i < to && !(f[i].state & (PLACE_DIRTY | PLACE_PARTIAL))))
             continue;
         if (is_whole(&part[i], &f[i])) {
             more = row(d->pool, &part[i], &f[i], 0, (i < from ? from : n) - i);
