@@ -13,18 +13,18 @@ enum { GROUPS = 32 };
 static const double lengths[] = { 0.01, 0.03, POLICY_LOG, 0.2, 0.4 };
 enum { LENGTHS = sizeof lengths / sizeof *lengths, DEFAULT = 2 };
 
-enum { STREAK = 4 };    /* windows in a row */
-#define WINDOW     0.5  /* references, of the miniature's blocks */
-#define FADE       0.9  /* from window to window */
-#define GAIN_LEAST 0.01 /* of the misses; the default need not gain anything */
-#define T_LEAST    4.0  /* of the groups' differences */
-#define T_DEFAULT  1.0  /* ... for the default */
+enum { WINS_LEAST = 4 }; /* windows, less those that were lost */
+#define WINDOW     0.5   /* references, of the miniature's blocks */
+#define FADE       0.9   /* from window to window */
+#define GAIN_LEAST 0.01  /* of the misses; the default need not gain anything */
+#define T_LEAST    4.0   /* of the groups' differences */
+#define T_DEFAULT  1.0   /* ... for the default */
 
 struct rival {
     struct miniature pool;
     double misses[GROUPS]; /* of all windows, the older the less */
     uint32_t now[GROUPS];  /* of this window */
-    unsigned wins;         /* windows in a row in which it missed less than the verdict */
+    unsigned wins;         /* windows in which it missed less than the verdict, less the others */
 };
 
 struct tune {
@@ -132,7 +132,7 @@ static bool is_better(const struct rival *than, const struct rival *r, bool is_d
 {
     double most = all_misses(than) * (is_default ? 1 : 1 - GAIN_LEAST);
 
-    return r->wins >= STREAK && all_misses(r) < most &&
+    return r->wins >= WINS_LEAST && all_misses(r) < most &&
            t_of(than, r) >= (is_default ? T_DEFAULT : T_LEAST);
 }
 
@@ -144,7 +144,9 @@ static void judge(struct tune *t)
 
     for (unsigned i = 0; i < LENGTHS; i++) {
         struct rival *r = &t->rival[i];
-        r->wins = misses_now(r) < now ? r->wins + 1 : 0;
+        uint64_t own = misses_now(r);
+        r->wins += own < now;
+        r->wins -= own > now && r->wins;
     }
     for (unsigned i = 0; i < LENGTHS; i++)
         fade(&t->rival[i]);
@@ -166,9 +168,9 @@ void tune_note(struct tune *t, uint64_t key, enum reference reference)
     if (hash >= t->threshold)
         return;
     for (unsigned i = 0; i < LENGTHS; i++)
-        if (!miniature_refer(&t->rival[i].pool, key, reference))
+        if (!miniature_refer(&t->rival[i].pool, key, reference) && reference != REFERENCE_AROUND)
             t->rival[i].now[hash % GROUPS]++;
-    if (--t->left)
+    if (reference == REFERENCE_AROUND || --t->left)
         return;
     t->left = t->window;
     judge(t);

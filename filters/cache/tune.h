@@ -7,11 +7,11 @@
  *
  * The watched blocks are of 32 groups, by their hash.  A window is as many watched references as
  * half of a miniature's blocks.  At its end the misses of all windows, in which each counts 0.9 of
- * the next, are compared group by group.  Another length becomes the verdict when it has missed
- * less than the verdict in four windows in a row, saves 1 % of its misses at least, and the groups
- * agree: Student's t of their differences is 4 or more, so that another sample of blocks would
- * hardly say the opposite.  The way back to the default is easier: nothing need be saved, and a t
- * of 1 is enough.  Pure; the caller has a lock. */
+ * the next, are compared group by group.  Another length becomes the verdict when it has been
+ * better than the verdict in four windows more than it was worse, saves 1 % of its misses at least,
+ * and the groups agree: Student's t of their differences is 4 or more, so that another sample of
+ * blocks would hardly say the opposite.  The way back to the default is easier: nothing need be
+ * saved, and a t of 1 is enough.  Pure; the caller has a lock. */
 #ifndef CACHE_TUNE_H
 #define CACHE_TUNE_H
 
@@ -26,6 +26,7 @@ void tune_destroy(struct tune *);
 size_t tune_memory(const struct tune *); /* bytes: 420 KB at most */
 /* A few ns, without the lock: is `key` one of the sample? */
 bool tune_watches(const struct tune *, uint64_t key);
+/* REFERENCE_AROUND is none, but the miniatures forget the block. */
 void tune_note(struct tune *, uint64_t key, enum reference);
 /* For policy_tune(): POLICY_LOG until something else has proved better. */
 double tune_verdict(const struct tune *);

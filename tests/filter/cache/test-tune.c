@@ -88,7 +88,7 @@ static void test_it_needs_little_memory(void **state)
 static void test_stationary_zipf_stays_at_the_default(void **state)
 {
     (void)state;
-    for (int i = 0; i < 100 * BLOCKS; i++)
+    for (int i = 0; i < 40 * BLOCKS; i++)
         refer(zipf(10 * BLOCKS), REFERENCE_READ);
     assert_true(tune_verdict(t) == POLICY_LOG);
     assert_int_equal(changes, 0);
@@ -97,7 +97,7 @@ static void test_stationary_zipf_stays_at_the_default(void **state)
 static void test_uniform_and_written_blocks_stay_at_the_default(void **state)
 {
     (void)state;
-    for (int i = 0; i < 60 * BLOCKS; i++)
+    for (int i = 0; i < 30 * BLOCKS; i++)
         refer(random_below(3 * BLOCKS), random_below(2) ? REFERENCE_READ : REFERENCE_DIRTY);
     assert_int_equal(changes, 0);
 }
@@ -105,7 +105,7 @@ static void test_uniform_and_written_blocks_stay_at_the_default(void **state)
 static void test_a_scan_past_what_is_hot_stays_at_the_default(void **state)
 {
     (void)state;
-    for (uint64_t i = 0; i < 60 * BLOCKS; i++)
+    for (uint64_t i = 0; i < 30 * BLOCKS; i++)
         refer(i % 2 ? 10 * BLOCKS + i : zipf(4 * BLOCKS), REFERENCE_READ);
     assert_int_equal(changes, 0);
 }
@@ -113,7 +113,7 @@ static void test_a_scan_past_what_is_hot_stays_at_the_default(void **state)
 static void test_a_shifting_set_wants_a_long_small_queue(void **state)
 {
     (void)state;
-    shift(60, 4);
+    shift(30, 4);
     assert_true(tune_verdict(t) >= 0.2);
     assert_true(changes <= 3);
 }
@@ -136,8 +136,7 @@ static void loop_twice(unsigned rounds)
 static void test_what_comes_again_after_the_small_queue_wants_a_short_one(void **state)
 {
     (void)state;
-    loop_twice(60);
-    printf("%g\n", tune_verdict(t));
+    loop_twice(30);
     assert_true(tune_verdict(t) < POLICY_LOG);
     assert_true(changes <= 3);
 }
@@ -145,9 +144,9 @@ static void test_what_comes_again_after_the_small_queue_wants_a_short_one(void *
 static void test_old_windows_fade(void **state)
 {
     (void)state;
-    shift(60, 4);
+    shift(30, 4);
     assert_true(tune_verdict(t) >= 0.2);
-    for (int i = 0; i < 100 * BLOCKS; i++)
+    for (int i = 0; i < 40 * BLOCKS; i++)
         refer(zipf(10 * BLOCKS), REFERENCE_READ);
     assert_true(tune_verdict(t) == POLICY_LOG);
 }
