@@ -428,6 +428,7 @@ void disk_detach(struct disk *d)
     if (!p)
         return;
     destage_stop(d);
+    disk_autotune(d, false);
     disk_release(d);
     int r = p->error ? -EIO : checkpoint(p);
     pthread_mutex_lock(&p->meeting);

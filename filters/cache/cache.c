@@ -38,6 +38,7 @@ void cache_settle(struct disk *d, const struct cache_config *config)
     if (!p)
         return;
     disk_set_shares(d, config);
+    disk_autotune(d, config->autotune);
     pthread_mutex_lock(&p->lock);
     p->dirty_most = (uint32_t)(config->dirty_limit * p->super.log_pages);
     if (mode != MODE_WRITE_BACK && d->dirty)

@@ -29,6 +29,7 @@ struct cache_config {
     uint64_t grid;          /* bytes; GRID_AUTO */
     uint64_t destage_delay; /* ns */
     double dirty_limit;     /* of the log */
+    bool autotune;
 };
 
 struct cache_stats {
@@ -72,6 +73,7 @@ struct disk {
     uint32_t dirty;       /* blocks */
     unsigned writers;     /* that wait for clean blocks */
     unsigned visitors;    /* that use the store on the pool's behalf */
+    bool autotunes;       /* the disk asks for it */
     uint64_t oldest;      /* ns: none of the dirty blocks is older */
     uint64_t clean_since; /* ns: dirty is 0 since then, if it is */
     bool told_broken;     /* the destager alone: people have been told that the pool failed */
@@ -148,8 +150,9 @@ static inline struct cache_stats *disk_stats(struct disk *d)
 }
 
 /* Under the lock: the block has been asked for. */
-static inline void disk_refer(struct disk *d, uint64_t key)
+static inline void disk_refer(struct disk *d, uint64_t key, enum reference reference)
 {
+    pool_note(d->pool, key, reference);
     if (!d->mrc)
         return;
     mrc_total(d->mrc, 1);
@@ -226,6 +229,11 @@ void disk_detach(struct disk *);
 int disk_discard(struct disk *, const struct cache_config *, struct weir_text *answer);
 void disk_set_shares(struct disk *, const struct cache_config *);
 void disk_say(struct disk *, const char *format, ...) WEIR_PRINTF(2, 3);
+
+/* ---- autotune.c ----------------------------------------------------------------------------- */
+
+/* The disk asks for the small queue to be tuned, or no longer does. */
+void disk_autotune(struct disk *, bool wanted);
 
 /* ---- keep.c: who remembers that a pool holds part of a disk? -------------------------------- */
 

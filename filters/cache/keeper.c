@@ -130,6 +130,7 @@ static void *run(void *arg)
         if (p->error)
             continue;
         keeper_step(p, &waits);
+        pool_autotune(p);
         pthread_mutex_lock(&p->lock);
         bool news = has_news(p) && (rested || has_many_marks(p));
         p->told = p->slot_writes;

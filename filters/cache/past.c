@@ -199,7 +199,7 @@ static void renew(struct disk *d, const struct part *part, const void *page, boo
         policy_touch(p->policy, place);
     if (*was && part->length == BLOCK)
         policy_drop(p->policy, place); /* what is filled in replaces it on the pool, too */
-    disk_refer(d, part->key);
+    disk_refer(d, part->key, REFERENCE_WRITE);
     *seen = *changes_of(p, part->key);
     pthread_mutex_unlock(&p->lock);
     if (in_slot && part->length == BLOCK)

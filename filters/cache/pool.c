@@ -50,6 +50,7 @@ void pool_forget(struct pool *p, uint64_t key)
 
     ++*changes_of(p, key);
     remember_drop(p, key);
+    pool_note(p, key, REFERENCE_AROUND);
     if (place != NOWHERE && !(policy_state(p->policy, place) & PLACE_DIRTY))
         policy_drop(p->policy, place);
 }
@@ -124,6 +125,7 @@ static void slot_changed(void *arg, uint32_t slot)
 static void dispose(struct pool *p)
 {
     log_destroy(p->log);
+    tune_destroy(p->tune);
     policy_destroy(p->policy);
     table_destroy(p->table);
     catalog_destroy(p->catalog);
@@ -193,6 +195,7 @@ static int load(struct pool *p, char why[WHY])
         r = table_create(&p->super, &p->table);
     if (!r)
         r = policy_create(&shape, &p->policy);
+    p->small = POLICY_LOG;
     if (!r)
         r = recover(p, &end, why);
     if (!r && p->damaged)

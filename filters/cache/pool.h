@@ -18,6 +18,7 @@
 #include "media.h"
 #include "partial.h"
 #include "policy.h"
+#include "tune.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -53,6 +54,8 @@ struct pool {
     /* guards all that follows, down to the next comment */
     pthread_mutex_t lock;
     struct policy *policy;
+    struct tune *tune; /* NULL: no disk asks for it */
+    double small;      /* what the policy has been told */
     struct partials partials;
     struct intents intents;
     uint64_t *drop; /* keys of blocks that the log must be told are void, before intents go */
@@ -115,6 +118,14 @@ static inline bool in_log(const struct pool *p, uint32_t place)
 {
     return place < p->super.log_pages;
 }
+
+/* Under the lock: what the tuner is to know. */
+static inline void pool_note(struct pool *p, uint64_t key, enum reference reference)
+{
+    if (p->tune && tune_watches(p->tune, key))
+        tune_note(p->tune, key, reference);
+}
+
 uint64_t place_offset(const struct pool *, uint32_t place); /* bytes, on the medium */
 /* The page of a slot, as a place. */
 int write_slot(struct pool *, uint32_t slot, const void *page);
@@ -164,6 +175,11 @@ int checkpoint(struct pool *);
 int tell_cleaned(struct pool *, const struct log_entry *, size_t count);
 /* Those that wait.  -EAGAIN: there still is no room for all. */
 int tell_rest(struct pool *);
+
+/* ---- autotune.c -------------------------------------------------------------------------- */
+
+/* For the keeper, not under the lock: what the tuner has found is so from now on, and said. */
+void pool_autotune(struct pool *);
 
 /* ---- keeper.c ----------------------------------------------------------------------------- */
 

@@ -185,7 +185,7 @@ static unsigned look_up(struct disk *d, uint64_t length, uint64_t offset, uint64
     for (unsigned i = 0; i < n; i++) {
         f[i].place = policy_find(p->policy, part[i].key);
         f[i].seen = *changes_of(p, part[i].key);
-        disk_refer(d, part[i].key);
+        disk_refer(d, part[i].key, REFERENCE_READ);
         if (f[i].place == NOWHERE)
             continue;
         f[i].crc = policy_crc(p->policy, f[i].place);

@@ -34,6 +34,8 @@ const struct weir_option cache_options[] = {
         .help = "How long a block stays dirty at least, unless there are many: what is written again meanwhile is destaged once."),
     WEIR_OPTION_RATIO(struct cache_config, dirty_limit, .flags = WEIR_LIVE, .fallback = "75%", .max = 1,
         .help = "Part of the pool's log that may be dirty before writes wait for the store; of disks that differ, the last applied counts."),
+    WEIR_OPTION_BOOL(struct cache_config, autotune, .flags = WEIR_LIVE, .fallback = "false",
+        .help = "Small simulations find how much of the pool new blocks should have, and it is so; of disks that share a pool, one that asks is enough."),
     { 0 },
 };
 /* clang-format on */
@@ -43,6 +45,7 @@ const struct weir_option cache_options[] = {
 struct look {
     struct policy_counts counts;
     uint64_t blocks, dirty, places, oldest;
+    double small;
     int error;
 };
 
@@ -61,8 +64,11 @@ static bool look(void *self, struct look *l)
     l->dirty = d->dirty;
     l->oldest = d->oldest;
     l->error = d->store_error;
+    l->small = p->small;
     pthread_mutex_unlock(&p->lock);
     l->places = (uint64_t)p->super.log_pages + p->super.slots;
+    if (l->small == POLICY_LOG)
+        l->small = (double)p->super.log_pages / (double)l->places;
     return true;
 }
 
@@ -109,6 +115,14 @@ static int64_t promotions(void *self)
 
     look(self, &l);
     return (int64_t)l.counts.promotions;
+}
+
+static int64_t small_percent(void *self)
+{
+    struct look l;
+
+    look(self, &l);
+    return (int64_t)(100 * l.small + 0.5);
 }
 
 #define OF_POOL(name, expression)                                                                  \
@@ -197,6 +211,7 @@ const struct weir_stat cache_stats[] = {
     COUNT(fills, "blocks", "Blocks from the store, or on their way to it, that were put into the pool."),
     WEIR_STAT_VALUE(evictions, evictions, "blocks", "Blocks of all disks that left the pool for others."),
     WEIR_STAT_VALUE(promotions, promotions, "blocks", "Blocks of all disks that went from the log to a slot, being in use."),
+    WEIR_STAT_VALUE(small_percent, small_percent, "percent", "Of the pool: what new blocks have of it; that is the log, unless autotune says otherwise."),
     WEIR_STAT_VALUE(dirty_bytes, dirty_bytes, "bytes", "What the pool has of this disk and its store has not."),
     WEIR_STAT_VALUE(clean_bytes, clean_bytes, "bytes", "What both have."),
     WEIR_STAT_VALUE(occupancy_percent, occupancy_percent, "percent", "Of the pool, by all disks."),

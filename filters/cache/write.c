@@ -67,7 +67,7 @@ static void refer(struct disk *d, struct write_use *u)
         u->known[i] = place == NOWHERE && policy_recall(d->pool->policy, key);
         if (place != NOWHERE)
             policy_touch(d->pool->policy, place);
-        disk_refer(d, key);
+        disk_refer(d, key, REFERENCE_DIRTY);
     }
 }
 

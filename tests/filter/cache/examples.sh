@@ -44,6 +44,8 @@ for i in places: h.pread(262144, i * 262144)'
     dirty_limit)
         nbd 'for i in range(96): h.pwrite(block * 16, i * 65536)'
         [ "$(statistic cache dirty_bytes)" -le $((small_log / 4 + 65536)) ] || fail "$(statistic cache dirty_bytes) bytes are dirty" ;;
+    autotune) # how the pool finds another length is in autotune.sh
+        assert_eq "$(statistic cache small_percent)" 13 ;;
     grid)
         stop_gateway
         "$weirctl" --json cache check "$pool" | grep -q '"grid_bytes":3584' || fail "the pool has another grid"
