@@ -13,7 +13,7 @@ enum { GROUPS = 32 };
 static const double lengths[] = { 0.01, 0.03, POLICY_LOG, 0.2, 0.4 };
 enum { LENGTHS = sizeof lengths / sizeof *lengths, DEFAULT = 2 };
 
-enum { WINS_LEAST = 4 }; /* windows, less those that were lost */
+enum { WINS_LEAST = 8 }; /* windows, less those that were lost */
 #define WINDOW     0.5   /* references, of the miniature's blocks */
 #define FADE       0.9   /* from window to window */
 #define GAIN_LEAST 0.01  /* of the misses; the default need not gain anything */
@@ -24,6 +24,7 @@ struct rival {
     struct miniature pool;
     double misses[GROUPS]; /* of all windows, the older the less */
     uint32_t now[GROUPS];  /* of this window */
+    double late;           /* misses of windows, each of which counts half of the next */
     unsigned wins;         /* windows in which it missed less than the verdict, less the others */
 };
 
@@ -110,14 +111,6 @@ static double t_of(const struct rival *than, const struct rival *r)
     return sum / sqrt(variance > 1 ? variance : 1);
 }
 
-static void fade(struct rival *r)
-{
-    for (unsigned g = 0; g < GROUPS; g++) {
-        r->misses[g] = r->misses[g] * FADE + r->now[g];
-        r->now[g] = 0;
-    }
-}
-
 static uint64_t misses_now(const struct rival *r)
 {
     uint64_t ret = 0;
@@ -127,12 +120,23 @@ static uint64_t misses_now(const struct rival *r)
     return ret;
 }
 
-/* `r` has been better than the verdict for long enough, by enough, and by more than chance. */
+static void fade(struct rival *r)
+{
+    r->late = r->late / 2 + (double)misses_now(r);
+    for (unsigned g = 0; g < GROUPS; g++) {
+        r->misses[g] = r->misses[g] * FADE + r->now[g];
+        r->now[g] = 0;
+    }
+}
+
+/* `r` has been better than the verdict for long enough, by enough, still is, and by more than
+ * chance. */
 static bool is_better(const struct rival *than, const struct rival *r, bool is_default)
 {
-    double most = all_misses(than) * (is_default ? 1 : 1 - GAIN_LEAST);
+    double part = is_default ? 1 : 1 - GAIN_LEAST;
 
-    return r->wins >= WINS_LEAST && all_misses(r) < most &&
+    return r->wins >= WINS_LEAST && r->late < than->late * part &&
+           all_misses(r) < all_misses(than) * part &&
            t_of(than, r) >= (is_default ? T_DEFAULT : T_LEAST);
 }
 
@@ -154,6 +158,8 @@ static void judge(struct tune *t)
         if (is_better(than, &t->rival[i], i == DEFAULT) &&
             all_misses(&t->rival[i]) < all_misses(&t->rival[best]))
             best = i;
+    if (t->rival[DEFAULT].late < than->late * (1 - GAIN_LEAST))
+        best = DEFAULT; /* whatever was before */
     if (best == t->verdict)
         return;
     t->verdict = best;

@@ -8,10 +8,11 @@
  * The watched blocks are of 32 groups, by their hash.  A window is as many watched references as
  * half of a miniature's blocks.  At its end the misses of all windows, in which each counts 0.9 of
  * the next, are compared group by group.  Another length becomes the verdict when it has been
- * better than the verdict in four windows more than it was worse, saves 1 % of its misses at least,
- * and the groups agree: Student's t of their differences is 4 or more, so that another sample of
- * blocks would hardly say the opposite.  The way back to the default is easier: nothing need be
- * saved, and a t of 1 is enough.  Pure; the caller has a lock. */
+ * better than the verdict in eight windows more than it was worse, saves 1 % of its misses at
+ * least, of the last windows, too, and the groups agree: Student's t of their differences is 4 or
+ * more, so that another sample of blocks would hardly say the opposite.  The way back to the
+ * default is easier: nothing need be saved, and a t of 1 is enough; and where it would save 1 % of
+ * the misses of the last windows, that is enough.  Pure; the caller has a lock. */
 #ifndef CACHE_TUNE_H
 #define CACHE_TUNE_H
 
