@@ -58,6 +58,18 @@ out=$("$sim" --json --size=5% synthetic:scan)
 awk -v policy="$(field policy)" -v lru="$(field lru)" 'BEGIN { exit !(policy < 0.95 * lru) }' ||
     fail "a scan drives out what is hot: $out"
 
+# Where the set in use moves on, autotune finds that the small queue should be longer; else it stays.
+with_and_without() { # SIZE TRACE
+    out=$("$sim" --json --size="$1" "$2")
+    without=$(field policy)
+    out=$("$sim" --json --autotune --size="$1" "$2")
+}
+with_and_without 20% synthetic:shift
+awk -v with="$(field policy)" -v without="$without" 'BEGIN { exit !(with < 0.85 * without) }' ||
+    fail "autotune does not help: $without without it, and $out"
+with_and_without 5% synthetic:scan
+assert_eq "$(field policy) $(field tunes)" "$without 0"
+
 # What cannot be is said.
 "$sim" --size=5x synthetic:loop >/dev/null 2>"$work/error" && fail "5x is a size"
 grep -q "5x: a size is" "$work/error" || fail "$(cat "$work/error")"
