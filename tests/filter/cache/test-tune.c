@@ -42,14 +42,18 @@ static uint64_t zipf(uint64_t blocks)
     return (uint64_t)rank * 7919 % blocks;
 }
 
-/* `times` that so many blocks as the pool has are asked for: a tenth of them is hot, another
- * tenth each `every`. */
-static void shift(unsigned times, unsigned every)
+/* `times` that so many blocks as the pool has are asked for, `every` so many out of another set.
+ * With `voids` each block is void at once. */
+static void shift(unsigned times, unsigned every, bool voids)
 {
     uint64_t all = (uint64_t)times * BLOCKS, set = (uint64_t)every * BLOCKS;
 
-    for (uint64_t i = 0; i < all; i++)
-        refer((1000 + i / set) * BLOCKS + zipf(BLOCKS / 2), REFERENCE_READ);
+    for (uint64_t i = 0; i < all; i++) {
+        uint64_t key = (1000 + i / set) * BLOCKS + zipf(BLOCKS / 2);
+        refer(key, REFERENCE_READ);
+        if (voids)
+            refer(key, REFERENCE_AROUND);
+    }
 }
 
 static void test_a_tenth_is_watched_and_never_another_block(void **state)
@@ -113,9 +117,16 @@ static void test_a_scan_past_what_is_hot_stays_at_the_default(void **state)
 static void test_a_shifting_set_wants_a_long_small_queue(void **state)
 {
     (void)state;
-    shift(30, 4);
+    shift(30, 4, false);
     assert_true(tune_verdict(t) >= 0.2);
     assert_true(changes <= 3);
+}
+
+static void test_what_is_void_is_in_no_miniature(void **state)
+{
+    (void)state;
+    shift(30, 4, true);
+    assert_int_equal(changes, 0);
 }
 
 /* A loop of seven tenths of the pool, in which each block is asked for once more when 5 % of the
@@ -144,7 +155,7 @@ static void test_what_comes_again_after_the_small_queue_wants_a_short_one(void *
 static void test_old_windows_fade(void **state)
 {
     (void)state;
-    shift(30, 4);
+    shift(30, 4, false);
     assert_true(tune_verdict(t) >= 0.2);
     for (int i = 0; i < 40 * BLOCKS; i++)
         refer(zipf(10 * BLOCKS), REFERENCE_READ);
@@ -171,6 +182,7 @@ int main(void)
         RULE(test_uniform_and_written_blocks_stay_at_the_default),
         RULE(test_a_scan_past_what_is_hot_stays_at_the_default),
         RULE(test_a_shifting_set_wants_a_long_small_queue),
+        RULE(test_what_is_void_is_in_no_miniature),
         RULE(test_what_comes_again_after_the_small_queue_wants_a_short_one),
         RULE(test_old_windows_fade),
         RULE(test_pools_that_cannot_be),
