@@ -249,3 +249,24 @@ int checkpoint(struct pool *p)
     pthread_mutex_unlock(&p->saving);
     return r;
 }
+
+int pool_distrust(struct pool *p)
+{
+    pthread_mutex_lock(&p->saving);
+    /* What was destaged and not told is destaged again after a crash, over what is written now: so
+     * it has to be told, and there is no room.  Then nobody writes past the pool. */
+    int r = tell_rest(p);
+    if (!r)
+        r = log_sync(p->log);
+    if (!r && !p->super.void_clean) {
+        p->super.void_clean = true;
+        r = super_save(p->media, &p->super);
+        if (!r)
+            r = media_sync(p->media);
+        p->super.void_clean = !r;
+    }
+    pthread_mutex_unlock(&p->saving);
+    if (r && r != -EAGAIN && r != -ENOMEM)
+        pool_broke(p, -r);
+    return r == -EAGAIN ? -ENOSPC : r;
+}

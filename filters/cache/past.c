@@ -102,17 +102,13 @@ static int mark(struct disk *d, struct log_entry *entry, unsigned marks)
     return r;
 }
 
-/* The log may be full, of other disks' blocks, too. */
+/* The log may be full, of other disks' blocks, too.  Without room for marks no clean block of the
+ * pool is believed after a crash: the guest need not wait for it. */
 static int mark_with_room(struct disk *d, struct log_entry *entry, unsigned marks)
 {
-    int r;
+    int r = mark(d, entry, marks);
 
-    while ((r = mark(d, entry, marks)) == -EAGAIN) {
-        r = pool_wait_for_room(d->pool, d, marks + 2);
-        if (r)
-            return r;
-    }
-    return r;
+    return r == -EAGAIN ? pool_distrust(d->pool) : r;
 }
 
 int past_begin(struct disk *d, uint64_t offset, uint64_t length, struct past *past)
@@ -143,7 +139,7 @@ int past_begin(struct disk *d, uint64_t offset, uint64_t length, struct past *pa
         return 0;
     past_end(d, past, NULL, false, NULL);
     past->length = 0;
-    return r == -EBUSY ? -ENOSPC : r; /* the store of another disk is why */
+    return r;
 }
 
 /* ---- afterwards ---------------------------------------------------------------------- */

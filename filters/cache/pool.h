@@ -167,6 +167,9 @@ int reclaim_segment(struct pool *, bool *done);
 
 /* What RAM knows is on the pool, durably, and what has been reclaimed is free. */
 int checkpoint(struct pool *);
+/* The log has no room to say which clean blocks are about to become old: after a crash none is
+ * believed, until a checkpoint has told of all.  Durable when it returns 0. */
+int pool_distrust(struct pool *);
 
 /* ---- tell.c -------------------------------------------------------------------------------- */
 

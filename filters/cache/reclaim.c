@@ -29,12 +29,13 @@ struct segment {
 };
 
 /* Under the lock.  Nobody is there to destage it, or its store does not take it: that is not to be
- * in the way of other disks. */
+ * in the way of other disks.  But what is carried to the head comes after what was written later,
+ * so a disk that asks for its order keeps its place, and the others write past the pool. */
 static bool is_orphan(const struct pool *p, uint32_t place)
 {
     const struct disk *d = p->disk[key_disk(policy_key(p->policy, place))];
 
-    return !d || d->store_error;
+    return !d || (d->store_error && atomic_load(&d->order) == ORDER_FAST);
 }
 
 static uint8_t mask_of(struct pool *p, uint32_t place)

@@ -229,7 +229,8 @@ static bool administer(struct life *l, unsigned disk)
     switch (kind) {
     case 0:
         world_detach(l->world, disk);
-        return life_chance(l, 2) ? attach(l, disk) : true;
+        /* what is carried on for a disk that is away loses its order: weir-cache(1) */
+        return life_chance(l, 2) || life_ordered ? attach(l, disk) : true;
     case 1: {
         int r = world_verb(l->world, disk, verbs[verb], "");
         return r ? life_fails(l, "a verb failed", r) : true;
