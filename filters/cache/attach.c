@@ -328,6 +328,8 @@ static int make_ready(struct disk *d, struct pool *p, const struct meeting *m,
         d->pool = NULL;
         return r;
     }
+    if (!d->kept) /* a crash may have come between the note and the core's */
+        weir_keep(d->below, false);
     atomic_store(&d->ready, p);
     return 0;
 }

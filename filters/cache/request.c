@@ -206,6 +206,7 @@ enum weir_verdict cache_down(void *self, struct weir_request *req)
 static void past_up(struct disk *d, struct weir_request *req)
 {
     struct cache_use *use = weir_scratch(req);
+
     if (!use->past.length)
         return;
     if (!req->error)
