@@ -134,7 +134,6 @@ static void draw_rows(const struct curve *curve, const struct letters *letters, 
 {
     for (int row = 0; row < ROWS; row++) {
         bool named = row % ((ROWS - 1) / 2) == 0;
-        cleanup_text struct weir_text line = { 0 };
         int blanks = 0;
         if (named)
             printf("%*d %% %s", LABEL - 3, 100 - 100 * row / (ROWS - 1), letters->tick);
