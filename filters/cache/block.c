@@ -7,5 +7,5 @@
 uint32_t block_crc(uint64_t key, const void *page)
 {
     /* the library's signature has no const, but it only reads */
-    return crc32_iscsi((unsigned char *)page, BLOCK, (uint32_t)(key * 0x9e3779b97f4a7c15u >> 32));
+    return crc32_iscsi((unsigned char *)page, BLOCK, key_spread(key));
 }

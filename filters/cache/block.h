@@ -36,6 +36,12 @@ static inline uint64_t key_block(uint64_t key)
     return key & (BLOCKS_MAX - 1);
 }
 
+/* Spreads neighbours: Fibonacci hashing (Knuth, TAOCP 3, 6.4). */
+static inline uint32_t key_spread(uint64_t key)
+{
+    return (uint32_t)(key * 0x9e3779b97f4a7c15u >> 32);
+}
+
 /* Where a block lies in the pool: a page of the log, or, from log_pages on, a slot. */
 #define NOWHERE UINT32_MAX
 

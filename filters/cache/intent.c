@@ -8,7 +8,7 @@
 
 static struct intent *look(const struct intents *s, uint64_t region)
 {
-    size_t i = (size_t)(region * 0x9e3779b97f4a7c15u >> 32) & (s->size - 1);
+    size_t i = key_spread(region) & (s->size - 1);
 
     while (s->table[i].used && s->table[i].region != region)
         i = (i + 1) & (s->size - 1);
@@ -74,11 +74,6 @@ void intents_end(struct intents *s, uint64_t region)
 
     i->writing--;
     i->fresh = true;
-}
-
-bool intents_has(const struct intents *s, uint64_t region)
-{
-    return s->size && look(s, region)->used;
 }
 
 void intents_turn(struct intents *s)

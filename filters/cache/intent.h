@@ -45,7 +45,6 @@ bool intents_begin(struct intents *, uint64_t region);
 /* The log has been told, durably. */
 void intents_marked(struct intents *, uint64_t region);
 void intents_end(struct intents *, uint64_t region);
-bool intents_has(const struct intents *, uint64_t region);
 
 /* A checkpoint begins: from now on what is written in is fresh. */
 void intents_turn(struct intents *);

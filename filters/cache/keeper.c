@@ -9,9 +9,8 @@
 #include <errno.h>
 #include <signal.h>
 
-enum { REST = 5 };          /* seconds between checkpoints, if there is anything to say */
-enum { MARKS_MOST = 4096 }; /* regions with intents: more ask for a checkpoint */
-enum { PATIENCE = 1 };      /* seconds until a waiting writer looks again */
+enum { REST = 5 };     /* seconds between checkpoints, if there is anything to say */
+enum { PATIENCE = 1 }; /* seconds until a waiting writer looks again */
 
 /* Pages below which the keeper works.  What is kept free holds no blocks, so it is little: as much
  * as a burst of writes fills while a checkpoint is under way. */

@@ -8,7 +8,7 @@
 
 static size_t home(const struct partials *p, uint64_t key)
 {
-    return (size_t)(key * 0x9e3779b97f4a7c15u >> 32) & (p->size - 1);
+    return key_spread(key) & (p->size - 1);
 }
 
 static struct pieces *look(const struct partials *p, uint64_t key)
@@ -111,13 +111,4 @@ void pieces_remove(struct pieces *p, uint32_t place)
             take_out(p, i);
             return;
         }
-}
-
-uint8_t pieces_mask(const struct pieces *p)
-{
-    uint8_t all = 0;
-
-    for (unsigned i = 0; i < p->count; i++)
-        all |= p->piece[i].mask;
-    return all;
 }

@@ -42,6 +42,5 @@ void partials_remove(struct partials *, uint64_t key);
 unsigned pieces_add(struct pieces *, uint32_t place, uint8_t mask, uint32_t gone[SECTORS]);
 /* One version is no more. */
 void pieces_remove(struct pieces *, uint32_t place);
-uint8_t pieces_mask(const struct pieces *); /* all sectors that are there */
 
 #endif

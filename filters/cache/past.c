@@ -266,7 +266,7 @@ void past_end(struct disk *d, struct past *past, const void *data, bool fills,
         forget(d, past);
     pthread_mutex_lock(&p->lock);
     end(d, past);
-    bool many = p->intents.count >= 4096;
+    bool many = p->intents.count >= MARKS_MOST;
     if (many)
         pthread_cond_signal(&p->work);
     pthread_mutex_unlock(&p->lock);

@@ -26,6 +26,8 @@
 struct disk;
 
 enum { CHANGES = 4096 };
+/* Regions with intents: more ask for a checkpoint. */
+enum { MARKS_MOST = 4096 };
 /* Blocks of one append: four full ones, their heads and the summary fill a segment. */
 enum { APPEND_BLOCKS = 62 };
 
@@ -111,7 +113,7 @@ void pool_broke(struct pool *, int error);
 
 static inline uint32_t *changes_of(struct pool *p, uint64_t key)
 {
-    return &p->changes[(key * 0x9e3779b97f4a7c15u >> 32) % CHANGES];
+    return &p->changes[key_spread(key) % CHANGES];
 }
 
 static inline bool in_log(const struct pool *p, uint32_t place)
