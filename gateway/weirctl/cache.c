@@ -213,33 +213,18 @@ enum exit_code ctl_cache_detach(const struct invocation *invocation)
     return work(invocation, "detaching", true);
 }
 
-static enum exit_code run_verb(const struct invocation *invocation, const char *doing)
-{
-    cleanup_filtered struct filtered disk = { 0 };
-    const char *verb = invocation->command->verb;
-    struct json_object *answer = NULL;
-    enum exit_code code = cache_open(invocation, &disk);
-
-    if (!code)
-        code = filtered_verb(invocation, &disk, doing, verb, invocation->words[1], &answer);
-    if (!code)
-        code = filtered_finish(invocation, &disk, verb, text_of(answer, "text"));
-    json_object_put(answer);
-    return code;
-}
-
 enum exit_code ctl_cache_fill(const struct invocation *invocation)
 {
-    return run_verb(invocation, "filling");
+    return filtered_run(invocation, cache_open, "filling");
 }
 
 enum exit_code ctl_cache_invalidate(const struct invocation *invocation)
 {
-    return run_verb(invocation, "invalidating");
+    return filtered_run(invocation, cache_open, "invalidating");
 }
 
 /* Without "yes" the filter says what would be lost. */
 enum exit_code ctl_cache_discard(const struct invocation *invocation)
 {
-    return run_verb(invocation, "discarding the dirty blocks of");
+    return filtered_run(invocation, cache_open, "discarding the dirty blocks of");
 }

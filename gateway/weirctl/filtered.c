@@ -136,3 +136,20 @@ enum exit_code filtered_finish(const struct invocation *invocation, const struct
         printf("%s%s", text, text[length - 1] == '\n' ? "" : "\n");
     return finish_output(invocation);
 }
+
+enum exit_code filtered_run(const struct invocation *invocation,
+                            enum exit_code (*open)(const struct invocation *, struct filtered *),
+                            const char *doing)
+{
+    cleanup_filtered struct filtered disk = { 0 };
+    const char *verb = invocation->command->verb;
+    struct json_object *answer = NULL;
+    enum exit_code code = open(invocation, &disk);
+
+    if (!code)
+        code = filtered_verb(invocation, &disk, doing, verb, invocation->words[1], &answer);
+    if (!code)
+        code = filtered_finish(invocation, &disk, verb, text_of(answer, "text"));
+    json_object_put(answer);
+    return code;
+}

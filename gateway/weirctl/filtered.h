@@ -38,6 +38,11 @@ int filtered_lines(const struct invocation *, const struct filtered *, const cha
 void filtered_add(const struct invocation *, const struct filtered *, const char *name,
                   struct json_object *to);
 int filtered_ask(const struct invocation *, const struct filtered *, const char *verb, char **text);
+/* Opens the disk, runs the verb that the command is called by, with its second word, says what was
+ * done. */
+enum exit_code filtered_run(const struct invocation *,
+                            enum exit_code (*open)(const struct invocation *, struct filtered *),
+                            const char *doing);
 /* Says what was done. */
 enum exit_code filtered_finish(const struct invocation *, const struct filtered *, const char *done,
                                const char *text);

@@ -18,34 +18,19 @@ enum exit_code key_open(const struct invocation *invocation, struct filtered *di
 
 /* ---- format, lock, unlock, add, remove --------------------------------------- */
 
-static enum exit_code run_verb(const struct invocation *invocation, const char *doing)
-{
-    cleanup_filtered struct filtered disk = { 0 };
-    const char *verb = invocation->command->verb;
-    struct json_object *answer = NULL;
-    enum exit_code code = key_open(invocation, &disk);
-
-    if (!code)
-        code = filtered_verb(invocation, &disk, doing, verb, invocation->words[1], &answer);
-    if (!code)
-        code = filtered_finish(invocation, &disk, verb, text_of(answer, "text"));
-    json_object_put(answer);
-    return code;
-}
-
 enum exit_code ctl_key_format(const struct invocation *invocation)
 {
-    return run_verb(invocation, "formatting");
+    return filtered_run(invocation, key_open, "formatting");
 }
 
 enum exit_code ctl_key_lock(const struct invocation *invocation)
 {
-    return run_verb(invocation, "locking");
+    return filtered_run(invocation, key_open, "locking");
 }
 
 enum exit_code ctl_key_unlock(const struct invocation *invocation)
 {
-    return run_verb(invocation, "unlocking");
+    return filtered_run(invocation, key_open, "unlocking");
 }
 
 /* A provider and its colon: what else follows is for the gateway to judge. */
@@ -72,7 +57,7 @@ enum exit_code ctl_key_add(const struct invocation *invocation)
 {
     enum exit_code code = judge_key(invocation, invocation->words[1]);
 
-    return code ? code : run_verb(invocation, "adding a key to");
+    return code ? code : filtered_run(invocation, key_open, "adding a key to");
 }
 
 enum exit_code ctl_key_remove(const struct invocation *invocation)
@@ -84,5 +69,5 @@ enum exit_code ctl_key_remove(const struct invocation *invocation)
                           "SLOT is the number of a key slot, as weirctl key status "
                           "%s shows it; yours is no number and is not repeated here",
                           invocation->words[0]);
-    return run_verb(invocation, "removing a key of");
+    return filtered_run(invocation, key_open, "removing a key of");
 }
