@@ -155,7 +155,9 @@ struct index;
 struct index_setup {
     struct medium *medium;
     struct log *log;
-    uint64_t trimmed, end; /* the span of the log that is there */
+    uint64_t trimmed, end; /* the span of the log that is there: `end` is that of the last complete
+                              set, what lies behind it comes by index_add() */
+    bool manual;           /* no thread: whoever tests it calls index_work() */
 };
 /* Reads what runs there are; what is missing is made again from the log. */
 int index_open(const struct index_setup *, struct index **ret, struct weir_text *why);
@@ -163,6 +165,19 @@ void index_close(struct index *);
 /* A frame was added to the log (complete sets only, in order). */
 int index_add(struct index *, const struct frame *, const void *payload);
 void index_trim(struct index *, uint64_t position);
+/* The log was cut there (log_cut): what lies behind it never was. */
+int index_cut(struct index *, uint64_t position);
+/* What is known of the segment that holds `position`: -ENOENT: no frame of it was added. */
+struct index_segment {
+    uint64_t from, to;            /* positions */
+    uint64_t first_lsn, last_lsn; /* of its frames so far */
+    uint64_t time, arrived;       /* of its last frame: the source's clock, and this host's (not
+                                     before it came: later if the index was made again) */
+    bool sealed;                  /* frames of a later segment were added */
+};
+int index_segment(struct index *, uint64_t position, struct index_segment *ret);
+/* manual: does one piece of what the thread would do now; true: there was something. */
+bool index_work(struct index *);
 /* The index as it was at `lsn`: fixed, cheap to make (no run is read through), valid whatever is
  * added or trimmed later. */
 struct index_view;
@@ -186,16 +201,29 @@ struct point {
     char name[NAME_LENGTH];
 };
 struct points;
-/* "latest", "2026-11-21T21:54:02Z" (the last at or before it; fractions are allowed), "rp:NAME",
- * "lsn:N".  -ENOENT with the nearest ones in the sentence. */
+struct points_setup { /* as struct index_setup */
+    struct medium *medium;
+    struct log *log;
+    uint64_t trimmed, end;
+    uint64_t lsn; /* the state at `trimmed` */
+};
+int points_open(const struct points_setup *, struct points **ret, struct weir_text *why);
+void points_close(struct points *);
+/* A frame was added to the log (complete sets only, in order, as for index_add()): its marks are
+ * points from now on, but for those inside of a set.  What is known already is not added twice. */
+int points_frame(struct points *, const struct frame *, const void *payload);
+/* "latest" (the last state(k) that was added), "2026-11-21T21:54:02Z" (the last mark at or before
+ * it; fractions and zones are allowed), "rp:NAME" (the last mark of that name), "lsn:N" (any that
+ * is not inside of a set).  -ENOENT with the nearest ones in the sentence; -EINVAL: not understood.
+ * Fold must not pass ret->position as long as it is used. */
 int points_find(struct points *, const char *word, struct point *ret, struct weir_text *why);
-int points_add(struct points *, const struct point *);
-void points_trim(struct points *,
-                 uint64_t position); /* automatic ones before it are gone; named too */
+void points_trim(struct points *, uint64_t position); /* those before it are gone; named too */
+int points_cut(struct points *, uint64_t position);   /* those at or behind it never were */
+/* Of automatic ones older than `after` one a minute stays, after 10 times that one an hour. */
 void points_thin(struct points *, uint64_t now, uint64_t after);
 size_t points_count(struct points *);
+uint64_t points_oldest(struct points *); /* time; 0: there is none */
 int points_each(struct points *, int (*each)(void *arg, const struct point *), void *arg);
-/* The oldest that somebody has open must not be folded away. */
 
 /* ---- view.c: a disk as it was -------------------------------------------------------------------
  */
