@@ -24,6 +24,8 @@ struct export
     bool turn_taken;        /* (L) a control operation is under way */
     bool stunned;           /* (L) the disk stands still until export_unstun() */
     bool writing_form;      /* (L) somebody writes what form.c remembers */
+    bool store_readable;    /* (L) its statistics may be looked at, … */
+    unsigned store_readers; /* (L) … and who does */
     enum stage stage;       /* (L) */
     char *locked;           /* (L) why the administrator locked it; NULL: did not */
     char *broken;           /* (L) why it could not be opened, or be put back; NULL */
@@ -43,6 +45,7 @@ struct export
     _Atomic(pthread_t) controller;  /* set under the lock; may_derive() looks without */
     const struct store_type *store; /* the datastore's, or one in front of it */
     void *store_self;
+    void *store_own;         /* self of the datastore's own type, whatever stands in front of it */
     uint64_t gate_closed_at; /* clock_ns */
 
     struct counting *total, *store_counting;
@@ -56,7 +59,8 @@ int serve_in_pieces(struct export *, const struct weir_request *, uint64_t now);
 
 /* export-store.c, by the holder of the turn. */
 int open_store(struct export *, struct weir_text *why);
-void close_store(struct export *); /* one that is not open is fine */
+/* Waits until nobody looks at its statistics; one that is not open is fine. */
+void close_store(struct export *);
 int grow_store(struct export *, uint64_t size, struct weir_text *why);
 
 /* One control operation at a time: blocks until it is this thread's turn. */

@@ -6,12 +6,22 @@
 
 #include <errno.h>
 
+static void let_read(struct export *e, bool readable)
+{
+    hold_lock(&e->lock);
+
+    e->store_readable = readable;
+    while (!readable && e->store_readers)
+        pthread_cond_wait(&e->changed, &e->lock);
+}
+
 void close_store(struct export *e)
 {
+    let_read(e, false);
     if (e->store_self)
         e->store->close(e->store_self);
     free(e->store_self);
-    e->store_self = NULL;
+    e->store_self = e->store_own = NULL;
 }
 
 int open_store(struct export *e, struct weir_text *why)
@@ -34,11 +44,15 @@ int open_store(struct export *e, struct weir_text *why)
     if (r) {
         free(e->store_self);
         e->store_self = NULL;
-    } else if (c->datastore->emulation) {
-        r = emulate_store(c->datastore->emulation, &e->store, &e->store_self);
-        if (r)
-            close_store(e);
+        return r;
     }
+    e->store_own = e->store_self;
+    if (c->datastore->emulation)
+        r = emulate_store(c->datastore->emulation, &e->store, &e->store_self);
+    if (r)
+        close_store(e);
+    else
+        let_read(e, true);
     return r;
 }
 

@@ -83,7 +83,8 @@ int export_ask(struct export *, enum weir_event_type, const char *name, uint64_t
 /* STUN in two halves, for those who do something meanwhile. */
 int export_stun(struct export *, struct weir_text *why);
 void export_unstun(struct export *);
-/* -EBUSY while it is stunned. */
+/* Of a filter, or of the store where `label` is NULL, as in all below that take one.  -EBUSY
+ * while it is stunned. */
 int export_run_verb(struct export *, const char *label, const char *verb, const char *arguments,
                     struct weir_text *answer);
 
@@ -145,7 +146,8 @@ void export_describe(struct export *, struct weir_text *);
 enum { PLACE_EXPORT = -1, PLACE_STORE = -2 }; /* else the index of a filter */
 /* Figures of a place.  -ENOENT: no such place any more. */
 int export_figures(struct export *, int place, enum weir_op, struct figures *);
-/* Prints one of the filter's own statistics by name, as the mount shows it. */
+/* Prints one of the filter's or the store's own statistics by name, as the mount shows it.
+ * -ENOENT: there is none, or it is not at work. */
 int export_print_stat(struct export *, const char *label, const char *stat, struct weir_text *);
 /* For metrics: the merged histogram of a filter's WEIR_HISTOGRAM; the caller frees. */
 int export_stat_histogram(struct export *, const char *label, const char *stat,

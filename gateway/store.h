@@ -46,6 +46,11 @@ struct store_type {
     /* Which disk it is, by what is stable (weir_identity()); zeroed before.  NULL: the store
      * cannot tell its disks apart. */
     int (*identity)(void *self, struct weir_identity *);
+    /* What an open image tells and can be told to do, shown as exports/NAME/store: kinds VALUE
+     * and TEXT, many at once; verbs one at a time, which may block.  Neither before open() has
+     * returned nor after close() was called.  Each ends with a NULL name; or NULL. */
+    const struct weir_stat *stats;
+    const struct weir_verb *verbs;
 };
 
 const struct store_type *store_find(const char *type); /* NULL: no such type */

@@ -18,28 +18,61 @@ void export_geometry(const struct export *e, struct weir_geometry *g)
 
 /* ---- looking at a place without keeping it from going ------------------------ */
 
-/* While a reader looks, detach waits. */
-static struct weir_below *begin_reading(struct export *e, const char *label, int place)
-{
-    hold_lock(&e->lock);
+/* Who tells: a filter, or the store. */
+struct teller {
+    const char *kind, *name; /* for sentences */
+    void *self;
+    const struct weir_stat *stats;
+    const struct weir_verb *verbs;
+    struct weir_below *place; /* NULL: the store */
+    unsigned *readers;        /* under the export's lock */
+};
 
+static struct weir_below *find_place(const struct export *e, const char *label, int place)
+{
     for (int i = 0; e->chain && i < e->chain->count; i++) {
         struct weir_below *b = e->chain->link[i].place;
-        if ((label && strcmp(b->label, label) == 0) || (!label && i == place)) {
-            if (!b->readable)
-                return NULL;
-            b->readers++;
-            return b;
-        }
+        if ((label && strcmp(b->label, label) == 0) || (!label && i == place))
+            return b->readable ? b : NULL;
     }
     return NULL;
 }
 
-static void end_reading(struct export *e, struct weir_below *b)
+/* While a reader looks, detach waits, and so does the store's close. */
+static bool begin_reading(struct export *e, const char *label, int place, struct teller *t)
 {
     hold_lock(&e->lock);
 
-    if (--b->readers == 0)
+    if (!label && place == PLACE_STORE) {
+        const struct store_type *type = e->config.datastore->type;
+        *t = (struct teller){ .kind = "a store of type",
+                              .name = type->name,
+                              .self = e->store_own,
+                              .stats = type->stats,
+                              .verbs = type->verbs,
+                              .readers = &e->store_readers };
+        *t->readers += e->store_readable;
+        return e->store_readable;
+    }
+    struct weir_below *b = find_place(e, label, place);
+    if (!b)
+        return false;
+    *t = (struct teller){ .kind = "filter",
+                          .name = b->label,
+                          .self = b->self,
+                          .stats = b->library->filter.stats,
+                          .verbs = b->library->filter.verbs,
+                          .place = b,
+                          .readers = &b->readers };
+    ++*t->readers;
+    return true;
+}
+
+static void end_reading(struct export *e, const struct teller *t)
+{
+    hold_lock(&e->lock);
+
+    if (--*t->readers == 0)
         pthread_cond_broadcast(&e->changed);
 }
 
@@ -49,107 +82,121 @@ int export_figures(struct export *e, int place, enum weir_op op, struct figures 
         counting_read(place == PLACE_EXPORT ? e->total : e->store_counting, op, f);
         return 0;
     }
-    struct weir_below *b = begin_reading(e, NULL, place);
-    if (!b)
+    struct teller t;
+    if (!begin_reading(e, NULL, place, &t))
         return -ENOENT;
-    counting_read(b->counting, op, f);
-    end_reading(e, b);
+    counting_read(t.place->counting, op, f);
+    end_reading(e, &t);
     return 0;
 }
 
-static const struct weir_stat *find_stat(const struct weir_below *b, const char *name)
+static const struct weir_stat *find_stat(const struct teller *t, const char *name)
 {
-    for (const struct weir_stat *s = b->library->filter.stats; s && s->name; s++)
+    for (const struct weir_stat *s = t->stats; s && s->name; s++)
         if (strcmp(s->name, name) == 0)
             return s;
     return NULL;
 }
 
-static int print_stat(const struct weir_below *b, const struct weir_stat *s, struct weir_text *text)
+/* What is computed when somebody looks: all that a store has. */
+static int print_computed(const struct teller *t, const struct weir_stat *s, struct weir_text *text)
+{
+    if (s->kind == WEIR_VALUE)
+        weir_print(text, "%" PRId64, s->value(t->self));
+    else if (s->kind == WEIR_TEXT)
+        s->show(t->self, text);
+    else
+        return -EINVAL;
+    return 0;
+}
+
+static int print_counted(const struct teller *t, const struct weir_stat *s, struct weir_text *text)
 {
     struct weir_histogram *h;
 
     switch (s->kind) {
     case WEIR_COUNTER:
-        weir_print(text, "%" PRIu64, shards_sum(b->shards, s->at));
+        weir_print(text, "%" PRIu64, shards_sum(t->place->shards, s->at));
         return 0;
     case WEIR_GAUGE: /* shards may be negative one by one */
-        weir_print(text, "%" PRId64, (int64_t)shards_sum(b->shards, s->at));
-        return 0;
-    case WEIR_VALUE:
-        weir_print(text, "%" PRId64, s->value(b->self));
-        return 0;
-    case WEIR_TEXT:
-        s->show(b->self, text);
+        weir_print(text, "%" PRId64, (int64_t)shards_sum(t->place->shards, s->at));
         return 0;
     case WEIR_HISTOGRAM:
-        h = shards_merge(b->shards, s->at);
+        h = shards_merge(t->place->shards, s->at);
         if (!h)
             return -ENOMEM;
         histogram_print(h, text);
         free(h);
         return 0;
+    case WEIR_VALUE:
+    case WEIR_TEXT:
+        break;
     }
-    return -EINVAL;
+    return print_computed(t, s, text);
 }
 
 int export_print_stat(struct export *e, const char *label, const char *stat, struct weir_text *text)
 {
-    struct weir_below *b = begin_reading(e, label, 0);
+    struct teller t;
 
-    if (!b)
+    if (!begin_reading(e, label, PLACE_STORE, &t))
         return -ENOENT;
-    const struct weir_stat *s = find_stat(b, stat);
-    int r = s ? print_stat(b, s, text) : -ENOENT;
-    end_reading(e, b);
+    const struct weir_stat *s = find_stat(&t, stat);
+    int r = !s ? -ENOENT : t.place ? print_counted(&t, s, text) : print_computed(&t, s, text);
+    end_reading(e, &t);
     return r;
 }
 
 int export_stat_histogram(struct export *e, const char *label, const char *stat,
                           struct weir_histogram **ret)
 {
-    struct weir_below *b = begin_reading(e, label, 0);
+    struct teller t;
 
-    if (!b)
+    if (!begin_reading(e, label, PLACE_STORE, &t))
         return -ENOENT;
-    const struct weir_stat *s = find_stat(b, stat);
+    const struct weir_stat *s = find_stat(&t, stat);
     int r = -ENOENT;
-    if (s && s->kind == WEIR_HISTOGRAM) {
-        *ret = shards_merge(b->shards, s->at);
+    if (s && t.place && s->kind == WEIR_HISTOGRAM) {
+        *ret = shards_merge(t.place->shards, s->at);
         r = *ret ? 0 : -ENOMEM;
     }
-    end_reading(e, b);
+    end_reading(e, &t);
     return r;
+}
+
+static int run_verb(const struct teller *t, const char *verb, const char *arguments,
+                    struct weir_text *answer)
+{
+    const struct weir_verb *v = t->verbs;
+
+    while (v && v->name && strcmp(v->name, verb))
+        v++;
+    if (v && v->name)
+        return v->run(t->self, arguments, answer);
+    weir_print(answer, "%s %s has no verb \"%s\"; it has:", t->kind, t->name, verb);
+    for (v = t->verbs; v && v->name; v++)
+        weir_print(answer, " %s", v->name);
+    return -ENOENT;
 }
 
 int export_run_verb(struct export *e, const char *label, const char *verb, const char *arguments,
                     struct weir_text *answer)
 {
+    struct teller t;
     int r = -ENOENT;
 
     take_turn(e);
     if (e->stunned) { /* a verb may write to the disk, which stands still */
         weir_print(answer, "export %s is stunned: unstun it first", export_name(e));
-        give_turn(e);
-        return -EBUSY;
-    }
-    struct weir_below *b = begin_reading(e, label, 0);
-    if (!b) {
+        r = -EBUSY;
+    } else if (begin_reading(e, label, PLACE_STORE, &t)) {
+        r = run_verb(&t, verb, arguments, answer);
+        end_reading(e, &t);
+    } else if (label) {
         weir_print(answer, "export %s has no filter \"%s\" at work", export_name(e), label);
-        give_turn(e);
-        return r;
-    }
-    const struct weir_verb *v = b->library->filter.verbs;
-    while (v && v->name && strcmp(v->name, verb))
-        v++;
-    if (v && v->name) {
-        r = v->run(b->self, arguments, answer);
     } else {
-        weir_print(answer, "filter %s has no verb \"%s\"; it has:", label, verb);
-        for (v = b->library->filter.verbs; v && v->name; v++)
-            weir_print(answer, " %s", v->name);
+        weir_print(answer, "export %s is not open", export_name(e));
     }
-    end_reading(e, b);
     give_turn(e);
     return r;
 }

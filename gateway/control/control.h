@@ -33,13 +33,13 @@
  *                  "policy","datastore","image","uri","size_bytes","read_only","connections",
  *                  "in_flight","waiting","generation","last_pause_ns","longest_pause_ns",
  *                  "hold_limit_ns","last_error",
- *                  "ops":OPS,"store":OPS,
+ *                  "ops":OPS,"store":OPS,"store_stats":{NAME:TEXT,…},
  *                  "filters":[{"place":"10-pass","label","name","class","version","held",
  *                              "oldest_hold_ns","longest_hold_ns","bypassed","ops":OPS,
  *                              "options":{NAME:TEXT,…},"stats":{NAME:TEXT,…},
  *                              "histograms":{NAME:H,…}},…]},…]
- *                 stats leaves out those of kind text: "get" …/stats/NAME; histograms has
- *                 those of that kind once more, in their own unit
+ *                 stats and store_stats leave out those of kind text: "get" …/stats/NAME;
+ *                 histograms has those of that kind once more, in their own unit
  *   "filters":   [{"name","class","version","abi","path","description","exports":[E,…]},…]
  *   "policies":  [{"name","description","file","exports":[E,…]},…]
  *   "datastores":[{"name","type","path","size_bytes","free_bytes","exports":[E,…]},…]
@@ -56,7 +56,8 @@
  *   clone "name":N · migrate "name":N · assign "policy":P · delete-check (asks the filters,
  *   nothing happens)
  *
- * A filter's own verbs are written to its ctl file: "set" exports/E/filters/NN-NAME/ctl. */
+ * A filter's own verbs are written to its ctl file: "set" exports/E/filters/NN-NAME/ctl, a
+ * store's to exports/E/store/ctl. */
 #ifndef WEIR_CONTROL_H
 #define WEIR_CONTROL_H
 

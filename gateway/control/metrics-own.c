@@ -1,8 +1,9 @@
-/* metrics-own.c - under which names do the statistics of a filter reach Prometheus?
+/* metrics-own.c - under which names do the statistics of filters and stores reach Prometheus?
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * weir_FILTER_STATISTIC_UNIT, in base units, so that a filter's table is all there is to
- * write.  Parts of a name that Prometheus' lint takes for units or types are left out. */
+ * weir_FILTER_STATISTIC_UNIT and weir_store_TYPE_STATISTIC_UNIT, in base units, so that the
+ * table is all there is to write.  Parts of a name that Prometheus' lint takes for units or types
+ * are left out. */
 #include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
@@ -101,13 +102,13 @@ static size_t add_parts(const char *name, struct weir_text *text)
     return kept;
 }
 
-void metrics_own_name(const char *filter, const struct weir_stat *stat, struct weir_text *name,
+void metrics_own_name(const char *owner, const struct weir_stat *stat, struct weir_text *name,
                       double *scale)
 {
     const struct unit *unit = find_unit(stat->unit);
 
     weir_print(name, "weir");
-    add_parts(filter, name);
+    add_parts(owner, name);
     if (!add_parts(stat->name, name))
         weir_print(name, "_value");
     if (unit)
@@ -128,7 +129,7 @@ static void add_number(struct family *family, const struct weir_text *labels, co
         sample_double(family, labels, (double)strtoll(printed, &end, 10) * scale);
 }
 
-static void add_stat(struct metrics *metrics, struct export *export, const struct filter_view *view,
+static void add_stat(struct metrics *metrics, struct export *export, const struct stat_owner *owner,
                      const struct weir_stat *stat, const struct weir_text *labels)
 {
     cleanup_text struct weir_text name = { 0 };
@@ -137,13 +138,13 @@ static void add_stat(struct metrics *metrics, struct export *export, const struc
     const char *help = stat->help && *stat->help ? stat->help : stat->name;
     double scale;
 
-    metrics_own_name(view->filter->name, stat, &name, &scale);
+    metrics_own_name(owner->name, stat, &name, &scale);
     if (stat->kind == WEIR_HISTOGRAM) {
         const struct unit *unit = find_unit(stat->unit);
-        if (export_stat_histogram(export, view->label, stat->name, &histogram) == 0)
+        if (export_stat_histogram(export, owner->label, stat->name, &histogram) == 0)
             sample_histogram(metrics_family(metrics, text_string(&name), "histogram", help), labels,
                              histogram, unit && strcmp(unit->base, "seconds") == 0, scale);
-    } else if (export_print_stat(export, view->label, stat->name, &value) == 0) {
+    } else if (export_print_stat(export, owner->label, stat->name, &value) == 0) {
         const char *type = stat->kind == WEIR_COUNTER ? "counter" : "gauge";
         add_number(metrics_family(metrics, text_string(&name), type, help), labels,
                    text_string(&value), scale);
@@ -151,10 +152,10 @@ static void add_stat(struct metrics *metrics, struct export *export, const struc
 }
 
 void metrics_own_stats(struct metrics *metrics, struct export *export,
-                       const struct filter_view *view, const struct weir_text *labels)
+                       const struct stat_owner *owner, const struct weir_text *labels)
 {
-    for (const struct weir_stat *row = view->filter->stats; row && row->name; row++) {
+    for (const struct weir_stat *row = owner->stats; row && row->name; row++) {
         if (row->kind != WEIR_TEXT)
-            add_stat(metrics, export, view, row, labels);
+            add_stat(metrics, export, owner, row, labels);
     }
 }

@@ -156,7 +156,22 @@ static void add_filter(struct metrics *metrics, struct export *export,
     sample_seconds(metrics_family(metrics, "weir_filter_longest_hold_seconds", "gauge",
                                   "The longest time that the filter held a request."),
                    &labels, filter->longest_hold_ns);
-    metrics_own_stats(metrics, export, filter, &labels);
+    metrics_own_stats(
+        metrics, export,
+        &(struct stat_owner){ filter->filter->name, filter->label, filter->filter->stats },
+        &labels);
+}
+
+static void add_store(struct metrics *metrics, struct export *export,
+                      const struct weir_text *labels)
+{
+    const struct store_type *type = export_config(export)->datastore->type;
+    cleanup_text struct weir_text name = { 0 };
+
+    add_ops(metrics, store_ops, export, PLACE_STORE, labels);
+    weir_print(&name, "store_%s", type->name);
+    metrics_own_stats(metrics, export,
+                      &(struct stat_owner){ text_string(&name), NULL, type->stats }, labels);
 }
 
 static void add_export(struct metrics *metrics, struct export *export)
@@ -190,7 +205,7 @@ static void add_export(struct metrics *metrics, struct export *export)
                                   "The longest time that requests waited for a change."),
                    &labels, view.longest_pause_ns);
     add_ops(metrics, export_ops, export, PLACE_EXPORT, &labels);
-    add_ops(metrics, store_ops, export, PLACE_STORE, &labels);
+    add_store(metrics, export, &labels);
     for (size_t i = 0; i < view.count; i++)
         add_filter(metrics, export, &view, i, &labels);
     export_view_finish(&view);

@@ -39,11 +39,16 @@ void sample_double(struct family *, const struct weir_text *labels, double value
 void sample_histogram(struct family *, const struct weir_text *labels,
                       const struct weir_histogram *, bool seconds, double scale);
 
-/* A filter's own statistics: metrics-own.c */
-void metrics_own_stats(struct metrics *, struct export *, const struct filter_view *,
+/* The own statistics of a filter, or of a store: metrics-own.c */
+struct stat_owner {
+    const char *name;  /* "cache", "store_vault" */
+    const char *label; /* NULL: the store */
+    const struct weir_stat *stats;
+};
+void metrics_own_stats(struct metrics *, struct export *, const struct stat_owner *,
                        const struct weir_text *labels);
 /* "weir_cache_lag_seconds" of "cache" and "lag_ns"; *scale takes values to base units. */
-void metrics_own_name(const char *filter, const struct weir_stat *, struct weir_text *name,
+void metrics_own_name(const char *owner, const struct weir_stat *, struct weir_text *name,
                       double *scale);
 
 #endif

@@ -82,14 +82,15 @@ static void show_options(struct json_out *out, const struct filter_view *view)
 }
 
 /* Not the texts: they may have thousands of lines, and a screen asks every second. */
-static void show_stats(struct json_out *out, struct export *export, const struct filter_view *view)
+static void show_stats(struct json_out *out, const char *key, struct export *export,
+                       const char *label, const struct weir_stat *row)
 {
-    out_open(out, "stats", '{');
-    for (const struct weir_stat *row = view->filter->stats; row && row->name; row++) {
+    out_open(out, key, '{');
+    for (; row && row->name; row++) {
         cleanup_text struct weir_text value = { 0 };
         if (row->kind == WEIR_TEXT)
             continue;
-        if (export_print_stat(export, view->label, row->name, &value) == 0)
+        if (export_print_stat(export, label, row->name, &value) == 0)
             out_text(out, row->name, text_string(&value));
     }
     out_close(out, '}');
@@ -128,7 +129,7 @@ static void show_filter(struct json_out *out, struct export *export,
     out_bool(out, "bypassed", view->bypassed);
     show_ops(out, "ops", export, (int)index);
     show_options(out, view);
-    show_stats(out, export, view);
+    show_stats(out, "stats", export, view->label, view->filter->stats);
     show_histograms(out, export, view);
     out_close(out, '}');
 }
@@ -180,6 +181,7 @@ static int show_export(struct json_out *out, struct export *export)
     out_number(out, "hold_limit_ns", view.plan.hold_limit);
     show_ops(out, "ops", export, PLACE_EXPORT);
     show_ops(out, "store", export, PLACE_STORE);
+    show_stats(out, "store_stats", export, NULL, export_config(export)->datastore->type->stats);
     out_open(out, "filters", '[');
     for (size_t i = 0; i < view.count; i++)
         show_filter(out, export, &view, i);

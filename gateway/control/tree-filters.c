@@ -100,12 +100,7 @@ int filter_help(struct place *place, struct weir_text *text)
     if (filter->options && filter->options->name)
         weir_print(text, "\noptions:\n");
     options_print(filter, text);
-    if (filter->stats && filter->stats->name)
-        weir_print(text, "\nstats:\n");
-    statistics_print(filter, text);
-    if (filter->verbs && filter->verbs->name)
-        weir_print(text, "\nctl:\n");
-    verbs_print(filter, text);
+    tables_print(filter->stats, filter->verbs, text);
     return 0;
 }
 
@@ -188,92 +183,15 @@ int option_write(struct place *place, const struct change *change, struct weir_t
 
 int stat_enter(struct place *place, const char *name)
 {
-    const struct weir_stat *row = place_filter(place)->filter->stats;
-
-    for (; row && row->name; row++) {
-        if (strcmp(row->name, name) == 0) {
-            place->stat = row;
-            return 0;
-        }
-    }
-    return -ENOENT;
+    return enter_stat(place, place_filter(place)->filter->stats, name);
 }
 
 int stat_names(struct place *place, struct names *names)
 {
-    const struct weir_stat *row = place_filter(place)->filter->stats;
-    int error = 0;
-
-    for (; row && row->name && !error; row++)
-        error = names_add(names, row->name, NODE_FILE, false);
-    return error;
+    return name_stats(place_filter(place)->filter->stats, names);
 }
 
 int stat_read(struct place *place, struct weir_text *text)
 {
     return export_print_stat(place->export, place_filter(place)->label, place->stat->name, text);
-}
-
-/* ---- verbs ------------------------------------------------------------------- */
-
-int filter_ctl_read(struct place *place, struct weir_text *text)
-{
-    kept_print(KEPT_CTL, export_name(place->export), place_filter(place)->label, text);
-    return 0;
-}
-
-/* A word that is none is repeated nowhere: it may be a passphrase that was written here by mistake,
- * and this is logged. */
-static int find_verb(const struct filter_view *view, const char *verb, struct refusal *refusal)
-{
-    const struct weir_verb *row = view->filter->verbs;
-    struct weir_text *why = &refusal->why;
-
-    if (!row || !row->name) {
-        weir_print(why, "filter %s has no verbs", view->label);
-        return -EOPNOTSUPP;
-    }
-    for (; row->name; row++) {
-        if (strcmp(row->name, verb) == 0)
-            return 0;
-    }
-    weir_print(why, "the first word is no verb of filter %s; it has", view->label);
-    for (row = view->filter->verbs; row->name; row++)
-        weir_print(why, "%s %s", row == view->filter->verbs ? "" : ",", row->name);
-    return -EINVAL;
-}
-
-static int run_verb(struct place *place, const char *verb, const char *arguments,
-                    struct weir_text *answer, struct refusal *refusal)
-{
-    const char *label = place_filter(place)->label;
-
-    int error = export_run_verb(place->export, label, verb, arguments, answer);
-    kept_set(KEPT_CTL, export_name(place->export), label, text_string(answer));
-    if (error)
-        weir_print(&refusal->why, "%s", text_string(answer));
-    return error;
-}
-
-int filter_ctl_write(struct place *place, const struct change *change, struct weir_text *answer,
-                     struct refusal *refusal)
-{
-    cleanup_free char *line = NULL;
-    const char *arguments = "", *verb = "that is none";
-
-    int error = change_line(change, &line, refusal);
-    if (!error) {
-        char *end = line + strcspn(line, " \t");
-        arguments = end + strspn(end, " \t");
-        *end = '\0';
-        error = find_verb(place_filter(place), line, refusal);
-    }
-    if (change->check_only)
-        return error;
-    if (!error) {
-        verb = line;
-        error = run_verb(place, verb, arguments, answer, refusal);
-    }
-    return change_done(place, error, refusal, "verb %s of %s/%s run", verb,
-                       export_name(place->export), place_filter(place)->label);
 }

@@ -71,7 +71,7 @@ int library_options(struct place *place, struct weir_text *text)
 
 int library_statistics(struct place *place, struct weir_text *text)
 {
-    statistics_print(&place->library->filter, text);
+    statistics_print(place->library->filter.stats, text);
     return 0;
 }
 
@@ -96,7 +96,7 @@ int library_exports(struct place *place, struct weir_text *text)
     return 0;
 }
 
-/* ---- the tables of a filter for people --------------------------------------- */
+/* ---- the tables of a filter or store for people ------------------------------ */
 
 void options_print(const struct weir_filter *filter, struct weir_text *text)
 {
@@ -126,16 +126,16 @@ static const char *kind_name(enum weir_stat_kind kind)
     return "unknown";
 }
 
-void statistics_print(const struct weir_filter *filter, struct weir_text *text)
+void statistics_print(const struct weir_stat *row, struct weir_text *text)
 {
-    for (const struct weir_stat *row = filter->stats; row && row->name; row++)
+    for (; row && row->name; row++)
         weir_print(text, "%s: %s%s%s%s%s\n", row->name, kind_name(row->kind),
                    row->unit && *row->unit ? " in " : "", row->unit ? row->unit : "",
                    row->help ? ". " : "", row->help ? row->help : "");
 }
 
-void verbs_print(const struct weir_filter *filter, struct weir_text *text)
+void verbs_print(const struct weir_verb *row, struct weir_text *text)
 {
-    for (const struct weir_verb *row = filter->verbs; row && row->name; row++)
+    for (; row && row->name; row++)
         weir_print(text, "%s: %s\n", row->name, row->help ? row->help : "");
 }

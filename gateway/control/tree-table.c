@@ -89,6 +89,13 @@ static const struct row rows[] = {
     FOLDER("exports/*/store"),
     FOLDER("exports/*/store/*", .enter = store_op_enter, .names = op_names),
     OP_VALUES("exports/*/store/*"),
+    VALUE("exports/*/store/help", store_help),
+    EDITABLE("exports/*/store/ctl", store_ctl_read, store_ctl_write),
+    FOLDER("exports/*/store/stats"),
+    { .pattern = "exports/*/store/stats/*",
+      .enter = store_stat_enter,
+      .names = store_stat_names,
+      .read = store_stat_read },
 
     FOLDER("exports/*/filters"),
     FOLDER("exports/*/filters/*", .enter = filter_enter, .names = filter_names),

@@ -124,10 +124,14 @@ ENTER(library_enter); NAMES(library_names);
 READ(library_class); READ(library_version); READ(library_abi); READ(library_path);
 READ(library_description); READ(library_options); READ(library_statistics);
 READ(library_exports);
-/* The tables of a filter as people read them. */
+/* The tables of a filter or store as people read them. */
 void options_print(const struct weir_filter *, struct weir_text *);
-void statistics_print(const struct weir_filter *, struct weir_text *);
-void verbs_print(const struct weir_filter *, struct weir_text *);
+void statistics_print(const struct weir_stat *, struct weir_text *);
+void verbs_print(const struct weir_verb *, struct weir_text *);
+void tables_print(const struct weir_stat *, const struct weir_verb *, struct weir_text *);
+/* A table of statistics as a folder. */
+int enter_stat(struct place *, const struct weir_stat *, const char *name);
+int name_stats(const struct weir_stat *, struct names *);
 /* tree-exports.c */
 ENTER(export_enter); NAMES(export_names);
 READ(export_size); READ(export_state_word); READ(export_reason); READ(export_datastore);
@@ -140,13 +144,19 @@ READ(op_requests); READ(op_bytes); READ(op_errors); READ(op_latency);
 /* tree-filters.c */
 ENTER(filter_enter); NAMES(filter_names);
 READ(filter_name); READ(filter_version); READ(filter_held); READ(filter_state);
-READ(filter_help); READ(filter_ctl_read); WRITE(filter_ctl_write);
+READ(filter_help);
 ENTER(option_enter); NAMES(option_names); READ(option_read); WRITE(option_write);
 ENTER(stat_enter); NAMES(stat_names); READ(stat_read);
 READ(filter_oldest_hold); READ(filter_longest_hold);
 ENTER(filter_op_enter);
 READ(op_passed); READ(op_completed); READ(op_deferred); READ(op_derived); READ(op_derived_bytes);
 READ(op_below);
+/* tree-verbs.c: verbs of a filter, and of a store */
+READ(filter_ctl_read); WRITE(filter_ctl_write);
+READ(store_ctl_read); WRITE(store_ctl_write);
+/* tree-stores.c */
+ENTER(store_stat_enter); NAMES(store_stat_names); READ(store_stat_read);
+READ(store_help);
 
 #undef ENTER
 #undef NAMES

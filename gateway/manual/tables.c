@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause
  *
  *     weir-tables options|statistics|verbs FILTER
- *     weir-tables store TYPE
+ *     weir-tables store|store-statistics|store-verbs TYPE
  *     weir-tables datastore
  *
  * Prints the declared table as POD.  The page script puts it where a page says
@@ -82,7 +82,7 @@ static int print_filter(const char *table, const char *name)
     return 0;
 }
 
-static int print_store(const char *name)
+static int print_store(const char *table, const char *name)
 {
     const struct store_type *type = store_find(name);
 
@@ -90,17 +90,24 @@ static int print_store(const char *name)
         fprintf(stderr, "weir-tables: there is no store type \"%s\"\n", name);
         return 1;
     }
-    print_options(type->options);
+    if (!strcmp(table, "store"))
+        print_options(type->options);
+    else if (!strcmp(table, "store-statistics"))
+        print_statistics(type->stats);
+    else
+        print_verbs(type->verbs);
     return 0;
 }
 
 int main(int argc, char **argv)
 {
     static const char *const tables[] = { "options", "statistics", "verbs", NULL };
+    static const char *const of_stores[] = { "store", "store-statistics", "store-verbs", NULL };
     const char *folders = getenv("WEIR_FILTERS");
 
-    if (argc == 3 && !strcmp(argv[1], "store"))
-        return print_store(argv[2]);
+    for (int i = 0; argc == 3 && of_stores[i]; i++)
+        if (!strcmp(argv[1], of_stores[i]))
+            return print_store(argv[1], argv[2]);
     if (argc == 2 && !strcmp(argv[1], "datastore")) {
         print_options(datastore_rows);
         return 0;
@@ -109,7 +116,7 @@ int main(int argc, char **argv)
         if (!strcmp(argv[1], tables[i]))
             return loader_path(folders ? folders : "") < 0 ? 1 : print_filter(argv[1], argv[2]);
     fprintf(stderr, "usage: weir-tables options|statistics|verbs FILTER\n"
-                    "       weir-tables store TYPE\n"
+                    "       weir-tables store|store-statistics|store-verbs TYPE\n"
                     "       weir-tables datastore\n");
     return 2;
 }

@@ -289,7 +289,7 @@ int draw_place(WINDOW *window, const struct disk *disk, struct view *view, int c
                  seconds_of(disk, view));
     y = draw_latencies(window, y + 1, columns, member_of(now, ops), member_of(before, ops)) + 1;
     if (now == disk->now)
-        return y;
+        return draw_values(window, y, columns, "STATISTICS", member_of(now, "store_stats"));
     y = draw_values(window, y, columns, "OPTIONS", member_of(now, "options")) + 1;
     return draw_values(window, y, columns, "STATISTICS", member_of(now, "stats"));
 }

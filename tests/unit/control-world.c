@@ -92,6 +92,33 @@ static void disk_close(void *self)
     free(((struct disk *)self)->bytes);
 }
 
+static int64_t disk_bytes(void *self)
+{
+    return (int64_t)((struct disk *)self)->size;
+}
+
+static void disk_words(void *self, struct weir_text *text)
+{
+    (void)self;
+    weir_print(text, "two\nlines\n");
+}
+
+static int disk_echo(void *self, const char *arguments, struct weir_text *answer)
+{
+    (void)self;
+    weir_print(answer, "the store heard: %s", arguments);
+    return *arguments ? 0 : -EINVAL;
+}
+
+static const struct weir_stat disk_stats[] = {
+    WEIR_STAT_VALUE(held_bytes, disk_bytes, "bytes", "Bytes that it holds."),
+    WEIR_STAT_TEXT(words, disk_words, "A text."),
+    { 0 },
+};
+static const struct weir_verb disk_verbs[] = {
+    { "echo", "Says it again.", disk_echo },
+    { 0 },
+};
 static const struct weir_option no_options[] = { { 0 } };
 static const struct store_type disk_type = {
     .name = "disk",
@@ -104,6 +131,8 @@ static const struct store_type disk_type = {
     .serve = disk_serve,
     .grow = disk_grow,
     .close = disk_close,
+    .stats = disk_stats,
+    .verbs = disk_verbs,
 };
 
 /* ---- the configuration ------------------------------------------------------- */

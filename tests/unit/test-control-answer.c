@@ -109,7 +109,9 @@ static void show_has_the_promised_fields(void **state)
     has_all(vm1,
             "name description state reason compliance compliance_reason policy datastore image "
             "uri size_bytes read_only connections in_flight waiting generation last_pause_ns "
-            "longest_pause_ns ops store filters last_error hold_limit_ns");
+            "longest_pause_ns ops store store_stats filters last_error hold_limit_ns");
+    assert_string_equal(member(in(vm1, "store_stats"), "held_bytes"), "1048576");
+    assert_null(json_object_object_get(in(vm1, "store_stats"), "words"));
     struct json_object *read = in(in(vm1, "ops"), "read");
     has_all(read, "requests bytes passed completed failed deferred derived derived_bytes here");
     has_all(in(read, "here"), "count sum max buckets p50 p90 p99 p999");

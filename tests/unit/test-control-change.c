@@ -213,6 +213,21 @@ static void verbs_of_filters_answer(void **state)
             "the first word is no verb of filter sample; it has echo, refuse");
 }
 
+static void verbs_of_stores_answer(void **state)
+{
+    (void)state;
+    struct json_object *answer = ask("set", "exports/vm1/store/ctl", "echo a  b\n");
+    assert_string_equal(member(answer, "text"), "the store heard: a  b");
+    granted(answer);
+    holds("exports/vm1/store/ctl", "the store heard: a  b\n");
+    holds("exports/vm1/filters/10-sample/ctl", "");
+    holds("exports/" ODD_PATH "/store/ctl", "");
+    has_event("severity=info export=vm1 text=\"verb echo of vm1/store run by an unknown user\"");
+    refused(ask("set", "exports/vm1/store/ctl", "echo"), "EINVAL", "the store heard: ");
+    refused(ask("set", "exports/vm1/store/ctl", "what"), "EINVAL",
+            "the first word is no verb of a store of type disk; it has echo");
+}
+
 static void what_is_no_verb_is_not_repeated(void **state)
 {
     (void)state;
@@ -326,6 +341,7 @@ int main(void)
         TEST(verbs_of_filters_answer),
         TEST(what_is_no_verb_is_not_repeated),
         TEST(verbs_of_exports_are_done),
+        TEST(verbs_of_stores_answer),
         TEST(verbs_refuse_exactly),
         TEST(a_deletion_is_asked_for_and_not_done),
         TEST(a_stun_stops_and_goes_on),

@@ -32,6 +32,7 @@ static void names_are_in_base_units(void **state)
         { "x", "a_total", NULL, WEIR_COUNTER, "weir_x_a_total", 1 },
         { "x", "page_count", "", WEIR_GAUGE, "weir_x_page", 1 },
         { "x", "count", "", WEIR_GAUGE, "weir_x_value", 1 },
+        { "store_vault", "recv_bytes", "bytes", WEIR_VALUE, "weir_store_vault_recv_bytes", 1 },
         { "my-Filter", "camelCase.x", "", WEIR_GAUGE, "weir_my_filter_camelcase_x", 1 },
     };
 
@@ -155,6 +156,7 @@ static void the_world_is_told(void **state)
     has_line(&text, "weir_export_requests_total{gateway=\"unit\",export=\"vm1\",op=\"read\"} 5");
     has_line(&text,
              "weir_export_duration_seconds_count{gateway=\"unit\",export=\"vm1\",op=\"read\"} 5");
+    has_line(&text, "weir_store_disk_held_bytes{gateway=\"unit\",export=\"vm1\"} 1048576");
     has_line(&text, "weir_filter_requests_total{gateway=\"unit\",export=\"vm1\",filter=\"pass\","
                     "op=\"write\"} 5");
     has_line(&text, "weir_sample_hits_total{gateway=\"unit\",export=\"vm1\",filter=\"sample\"} 10");

@@ -131,6 +131,14 @@ static void values_are_what_they_say(void **state)
     holds("exports/vm1/filters/10-sample/options/fixed", "3\n");
     holds("exports/vm1/filters/10-sample/stats/state", "two\nlines \"quoted\"\n");
     holds("policies/gold", "# gold\nname = 1;\n");
+    holds("exports/vm1/store/stats/held_bytes", "1048576\n");
+    holds("exports/vm1/store/stats/words", "two\nlines\n");
+    holds("exports/vm1/store/help", "A disk in memory.\n"
+                                    "\nstats:\n"
+                                    "held_bytes: value in bytes. Bytes that it holds.\n"
+                                    "words: text. A text.\n"
+                                    "\nctl:\n"
+                                    "echo: Says it again.\n");
     holds("datastores/local/free_bytes", "400\n");
     holds("datastores/local/exports", "vm1\n");
     holds("datastores/local/latency_threshold", "auto\n");

@@ -129,6 +129,16 @@ static void each_opening_is_another_disk(void **state)
     disk_close(&d);
 }
 
+/* Nobody counts for a store: what it tells is computed when somebody looks. */
+static void no_store_has_counters(void **state)
+{
+    (void)state;
+    for (const struct store_type *const *t = store_types(); *t; t++)
+        for (const struct weir_stat *s = (*t)->stats; s && s->name; s++)
+            if (!(s->kind == WEIR_VALUE && s->value) && !(s->kind == WEIR_TEXT && s->show))
+                fail_msg("statistic %s of store %s is of another kind", s->name, (*t)->name);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +149,7 @@ int main(void)
         cmocka_unit_test(a_large_disk_costs_nothing_and_grows),
         cmocka_unit_test(a_size_is_asked_for),
         cmocka_unit_test(each_opening_is_another_disk),
+        cmocka_unit_test(no_store_has_counters),
     };
 
     return cmocka_run_group_tests_name("store-memory", tests, make_work, remove_work);

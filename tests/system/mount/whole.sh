@@ -17,10 +17,13 @@ for f in metrics events last_error policies/gold \
     datastores/memory@a/{type,path,size_bytes,free_bytes} gateways/a/{pid,version,uptime_s,state} \
     exports/vm1/{size_bytes,state,policy,compliance,datastore,uri,connections,read_only,generation,last_error,policy.conf} \
     exports/vm1/stats/{read,write,flush,trim,zero}/{requests,bytes,errors,latency} exports/vm1/stats/in_flight \
-    exports/vm1/filters/10-pass/{held,state,help,ctl}; do
+    exports/vm1/filters/10-pass/{held,state,help,ctl} \
+    exports/vm1/store/{help,ctl} exports/vm1/store/read/requests; do
     [ -f "$mnt/$f" ] || fail "$f is not there"
 done
 is "$mnt/exports/vm1/size_bytes" 16777216
+grep -q "^Sparse disks in memory" "$mnt/exports/vm1/store/help" || fail "help of the store: $(cat "$mnt/exports/vm1/store/help")"
+refused "not supported" bash -c "echo dance >$mnt/exports/vm1/store/ctl"
 is "$mnt/exports/vm2/state" active
 is "$mnt/gateways/b/pid" "$b"
 assert_eq "$(sort "$mnt/filters/pass/exports" | tr '\n' ' ')" "vm1 vm2 " "users of the filter pass"
