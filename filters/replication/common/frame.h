@@ -6,8 +6,9 @@
  *
  * The same bytes on the wire, in the source's spill file and in the target's segments.  All
  * numbers are little-endian.  A frame begins on a multiple of 4 KiB, and none crosses a multiple of
- * SEGMENT: what does not fit begins with the next one.  Records are in LSN order.  The digest of a
- * frame is of its header, which has the digest of its payload and of the frame before: so the
+ * SEGMENT: what does not fit begins with the next one.  Each record has an LSN of its own, higher
+ * than that of the one before, in a frame and from frame to frame; a frame has one record or more.
+ * The digest of a frame is of its header, which has the digest of its payload and of the frame before: so the
  * digest of the last names all that were ever written. */
 #ifndef REPLICATION_FRAME_H
 #define REPLICATION_FRAME_H
@@ -53,7 +54,7 @@ enum record_op {
     RECORD_WRITE = 1, /* `length` bytes of data */
     RECORD_ZERO,
     RECORD_TRIM,   /* reads as zeroes after it, as everywhere in a vault */
-    RECORD_DISK,   /* declares the disk, or its new size: data is struct record_disk as bytes */
+    RECORD_DISK,   /* declares the disk, or its new size: data is its name, `length` bytes */
     RECORD_MARK,   /* a restore point: data is its name ("": an automatic one), `length` bytes */
     RECORD_VERIFY, /* data: 8 bytes, XXH3-64 of what [offset, +span) holds at this LSN; `length` is
                       the span: the target compares, and asks for what differs (page.h, needs) */
@@ -80,17 +81,19 @@ uint64_t frame_place(uint64_t end, uint64_t span);
 
 /* ---- writing ------------------------------------------------------------------- */
 
-/* `key` NULL: no tag.  `payload` has frame->stored bytes, `out` frame_span() bytes of room: header,
- * payload, tag and zeroes are put there.  Fills in payload_digest.  `payload` may lie at
- * out + FRAME_HEADER already. */
+/* `key` NULL: no tag; FRAME_AUTH is set for a key, and only for one, as frame_span() looks at it.
+ * `payload` has frame->stored bytes, `out` frame_span() bytes of room: header, payload, tag and
+ * zeroes are put there.  Fills in payload_digest.  `payload` may lie at out + FRAME_HEADER already.
+ * 0, -EINVAL (key and flag differ); -ENOMEM, with a key only. */
 struct frame_key {
     uint8_t bytes[32];
 };
-void frame_write(struct frame *, const void *payload, const struct frame_key *key, void *out);
+int frame_write(struct frame *, const void *payload, const struct frame_key *key, void *out);
 void record_write(const struct record *, uint8_t out[FRAME_RECORD]);
 uint64_t frame_digest(const void *header); /* of FRAME_HEADER bytes */
-/* Compresses payload into `out` (of `room` bytes): its size, or 0 where that does not pay (a probe
- * of 4 KiB in the middle that hardly shrinks spares the rest). */
+/* Compresses payload into `out` (of `room` bytes): its size, or 0 where that does not pay: it must
+ * save FRAME_ALIGN bytes, and 1/16 (a probe of 4 KiB in the middle that hardly shrinks spares the
+ * rest). */
 size_t frame_pack(const void *payload, size_t length, void *out, size_t room);
 
 /* ---- reading -------------------------------------------------------------------- */
@@ -99,8 +102,9 @@ size_t frame_pack(const void *payload, size_t length, void *out, size_t room);
  * damaged, or of another version: `why` (may be NULL) says what. */
 int frame_read(const void *header, struct frame *ret, struct weir_text *why);
 /* Judges what follows a header: digest, tag (`key` NULL: a tag is not looked at), compression, and
- * each record.  `body` is what lies behind the header, `length` bytes of it.  *payload is the
- * payload, to be freed: records and data.  0, -EBADMSG, -EKEYREJECTED (the tag is wrong or
+ * each record.  `body` is what lies behind the header, `length` bytes of it; what is behind the tag
+ * is not looked at.  *payload is the payload, to be freed: records and data.  A record that passed
+ * is in range but for the size of its disk, which whoever applies it must look at.  0, -EBADMSG, -EKEYREJECTED (the tag is wrong or
  * missing), -ENOMEM. */
 int frame_unpack(const struct frame *, const void *header, const void *body, size_t length,
                  const struct frame_key *key, void **payload, struct weir_text *why);

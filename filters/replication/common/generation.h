@@ -26,8 +26,9 @@ struct lineage {
     } list[GENERATIONS]; /* newest first */
 };
 
-/* The present one ends at `end`, and `id` begins.  The oldest is forgotten when there is no room.
- */
+/* The present one ends at `end`, and `id` begins.  Generations that began behind `end` are taken
+ * back (a target that is promoted while it lags, or at an older point, has not lived them).  The
+ * oldest is forgotten when there is no room. */
 void lineage_begin(struct lineage *, uint64_t id, uint64_t end);
 
 enum kinship {
@@ -35,9 +36,11 @@ enum kinship {
     KIN_SAME,      /* one generation: the target is what it was, and may lag */
     KIN_BEHIND,    /* the target's present one is in the source's past and had not gone further than
                       it ended there: it lags, and may be caught up with what changed since */
-    KIN_PROMOTED,  /* the source's present one is in the target's past, and the source has nothing
+    KIN_PROMOTED,  /* the target began one that the source does not know, and the source has nothing
                       that the target does not have: the source is to become the target */
-    KIN_FORK,      /* both went on alone since `common`, `lsn`: an operator must choose */
+    KIN_FORK,      /* each has, or may have, what the other lacks since `common`, `lsn`: an operator
+                      must choose.  So is a target that was promoted, be it unwritten, and lacks
+                      writes of the source; and a source that was set back to an older state */
     KIN_UNRELATED, /* no common generation is known */
 };
 
@@ -47,8 +50,10 @@ struct fork {
     uint64_t source_lost, target_lost; /* LSNs that either has beyond it */
 };
 
-/* `source_lsn`: the last LSN that the source has assigned; `target_lsn`: the last that the target
- * has received.  `fork` may be NULL; it is filled in for all but NEW and UNRELATED. */
+/* `source_lsn`: the last LSN that the source has assigned, or may have: it reserves them durably,
+ * some ahead, and never comes back from a crash with less than it ever used, or that is taken for a
+ * source that was set back.  `target_lsn`: the last that the target has received.  `fork` may be
+ * NULL; it is filled in for all but NEW and UNRELATED. */
 enum kinship lineage_compare(const struct lineage *source, uint64_t source_lsn,
                              const struct lineage *target, uint64_t target_lsn, struct fork *fork);
 

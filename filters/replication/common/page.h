@@ -71,7 +71,8 @@ struct command {
     uint64_t lsn;           /* ACQUIRE: the last that the source has assigned */
     uint64_t token;         /* all but ACQUIRE: the token that it was given */
 };
-void command_write(const struct command *, const struct frame_key *key, void *page);
+/* 0; -ENOMEM, with a key only. */
+int command_write(const struct command *, const struct frame_key *key, void *page);
 /* 0, -EBADMSG, -EKEYREJECTED. */
 int command_read(const void *page, const struct frame_key *key, struct command *ret,
                  struct weir_text *why);
