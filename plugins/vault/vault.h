@@ -102,11 +102,13 @@ struct log_setup {
     struct log_end start; /* from where on the log is to be read: up to there all was applied, and
                              durably so; all before `trimmed` was dropped */
     uint64_t trimmed;
-    /* Called for each frame in order, once, with its unpacked payload (the callee frees it), on
-     * the log's own thread, at recovery on the caller's.  It may block; not 0: the log takes no
-     * more frames, and that is why. */
+    /* Called for each frame in order, once, when it is durable, with its unpacked payload (the
+     * callee frees it), on the log's own thread, at recovery on the caller's.  It may block;
+     * -ENOSPC: it is called again later; another error: the log takes no more frames, and that is
+     * why. */
     int (*frame)(void *arg, const struct frame *, void *payload);
     void *arg;
+    bool manual; /* no thread: whoever tests it calls log_work() */
 };
 struct log;
 /* Finds the end: the first place at which there is no frame that follows from the one before.  What
@@ -119,12 +121,23 @@ void log_close(struct log *);
 enum { LOG_AHEAD = 128 << 20 };
 int log_receive(struct log *, uint64_t position, const void *frame, size_t length, bool fua);
 int log_sync(struct log *); /* all up to the end is durable */
+/* For whoever lets no log_receive() in meanwhile: what is ahead of the end is forgotten and who
+ * waits for what is missing before it gets -EIO; then all is durable and was given to frame().
+ * -errno: why the log takes no more, or frame() could not. */
+int log_settle(struct log *);
+/* Why it takes no more frames: 0, or -errno and a sentence. */
+int log_failed(struct log *, struct weir_text *why);
+/* manual: syncs, and calls frame() for what is durable; true: there was something. */
+bool log_work(struct log *);
 void log_ends(struct log *, struct log_end *received, struct log_end *durable);
 /* Everything before `position` (of a segment's start) is given back. */
 int log_trim(struct log *, uint64_t position);
-/* The log ends at `end` from now on, which is the end of a frame: what lies behind it is removed.
- */
+/* The log ends at `end` from now on, which is the end of a frame: what lies behind it is removed,
+ * durably.  After log_settle(). */
 int log_cut(struct log *, const struct log_end *end);
+/* All is forgotten, and the log begins anew at `position`, a segment's start behind all that there
+ * is.  After log_settle(), and when what says where the log begins is durable. */
+int log_restart(struct log *, uint64_t position);
 uint64_t log_used(struct log *);
 uint64_t log_free(struct log *);
 /* Reads a frame back: -ENODATA where none begins.  *payload is to be freed. */
