@@ -117,9 +117,12 @@ int log_open(const struct log_setup *, struct log **ret, struct weir_text *why);
 void log_close(struct log *);
 /* One whole frame at its position.  Checks header, digest and tag; token, generation and group are
  * for the caller.  Frames may come in any order within LOG_AHEAD of the end.  fua: returns when it
- * and all before it are durable (it waits for those that are missing; after 10 s: -EIO). */
+ * and all before it are durable (it waits for those that are missing; after 10 s: -EIO).  0;
+ * -EINVAL: not one whole frame, or too far ahead; -EIO: damaged, or it does not follow from what is
+ * there, or cannot be written; -EPERM: its tag is wrong; -ENOSPC; why not is in `why`. */
 enum { LOG_AHEAD = 128 << 20 };
-int log_receive(struct log *, uint64_t position, const void *frame, size_t length, bool fua);
+int log_receive(struct log *, uint64_t position, const void *frame, size_t length, bool fua,
+                struct weir_text *why);
 int log_sync(struct log *); /* all up to the end is durable */
 /* For whoever lets no log_receive() in meanwhile: what is ahead of the end is forgotten and who
  * waits for what is missing before it gets -EIO; then all is durable and was given to frame().
