@@ -1,0 +1,209 @@
+/* fake-log.c - what is a log that a test can hold in its hand?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "fake-log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct log {
+    pthread_mutex_t lock; /* guards all below */
+    struct fake_frame *frame;
+    size_t count, room;
+    uint64_t trimmed;
+    void (*on_sync)(void *);
+    void *arg;
+};
+
+static void must(bool so)
+{
+    if (!so)
+        abort();
+}
+
+struct log *fake_log_create(void)
+{
+    struct log *log = calloc(1, sizeof *log);
+
+    must(log != NULL);
+    pthread_mutex_init(&log->lock, NULL);
+    log->room = 1 << 16; /* so that frames do not move */
+    log->frame = calloc(log->room, sizeof *log->frame);
+    must(log->frame != NULL);
+    return log;
+}
+
+void fake_log_destroy(struct log *log)
+{
+    for (size_t i = 0; i < log->count; i++)
+        free(log->frame[i].payload);
+    free(log->frame);
+    pthread_mutex_destroy(&log->lock);
+    free(log);
+}
+
+const struct fake_frame *fake_log_add(struct log *log, uint64_t position, uint32_t flags,
+                                      uint64_t time, const struct fake_record *record,
+                                      unsigned count)
+{
+    size_t size = (size_t)count * FRAME_RECORD, at = size;
+
+    pthread_mutex_lock(&log->lock);
+    must(log->count < log->room && position >= fake_log_end(log));
+    for (unsigned i = 0; i < count; i++)
+        size += record_data(&record[i].record);
+    uint8_t *payload = calloc(1, size ? size : 1);
+    must(payload != NULL);
+    for (unsigned i = 0; i < count; i++) {
+        const uint32_t length = record_data(&record[i].record);
+        record_write(&record[i].record, payload + (size_t)i * FRAME_RECORD);
+        if (record[i].data)
+            memcpy(payload + at, record[i].data, length);
+        at += length;
+    }
+    struct fake_frame *f = &log->frame[log->count];
+    const struct fake_frame *last = log->count ? f - 1 : NULL;
+    *f = (struct fake_frame){ .frame = { .flags = flags,
+                                         .position = position,
+                                         .previous = last ? last->frame.position : 0,
+                                         .first_lsn = count ? record[0].record.lsn : 0,
+                                         .last_lsn = count ? record[count - 1].record.lsn : 0,
+                                         .time = time,
+                                         .records = count,
+                                         .raw = (uint32_t)size,
+                                         .stored = (uint32_t)size },
+                              .payload = payload };
+    must(position / SEGMENT == (position + frame_span(&f->frame) - 1) / SEGMENT);
+    log->count++;
+    pthread_mutex_unlock(&log->lock);
+    return f;
+}
+
+void fake_log_copy(struct log *log, const struct fake_frame *f)
+{
+    must(log->count < log->room);
+    void *payload = malloc(f->frame.raw ? f->frame.raw : 1);
+    must(payload != NULL);
+    memcpy(payload, f->payload, f->frame.raw);
+    log->frame[log->count++] = (struct fake_frame){ .frame = f->frame, .payload = payload };
+}
+
+uint64_t fake_log_end(const struct log *log)
+{
+    const struct frame *last = log->count ? &log->frame[log->count - 1].frame : NULL;
+
+    return last ? last->position + frame_span(last) : 0;
+}
+
+size_t fake_log_frames(const struct log *log)
+{
+    return log->count;
+}
+
+const struct fake_frame *fake_log_frame(const struct log *log, size_t index)
+{
+    return &log->frame[index];
+}
+
+void fake_log_cut(struct log *log, uint64_t position)
+{
+    while (log->count && log->frame[log->count - 1].frame.position >= position)
+        free(log->frame[--log->count].payload);
+}
+
+void fake_log_on_sync(struct log *log, void (*call)(void *), void *arg)
+{
+    log->on_sync = call;
+    log->arg = arg;
+}
+
+/* The first frame at or behind a position; with the lock. */
+static size_t first_at(struct log *log, uint64_t position)
+{
+    size_t low = 0, high = log->count;
+
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (log->frame[middle].frame.position < position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static const struct fake_frame *find(struct log *log, uint64_t position)
+{
+    const struct fake_frame *found = NULL;
+
+    pthread_mutex_lock(&log->lock);
+    const size_t i = first_at(log, position);
+    if (i < log->count && log->frame[i].frame.position == position && position >= log->trimmed)
+        found = &log->frame[i];
+    pthread_mutex_unlock(&log->lock);
+    return found;
+}
+
+/* ---- vault.h ----------------------------------------------------------------------- */
+
+int log_sync(struct log *log)
+{
+    if (log->on_sync)
+        log->on_sync(log->arg);
+    return 0;
+}
+
+int log_trim(struct log *log, uint64_t position)
+{
+    pthread_mutex_lock(&log->lock);
+    log->trimmed = position;
+    pthread_mutex_unlock(&log->lock);
+    return 0;
+}
+
+uint64_t log_used(struct log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    const uint64_t used = fake_log_end(log) - log->trimmed;
+    pthread_mutex_unlock(&log->lock);
+    return used;
+}
+
+int log_read(struct log *log, uint64_t position, struct frame *ret, void **payload)
+{
+    const struct fake_frame *f = find(log, position);
+
+    if (!f)
+        return -ENODATA;
+    *payload = malloc(f->frame.raw ? f->frame.raw : 1);
+    must(*payload != NULL);
+    memcpy(*payload, f->payload, f->frame.raw);
+    *ret = f->frame;
+    return 0;
+}
+
+int log_read_data(struct log *log, uint64_t position, uint64_t at, void *data, size_t length)
+{
+    const struct fake_frame *f = find(log, position);
+
+    if (!f)
+        return -ENODATA;
+    must(at + length <= f->frame.raw);
+    memcpy(data, (const uint8_t *)f->payload + at, length);
+    return 0;
+}
+
+int log_scan(struct log *log, uint64_t from, uint64_t to,
+             int (*each)(void *arg, const struct frame *, const void *payload), void *arg)
+{
+    pthread_mutex_lock(&log->lock);
+    size_t i = first_at(log, from > log->trimmed ? from : log->trimmed);
+    const size_t count = log->count;
+    pthread_mutex_unlock(&log->lock);
+    int r = 0;
+
+    for (; !r && i < count && log->frame[i].frame.position < to; i++)
+        r = each(arg, &log->frame[i].frame, log->frame[i].payload);
+    return r;
+}
