@@ -1,4 +1,4 @@
-/* filtered.c - how is the filter of one class asked, of one export?
+/* filtered.c - how is the filter of one class, or the store, of one export asked?
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "filtered.h"
 
@@ -38,7 +38,11 @@ void filtered_close(struct filtered *disk)
 
 void filtered_path(const struct filtered *disk, const char *rest, struct weir_text *ret)
 {
-    weir_print(ret, "exports/%s/filters/%s/%s", disk->export, text_of(disk->filter, "place"), rest);
+    if (disk->filter)
+        weir_print(ret, "exports/%s/filters/%s/%s", disk->export, text_of(disk->filter, "place"),
+                   rest);
+    else
+        weir_print(ret, "exports/%s/store/%s", disk->export, rest);
 }
 
 enum exit_code filtered_verb(const struct invocation *invocation, const struct filtered *disk,

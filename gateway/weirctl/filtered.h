@@ -1,4 +1,4 @@
-/* filtered.h - how is the filter of one class asked, of one export?
+/* filtered.h - how is the filter of one class, or the store, of one export asked?
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef WEIR_WEIRCTL_FILTERED_H
 #define WEIR_WEIRCTL_FILTERED_H
@@ -9,7 +9,7 @@ struct filtered {
     struct gateways all;
     struct gateway *gateway;
     const char *export;         /* its name */
-    struct json_object *filter; /* of the class; borrowed */
+    struct json_object *filter; /* of the class; borrowed; NULL: the store is asked */
 };
 #define cleanup_filtered __attribute__((cleanup(filtered_close)))
 
@@ -21,7 +21,7 @@ void filtered_close(struct filtered *);
 
 /* The filter of this class of an export of "show"; NULL: it has none. */
 struct json_object *filter_of(struct json_object *entry, const char *class);
-/* Of what lies under the filter: "ctl", "stats/state". */
+/* Of what lies under the filter, or the store: "ctl", "stats/state". */
 void filtered_path(const struct filtered *, const char *rest, struct weir_text *);
 /* Runs a verb of the filter; argument NULL: none.  `doing` is how progress calls it. */
 enum exit_code filtered_verb(const struct invocation *, const struct filtered *, const char *doing,
