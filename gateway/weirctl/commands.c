@@ -20,14 +20,27 @@ const struct option_row option_rows[OPTION_COUNT] = {
     [OPTION_BATCH] = { "batch", "N", "Print N readings as lines instead of a live screen." },
     [OPTION_SORT] = { "sort", "COLUMN", "Sort by name, iops, read, write, p50, p99 or queue." },
     [OPTION_FOLLOW] = { "follow", NULL, "Go on and print what comes." },
-    [OPTION_SINCE] = { "since", "N", "Only events with a number above N." },
+    [OPTION_SINCE] = { "since", "WHEN", "What came after: an event's number, or a time." },
     [OPTION_DEEP] = { "deep", NULL, "Encrypt the whole disk with a new volume key." },
     [OPTION_NO_WAIT] = { "no-wait", NULL, "Return at once; the work goes on in the gateway." },
+    [OPTION_UNTIL] = { "until", "TIME",
+                       "What came up to then, as 2026-11-21T21:54:02Z, or 2h ago." },
+    [OPTION_LATEST] = { "latest", NULL, "Go over to the newest state that is whole (default)." },
+    [OPTION_POINT] = { "point", "POINT", "Go back to this point: a time, rp:NAME, or lsn:N." },
+    [OPTION_TEST] = { "test", NULL, "Change nothing: give writable copies, on scratch, to try." },
+    [OPTION_PLANNED] = { "planned", NULL,
+                         "At the source, which lives: hand over with nothing lost." },
+    [OPTION_DRY_RUN] = { "dry-run", NULL, "Say what would be done and lost; change nothing." },
+    [OPTION_DISCARD] = { "discard", NULL,
+                         "Give up what was written here since the two sites parted." },
+    [OPTION_ALL] = { "all", NULL, "Send the whole disk, whatever is known of the far site." },
 };
 
 enum {
     MEASURES = TAKES(OPTION_INTERVAL),
     LOADS = TAKES(OPTION_FILTERS),
+    FAILOVER = TAKES(OPTION_LATEST) | TAKES(OPTION_POINT) | TAKES(OPTION_TEST) |
+               TAKES(OPTION_PLANNED) | TAKES(OPTION_DRY_RUN),
 };
 
 /* clang-format off */
@@ -79,6 +92,16 @@ const struct command commands[] = {
     { "cache", "discard", ctl_cache_discard, "EXPORT [YES]", 0, "Give up dirty blocks that cannot be written back; says what is lost, and with \"yes\" does it." },
     { "cache", "mrc", ctl_cache_mrc, "EXPORT", 0, "Draw the miss ratio that a cache of another size would have." },
     { "cache", "check", ctl_cache_check, "FILE", 0, "Read a pool that no gateway has open, and say what is in it and what is damaged." },
+    { "replica", "status", ctl_replica_status, "[EXPORT]", 0, "Show what is replicated from here and to here, how far it is, and what is wrong." },
+    { "replica", "mark", ctl_replica_mark, "EXPORT NAME", 0, "Make a named restore point of the whole group; at the source." },
+    { "replica", "points", ctl_replica_points, "EXPORT", TAKES(OPTION_SINCE) | TAKES(OPTION_UNTIL), "List the restore points; at the target." },
+    { "replica", "failover", ctl_replica_failover, "EXPORT", FAILOVER, "Go over to the target: run it there; with --planned at the source." },
+    { "replica", "failback", ctl_replica_failback, "EXPORT", TAKES(OPTION_DISCARD) | TAKES(OPTION_DRY_RUN), "Make this site, whose disks clients had, the target of the other one." },
+    { "replica", "resync", ctl_replica_resync, "EXPORT", TAKES(OPTION_ALL) | TAKES(OPTION_NO_WAIT) | TAKES(OPTION_DRY_RUN), "Send again what the target may lack; at the source." },
+    { "replica", "verify", ctl_replica_verify, "EXPORT", TAKES(OPTION_NO_WAIT), "Compare both sites by digests while they work, and send what differs; at the source." },
+    { "replica", "detach", ctl_replica_do, "EXPORT", 0, "Stop sending; changes are noted, and \"replica attach\" sends them." },
+    { "replica", "attach", ctl_replica_do, "EXPORT", 0, "Send again, after \"replica detach\"." },
+    { "replica", "accept", ctl_replica_accept, "EXPORT", 0, "Let a source of another past replace all that this target holds." },
     { "filter", "list", ctl_filter_list, "", LOADS, "List the filters that can be loaded and those in use." },
     { "filter", "info", ctl_filter_info, "FILTER", LOADS, "Show version, class, file and exports of a filter." },
     { "filter", "exports", ctl_filter_exports, "FILTER", LOADS, "List the exports that use a filter." },

@@ -91,7 +91,7 @@ static struct json_object *commands_document(void)
 enum exit_code ctl_help(const struct invocation *invocation)
 {
     const char *noun = invocation->words[0], *verb = noun ? invocation->words[1] : NULL;
-    const char *known[64] = { NULL };
+    const char *known[COMMANDS_MOST] = { NULL };
     size_t count = 0, printed = 0;
 
     if (!noun && invocation->option[OPTION_JSON])

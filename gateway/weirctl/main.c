@@ -82,7 +82,7 @@ static enum exit_code take_options(struct invocation *invocation, char **argv)
 /* The first unknown word of a command line, with the nearest that would have done. */
 static enum exit_code unknown_command(const struct invocation *invocation, const char *noun)
 {
-    const char *known[96] = { NULL };
+    const char *known[COMMANDS_MOST] = { NULL };
     size_t count = 0;
     cleanup_text struct weir_text near = { 0 };
     const char *word = invocation->words[noun ? 1 : 0];

@@ -32,7 +32,11 @@ _weirctl_argument() {
         _weirctl_ask datastore show "$3" | grep -o '"live":\[[^]]*\]' | cut -d: -f2 | grep -o '[a-z_.]*' ;;
     SLOT) _weirctl_ask key status "$3" | grep -o '"slot":[0-9]*' | cut -d: -f2 ;;
     YES) echo yes ;;
-    NAME) _weirctl_ask gateway list | _weirctl_values name ;;
+    NAME) # a word of its own is a new one: of a snapshot, of a restore point
+        [[ $current != --* ]] || _weirctl_ask gateway list | _weirctl_values name ;;
+    POINT)
+        echo latest
+        _weirctl_ask replica points "$3" | grep -o '"name":"[^"]\+"' | cut -d'"' -f4 | sed 's/^/rp:/' ;;
     COMMAND)
         if [[ $# -eq 1 ]]; then
             _weirctl_ask help | _weirctl_values noun | sort -u
@@ -86,7 +90,7 @@ _weirctl_words() { # the candidates for $current after $words
         kind=$(_weirctl_ask help | grep -o "{\"name\":\"$(cut -d= -f1 <<<"${current#--}")\"[^}]*}" |
             _weirctl_values argument)
         [[ $kind == DIR* || $kind == FILE* ]] && return $_weirctl_files
-        _weirctl_argument "$kind" | sed 's/$/ /'
+        _weirctl_argument "$kind" "${words[@]}" | sed 's/$/ /'
         return ;;
     -*)
         _weirctl_options "$entry"

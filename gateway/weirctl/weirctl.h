@@ -30,6 +30,14 @@ enum option {
     OPTION_SINCE,
     OPTION_DEEP,
     OPTION_NO_WAIT,
+    OPTION_UNTIL,
+    OPTION_LATEST,
+    OPTION_POINT,
+    OPTION_TEST,
+    OPTION_PLANNED,
+    OPTION_DRY_RUN,
+    OPTION_DISCARD,
+    OPTION_ALL,
     OPTION_COUNT
 };
 #define TAKES(option) (1u << (option))
@@ -52,6 +60,7 @@ struct command {
     const char *sentence;
 };
 extern const struct command commands[]; /* ends with a NULL noun */
+enum { COMMANDS_MOST = 128 };           /* and has fewer rows than this */
 
 struct invocation {
     const struct command *command;
@@ -181,6 +190,15 @@ enum exit_code ctl_cache_invalidate(const struct invocation *);
 enum exit_code ctl_cache_discard(const struct invocation *);
 enum exit_code ctl_cache_mrc(const struct invocation *);
 enum exit_code ctl_cache_check(const struct invocation *);
+enum exit_code ctl_replica_status(const struct invocation *);
+enum exit_code ctl_replica_mark(const struct invocation *);
+enum exit_code ctl_replica_points(const struct invocation *);
+enum exit_code ctl_replica_failover(const struct invocation *);
+enum exit_code ctl_replica_failback(const struct invocation *);
+enum exit_code ctl_replica_resync(const struct invocation *);
+enum exit_code ctl_replica_verify(const struct invocation *);
+enum exit_code ctl_replica_do(const struct invocation *); /* detach, attach */
+enum exit_code ctl_replica_accept(const struct invocation *);
 enum exit_code ctl_filter_list(const struct invocation *);
 enum exit_code ctl_filter_info(const struct invocation *);
 enum exit_code ctl_filter_exports(const struct invocation *);

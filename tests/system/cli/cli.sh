@@ -30,6 +30,6 @@ says() { grep -qF -- "$1" <<<"$out" || fail "'$1' is not in: $out"; }
 complains() { grep -qF -- "$1" <<<"$err" || fail "'$1' is not in: $err"; }
 # json EXPRESSION: python, with the document that weirctl printed as d; must be true.
 json() {
-    python3 -c 'import json, sys; d = json.loads(sys.argv[1]); sys.exit(not (eval(sys.argv[2])))' \
+    python3 -c 'import json, sys; d = json.loads(sys.argv[1]); sys.exit(not (eval("(" + sys.argv[2] + ")")))' \
         "$out" "$1" || fail "not true: $1 of $out"
 }

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 . "$WEIR_SOURCE/tests/lib.sh" || exit 1
 . "$WEIR_SOURCE/tests/system/cli/cli.sh"
-fake main --exports=vm1,vm2,db --control=vm1,db --encrypted=vm1
+fake main --exports=vm1,vm2,db --control=vm1,db --encrypted=vm1 --vault=group:vm2
 . "$WEIR_SOURCE/gateway/weirctl/weirctl.bash"
 
 # offers LINE WORDS: what is offered at the end of the line, without the spaces that end words
@@ -18,7 +18,7 @@ complete -p weirctl | grep -q -- '-F _weirctl' || fail "it is not registered"
 offers "weirctl ev" "events"
 offers "weirctl p" "policy"
 offers "weirctl export s" "show stats snapshot stun"
-offers "weirctl export show " "vm1 vm2 db"
+offers "weirctl export show " "vm1 vm2 db log:group"
 offers "weirctl export show v" "vm1 vm2"
 offers "weirctl export show vm1 " ""
 offers "weirctl export assign vm1 " "gold plain"
@@ -48,6 +48,12 @@ offers "weirctl cache d" "drain detach discard"
 offers "weirctl cache drain vm1 --n" "--no-wait"
 offers "weirctl cache discard vm1 " "yes"
 offers "weirctl cache ch" "check"
+offers "weirctl replica p" "points"
+offers "weirctl replica f" "failover failback"
+offers "weirctl replica failover vm2 --po" "--point="
+offers "weirctl replica failover vm2 --point=" "latest rp:before-upgrade"
+offers "weirctl replica mark vm2 " ""
+offers "weirctl export snapshot vm1 " ""
 offers "weirctl export option vm1 con" "control"
 offers "weirctl --gateway=" "main"
 offers "weirctl top --sort=p" "p50 p99"

@@ -6,6 +6,7 @@
 #                              [--control=vm1,vm2 [--control-lacks=STATISTIC,…]]
 #                              [--encrypted=vm1,vm2 [--deep=FILE]]
 #                              [--cached=vm1,vm2 [--cache=FILE]]
+#                              [--replicated=vm1,vm2] [--vault=GROUP:DISK,DISK …] [--replica=FILE]
 #
 # Speaks gateway/control/control.h.  Its disks do I/O that follows a sine, so that a screen
 # has something to show.  A policy text with the word "wrong" in it is refused where it is.
@@ -18,6 +19,8 @@ import socketserver
 import sys
 import threading
 import time
+
+import fake_replica
 
 OPS = ["read", "write", "flush", "trim", "zero"]
 
@@ -199,13 +202,22 @@ class Cache:
 class Disk:
     def __init__(self, gateway, name, index):
         self.gateway, self.name, self.index = gateway, name, index
-        self.state, self.reason, self.policy, self.size = "active", "", "gold", (index + 1) << 30
+        self.state, self.reason, self.policy, self.size = "active", "", "gold", gateway.args.size or (index + 1) << 30
         self.generation = 1
         self.options = {"delay": "0s", "mode": "async"}
         self.control = Control(index, gateway.args) \
             if name in gateway.args.control.split(",") else None
         self.encryption = Encryption(gateway) if name in gateway.args.encrypted.split(",") else None
         self.cache = Cache(gateway) if name in gateway.args.cached.split(",") else None
+        self.replication = fake_replica.Source(gateway, Refused, name) \
+            if name in gateway.args.replicated.split(",") else None
+        self.vault, self.datastore, self.image = None, "local", name + ".raw"
+        self.connections = 0 if name in gateway.args.idle_disks.split(",") else 1
+        for group, _, disks in (vault.partition(":") for vault in gateway.args.vault):
+            if name == "log:" + group:
+                self.vault = fake_replica.Vault(gateway, Refused, group, disks.split(","))
+            if self.vault or name in disks.split(","):
+                self.datastore, self.image = "dr", name if self.vault else f"{group}/{name}"
         self.places = {key: Place() for key in ("ops", "store", "10-fault", "20-pass")}
         self.last = time.monotonic()
         self.tick(1.0)
@@ -233,6 +245,8 @@ class Disk:
                  for place in ("10-fault", "20-pass")]
         if self.encryption:
             chain.insert(0, self.encryption.document("00-encryption"))
+        if self.replication:
+            chain.insert(0, self.replication.document("05-replication"))
         if self.control:
             chain.append(self.control.document("30-control"))
         if self.cache:
@@ -241,9 +255,9 @@ class Disk:
         return {"name": self.name, "description": f"disk number {self.index}", "state": self.state,
                 "reason": self.reason, "compliance": "non-compliant" if bad else "compliant",
                 "compliance_reason": "filter fault is not attached" if bad else "",
-                "policy": self.policy, "datastore": "local", "image": self.name + ".raw",
+                "policy": self.policy, "datastore": self.datastore, "image": self.image,
                 "uri": self.gateway.uri.replace("NAME", self.name), "size_bytes": self.size,
-                "read_only": False, "connections": 1, "in_flight": self.index, "waiting": 0,
+                "read_only": False, "connections": self.connections, "in_flight": self.index, "waiting": 0,
                 "generation": self.generation, "last_pause_ns": 0, "longest_pause_ns": 3100000,
                 "ops": self.places["ops"].document(), "store": self.places["store"].document(),
                 "filters": chain}
@@ -262,9 +276,9 @@ class Gateway:
         self.args, self.idle = args, args.idle
         self.lock = threading.Lock()  # everything: one request at a time
         self.begun = time.monotonic()
-        self.uri = "none" if args.no_uri else "nbd+unix:///NAME?socket=/tmp/nbd.sock"
-        self.disks = {name: Disk(self, name, i) for i, name in enumerate(args.exports.split(","))
-                      if name}
+        self.uri = "none" if args.no_uri else args.uri
+        names = args.exports.split(",") + ["log:" + v.partition(":")[0] for v in args.vault]
+        self.disks = {name: Disk(self, name, i) for i, name in enumerate(names) if name}
         self.policies = {"gold": 'name = "gold";\ndescription = "production databases";\n'
                                  'filters = ( { filter = "fault"; }, { filter = "pass"; } );\n',
                          "plain": 'name = "plain";\nfilters = ();\n'}
@@ -339,6 +353,10 @@ class Gateway:
         path = request["path"]
         if path.endswith("/00-encryption/ctl"):
             return self.disk(path.split("/")[1]).encryption.run(request["text"])
+        if path.endswith("/05-replication/ctl"):
+            return self.disk(path.split("/")[1]).replication.run(request["text"])
+        if path.endswith("/store/ctl") and self.disk(path.split("/")[1]).vault:
+            return self.disk(path.split("/")[1]).vault.run(request["text"])
         if path.endswith("/25-cache/ctl"):
             return self.disk(path.split("/")[1]).cache.run(request["text"])
         self.op_check(request)
@@ -435,6 +453,12 @@ def main():
     parser.add_argument("--deep", default="", help="a file that says how far a deep rekey is")
     parser.add_argument("--cached", default="", help="these have a filter of class cache")
     parser.add_argument("--cache", default="", help="a file that says what is written back")
+    parser.add_argument("--replicated", default="", help="these have a filter of class replication")
+    parser.add_argument("--vault", action="append", default=[], help="this group arrives here")
+    parser.add_argument("--idle-disks", default="", help="these have no client")
+    parser.add_argument("--uri", default="nbd+unix:///NAME?socket=/tmp/nbd.sock")
+    parser.add_argument("--size", type=int, help="bytes of each disk")
+    parser.add_argument("--replica", default="", help="a file that says what statuses have")
     parser.add_argument("--cache-new", action="store_true", help="no cache has seen requests yet")
     parser.add_argument("--slow", help="nothing is done as long as this exists")
     parser.add_argument("--silent-file", help="silent as soon as this exists")
