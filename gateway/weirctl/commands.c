@@ -20,7 +20,8 @@ const struct option_row option_rows[OPTION_COUNT] = {
     [OPTION_BATCH] = { "batch", "N", "Print N readings as lines instead of a live screen." },
     [OPTION_SORT] = { "sort", "COLUMN", "Sort by name, iops, read, write, p50, p99 or queue." },
     [OPTION_FOLLOW] = { "follow", NULL, "Go on and print what comes." },
-    [OPTION_SINCE] = { "since", "WHEN", "What came after: an event's number, or a time." },
+    [OPTION_SINCE] = { "since", "WHEN",
+                       "What came after: an event's number, a time, a checkpoint's ID." },
     [OPTION_DEEP] = { "deep", NULL, "Encrypt the whole disk with a new volume key." },
     [OPTION_NO_WAIT] = { "no-wait", NULL, "Return at once; the work goes on in the gateway." },
     [OPTION_UNTIL] = { "until", "TIME",
@@ -34,6 +35,8 @@ const struct option_row option_rows[OPTION_COUNT] = {
     [OPTION_DISCARD] = { "discard", NULL,
                          "Give up what was written here since the two sites parted." },
     [OPTION_ALL] = { "all", NULL, "Send the whole disk, whatever is known of the far site." },
+    [OPTION_CHECKPOINT] = { "checkpoint", NULL, "Make a checkpoint, and print its ID." },
+    [OPTION_QCOW2] = { "qcow2", "FILE", "Write a qcow2 file without data, whose bitmap they are." },
 };
 
 enum {
@@ -102,6 +105,7 @@ const struct command commands[] = {
     { "replica", "detach", ctl_replica_do, "EXPORT", 0, "Stop sending; changes are noted, and \"replica attach\" sends them." },
     { "replica", "attach", ctl_replica_do, "EXPORT", 0, "Send again, after \"replica detach\"." },
     { "replica", "accept", ctl_replica_accept, "EXPORT", 0, "Let a source of another past replace all that this target holds." },
+    { "changes", "", ctl_changes, "EXPORT", TAKES(OPTION_SINCE) | TAKES(OPTION_CHECKPOINT) | TAKES(OPTION_QCOW2), "Which parts of the disk changed since a checkpoint, for backups?" },
     { "filter", "list", ctl_filter_list, "", LOADS, "List the filters that can be loaded and those in use." },
     { "filter", "info", ctl_filter_info, "FILTER", LOADS, "Show version, class, file and exports of a filter." },
     { "filter", "exports", ctl_filter_exports, "FILTER", LOADS, "List the exports that use a filter." },

@@ -15,6 +15,7 @@ enum exit_code exit_code_of(int error)
     case 0:
         return DONE;
     case -ENOENT:
+    case -ESTALE: /* a checkpoint that nothing is known of any more */
         return NOT_FOUND;
     case -EINVAL:
     case -ERANGE:

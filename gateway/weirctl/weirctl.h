@@ -38,6 +38,8 @@ enum option {
     OPTION_DRY_RUN,
     OPTION_DISCARD,
     OPTION_ALL,
+    OPTION_CHECKPOINT,
+    OPTION_QCOW2,
     OPTION_COUNT
 };
 #define TAKES(option) (1u << (option))
@@ -199,6 +201,7 @@ enum exit_code ctl_replica_resync(const struct invocation *);
 enum exit_code ctl_replica_verify(const struct invocation *);
 enum exit_code ctl_replica_do(const struct invocation *); /* detach, attach */
 enum exit_code ctl_replica_accept(const struct invocation *);
+enum exit_code ctl_changes(const struct invocation *);
 enum exit_code ctl_filter_list(const struct invocation *);
 enum exit_code ctl_filter_info(const struct invocation *);
 enum exit_code ctl_filter_exports(const struct invocation *);
