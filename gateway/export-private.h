@@ -52,6 +52,10 @@ struct export
     struct order blocks; /* whole blocks against each other, where a block is not a byte */
 };
 
+/* Where its filters and form.c remember what they must not forget: an export's own folder, and
+ * for one that a client asked for another that goes with it.  The caller frees; NULL: no memory. */
+char *export_state_folder(const struct export *);
+
 /* One walk through the chain, on whole blocks.  0 or a positive errno. */
 int serve_blocks(struct export *, const struct weir_request *, uint64_t now);
 /* The same for any range, in as many walks as it takes (align.c). */
@@ -95,6 +99,7 @@ void tear_down(struct export *);
 /* form.c: filters that WEIR_TRANSFORMS or weir_keep() a part of the disk.  judge: -EPERM with a
  * sentence where `plan` lacks one by which the disk has been served.  note: durably, before the
  * disk is served by it. */
+#define FORM_TRANSFORMED "transformed" /* the file of the former */
 int form_judge(const struct export *, const struct plan *, struct weir_text *why);
 int form_note(struct export *, const char *filter);
 int form_note_all(struct export *, const struct chain *, struct weir_text *why);

@@ -34,6 +34,7 @@ int open_store(struct export *e, struct weir_text *why)
         .folder = c->datastore->base,
         .size = c->size,
         .read_only = c->read_only,
+        .base = c->base,
     };
 
     e->store_self = calloc(1, type->self_size ? type->self_size : 1);

@@ -4,9 +4,11 @@
 
 #include "clock.h"
 #include "events.h"
+#include "gateway.h"
 #include "scope.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---- made and given back ----------------------------------------------------- */
@@ -20,7 +22,38 @@ void export_config_finish(struct export_config *c)
     for (char **rule = c->allow; rule && *rule; rule++)
         free(*rule);
     free(c->allow);
+    export_unref(c->base);
     *c = (struct export_config){ 0 };
+}
+
+char **copy_rules(char *const *rules)
+{
+    size_t count = 0;
+
+    while (rules[count])
+        count++;
+    char **copy = calloc(count + 1, sizeof *copy);
+    for (size_t i = 0; copy && i < count; i++) {
+        copy[i] = strdup(rules[i]);
+        if (!copy[i]) {
+            while (i)
+                free(copy[--i]);
+            free(copy);
+            return NULL;
+        }
+    }
+    return copy;
+}
+
+char *export_state_folder(const struct export *e)
+{
+    cleanup_free char *name = export_file_name(e->config.name);
+    const char *kind = e->config.base ? "points" : "exports";
+    char *path = NULL;
+
+    if (!name || asprintf(&path, "%s/%s/%s", places()->state, kind, name) < 0)
+        return NULL;
+    return path;
 }
 
 static void destroy(struct export *e)
@@ -152,19 +185,34 @@ int serve_blocks(struct export *e, const struct weir_request *io, uint64_t now)
     return error;
 }
 
+/* Back to the export whose store asked, or out of all. */
+static void leave(struct worker *w, struct export *outer)
+{
+    if (outer) {
+        atomic_store(&w->inside, outer);
+        return;
+    }
+    atomic_store_explicit(&w->inside, NULL, memory_order_release);
+    if (atomic_load_explicit(&w->outside, memory_order_relaxed))
+        atomic_store_explicit(&w->outside, NULL, memory_order_release);
+}
+
 int export_serve(struct export *e, struct weir_request *io)
 {
     struct worker *w = worker_self();
 
     if (!w)
         return ENOMEM;
+    struct export *outer = atomic_load_explicit(&w->inside, memory_order_relaxed);
+    if (outer)
+        atomic_store(&w->outside, outer);
     uint64_t now = clock_ticks();
     if (!pass_gate(e, w))
         now = clock_ticks();
     int error = refuse(e, io);
     if (!error)
         error = serve_in_pieces(e, io, now);
-    atomic_store_explicit(&w->inside, NULL, memory_order_release);
+    leave(w, outer);
     return error;
 }
 

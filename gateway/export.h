@@ -48,9 +48,12 @@ struct export_config {
     char *image;
     uint64_t size; /* bytes; 0: the store knows */
     bool read_only;
-    char **allow; /* rules, ends with NULL; NULL: everybody */
+    char **allow;        /* rules, ends with NULL; NULL: everybody */
+    struct export *base; /* a reference to what it is a point of, made because a client asked
+                            (dynamic.h); NULL: configured */
 };
 void export_config_finish(struct export_config *);
+char **copy_rules(char *const *); /* of allow; NULL: no memory */
 
 struct export;
 
@@ -105,7 +108,8 @@ extern unsigned export_drain_ms;
 /* ---- the data path ----------------------------------------------------------- */
 
 /* Serves one client request on the calling thread; op, flags, offset, length and data
- * are set.  0 or a positive errno, one that NBD carries. */
+ * are set.  0 or a positive errno, one that NBD carries.  The store of an export without
+ * filters may serve from another export in this way, which does not. */
 int export_serve(struct export *, struct weir_request *);
 
 /* Around derived I/O (derived.c): drain waits for it.  `begin` blocks while the disk

@@ -16,21 +16,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TRANSFORMED "transformed"
-#define KEPT        "kept"
+#define KEPT "kept"
 
 /* ---- the files ----------------------------------------------------------------- */
-
-/* NULL: no memory. */
-static char *folder_of(const struct export *e)
-{
-    cleanup_free char *name = export_file_name(e->config.name);
-    char *path = NULL;
-
-    if (!name || asprintf(&path, "%s/exports/%s", places()->state, name) < 0)
-        return NULL;
-    return path;
-}
 
 /* *ret: a filter on each line; "" where there is no file. */
 static int load(const char *folder, const char *file, char **ret)
@@ -68,7 +56,7 @@ static void print_without(const char *lines, const char *line, struct weir_text 
 static int write_line(const struct export *e, const char *file, const char *line, bool there)
 {
     cleanup_text struct weir_text text = { 0 };
-    cleanup_free char *folder = folder_of(e);
+    cleanup_free char *folder = export_state_folder(e);
     cleanup_free char *lines = NULL;
     int r = folder ? make_folders(folder, 0700) : -ENOMEM;
 
@@ -127,11 +115,12 @@ static bool plan_keeps(const struct plan_filter *f, const char *line)
 
 static void say_transformed(const char *filter, const char *folder, struct weir_text *why)
 {
-    weir_print(why,
-               "what this disk holds was stored by the filter %s, which its policy does not have: "
-               "without it clients would read and overwrite what is no disk; put the filter back, "
-               "or, to give the disk up as it was, remove the line \"%s\" from %s/" TRANSFORMED,
-               filter, filter, folder);
+    weir_print(
+        why,
+        "what this disk holds was stored by the filter %s, which its policy does not have: "
+        "without it clients would read and overwrite what is no disk; put the filter back, "
+        "or, to give the disk up as it was, remove the line \"%s\" from %s/" FORM_TRANSFORMED,
+        filter, filter, folder);
 }
 
 static void say_kept(const char *filter, const char *folder, struct weir_text *why)
@@ -148,7 +137,7 @@ static const struct form {
     bool (*has)(const struct plan_filter *, const char *line);
     void (*say)(const char *filter, const char *folder, struct weir_text *why);
 } forms[] = {
-    { TRANSFORMED, "by which filters the disk was stored", plan_transforms, say_transformed },
+    { FORM_TRANSFORMED, "by which filters the disk was stored", plan_transforms, say_transformed },
     { KEPT, "which filters hold a part of the disk", plan_keeps, say_kept },
 };
 
@@ -163,7 +152,7 @@ static bool plan_has(const struct plan *p, const struct form *form, const char *
 static int judge(const struct export *e, const struct form *form, const struct plan *p,
                  struct weir_text *why)
 {
-    cleanup_free char *folder = folder_of(e);
+    cleanup_free char *folder = export_state_folder(e);
     cleanup_free char *lines = NULL;
     int r = folder ? load(folder, form->file, &lines) : -ENOMEM;
 
@@ -194,7 +183,7 @@ int form_judge(const struct export *e, const struct plan *p, struct weir_text *w
 int form_note(struct export *e, const char *filter)
 {
     begin_writing(e);
-    int r = write_line(e, TRANSFORMED, filter, true);
+    int r = write_line(e, FORM_TRANSFORMED, filter, true);
     end_writing(e);
     return r;
 }
@@ -254,7 +243,7 @@ int weir_keep(struct weir_below *b, bool keep)
 
 void form_recall(struct weir_below *b)
 {
-    cleanup_free char *folder = folder_of(b->export);
+    cleanup_free char *folder = export_state_folder(b->export);
     cleanup_free char *lines = NULL;
 
     if (atomic_load(&b->keeping) == KEEPS_NO_MORE)

@@ -45,7 +45,7 @@ static unsigned count_inside(const struct export *e)
     unsigned n = 0;
 
     for (struct worker *w = worker_first(); w; w = atomic_load(&w->next))
-        n += atomic_load(&w->inside) == e;
+        n += worker_is_in(w, e);
     return n;
 }
 

@@ -55,11 +55,9 @@ static int tell_all(const char *path, const struct chain *c)
 
 int left_out_note(const struct export *e, const struct chain *c, struct weir_text *why)
 {
-    cleanup_free char *name = export_file_name(e->config.name), *path = NULL;
+    cleanup_free char *path = export_state_folder(e);
     int r = -ENOMEM;
 
-    if (name && asprintf(&path, "%s/exports/%s", places()->state, name) < 0)
-        path = NULL;
     if (path)
         r = tell_all(path, c);
     if (r)

@@ -250,8 +250,9 @@ int export_open(struct export *e, struct weir_text *why)
                    e->geometry.size, e->chain->count);
     } else {
         export_set_stage(e, STAGE_CLOSED, text_string(&reason));
-        /* whoever tries again every second need not say the same each time */
-        if (!before || strcmp(before, text_string(&reason)) != 0)
+        /* whoever tries again every second need not say the same each time, and of one that a
+         * client asked for that client hears */
+        if (!e->config.base && (!before || strcmp(before, text_string(&reason)) != 0))
             event_post(WEIR_ERROR, export_name(e), NULL, "locked: %s", text_string(&reason));
     }
     give_turn(e);

@@ -285,13 +285,13 @@ void weir_order_unlock(struct weir_order *o)
 
 int weir_state_folder(struct weir_below *b)
 {
-    cleanup_free char *path = NULL, *name = NULL;
+    cleanup_free char *path = NULL, *folder = NULL;
     int known = atomic_load(&b->folder), none = -1;
 
     if (known >= 0)
         return known;
-    name = export_file_name(export_name(b->export));
-    if (!name || asprintf(&path, "%s/exports/%s/%s", places()->state, name, b->label) < 0) {
+    folder = export_state_folder(b->export);
+    if (!folder || asprintf(&path, "%s/%s", folder, b->label) < 0) {
         path = NULL;
         return -ENOMEM;
     }

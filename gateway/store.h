@@ -8,12 +8,15 @@
 
 #include "weir-filter.h"
 
+struct export;
+
 struct store_image {
     const char *datastore; /* the name of the datastore, for messages */
     const char *image;     /* as the export says it; "" when it does not */
     const char *folder;    /* relative paths of the datastore start here */
     uint64_t size;         /* bytes; 0: the export does not say */
     bool read_only;
+    struct export *base; /* that it is a point of (dynamic.h), there until close(); NULL: none */
 };
 
 /* What a datastore as a whole can say of itself; 0 where it cannot. */
@@ -51,6 +54,10 @@ struct store_type {
      * returned nor after close() was called.  Each ends with a NULL name; or NULL. */
     const struct weir_stat *stats;
     const struct weir_verb *verbs;
+    /* Its disks can be opened as they were.  Where an export EXPORT has the image IMAGE, a client
+     * that asks for EXPORT@POINT opens the image IMAGE@POINT, for reading, but where POINT ends
+     * with "+WORD".  What is no point is refused by open() with a sentence. */
+    bool points;
 };
 
 const struct store_type *store_find(const char *type); /* NULL: no such type */

@@ -280,7 +280,7 @@ int export_view(struct export *e, struct export_view *v)
     v->connections = atomic_load(&e->connections);
     v->waiting = atomic_load(&e->waiting);
     for (struct worker *w = worker_first(); w; w = atomic_load(&w->next))
-        v->in_flight += atomic_load(&w->inside) == e;
+        v->in_flight += worker_is_in(w, e);
     view_filters(e, v);
     return 0;
 }

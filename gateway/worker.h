@@ -21,6 +21,10 @@ struct worker {
     /* The export whose gate this thread has passed with a client's request.  Drain
      * waits until no worker names the export. */
     _Atomic(struct export *) inside;
+    /* And the one whose store serves that request from another, which is `inside` meanwhile: set
+     * from the first time until it leaves the outer one, so that a drain that looks at the two,
+     * one after the other, finds it in either.  Only an export without filters is an outer one. */
+    _Atomic(struct export *) outside;
     /* How often it has passed a gate: the same number later means the same visit.  Only
      * this thread writes it. */
     _Atomic uint64_t visits;
@@ -37,5 +41,10 @@ struct worker {
 
 struct worker *worker_self(void);  /* NULL: no memory */
 struct worker *worker_first(void); /* all there ever were, by ->next */
+
+static inline bool worker_is_in(const struct worker *w, const struct export *e)
+{
+    return atomic_load(&w->inside) == e || atomic_load(&w->outside) == e;
+}
 
 #endif

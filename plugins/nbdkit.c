@@ -9,8 +9,10 @@
 #include "access.h"
 #include "config/config.h"
 #include "control/control.h"
+#include "dynamic.h"
 #include "events.h"
 #include "gateway.h"
+#include "names.h"
 #include "notify.h"
 #include "request.h"
 #include "scope.h"
@@ -124,6 +126,7 @@ static int weir_plugin_after_fork(void)
 {
     /* a file that may not grow is an error of one write, not the end of all disks */
     signal(SIGXFSZ, SIG_IGN);
+    dynamic_changes(NULL);
     config_open_all();
     int r = stop_watch(ease_all);
     if (r) {
@@ -144,6 +147,7 @@ static void weir_plugin_cleanup(void)
     stop_unwatch();
     control_stop();
     events_wake();
+    dynamic_stop();
     config_stop();
     derived_stop();
 }
@@ -191,7 +195,7 @@ static int weir_plugin_list_exports(int readonly, int is_tls, struct nbdkit_expo
     (void)readonly;
     for (size_t i = 0; all && all[i] && !r; i++) {
         cleanup_text struct weir_text text = { 0 };
-        if (!may_open(all[i], is_tls))
+        if (name_is_hidden(all[i]) || !may_open(all[i], is_tls))
             continue;
         export_describe(all[i], &text);
         r = nbdkit_add_export(list, export_name(all[i]), text.length ? text_string(&text) : NULL);
@@ -200,20 +204,15 @@ static int weir_plugin_list_exports(int readonly, int is_tls, struct nbdkit_expo
     return r;
 }
 
-/* The only export, or the one that is named "default". */
 static const char *weir_plugin_default_export(int readonly, int is_tls)
 {
-    struct export **all = gateway_list();
-    struct export *e = gateway_find("default");
+    struct export *e = name_default();
     const char *name = "";
 
     (void)readonly;
     if (e && may_open(e, is_tls))
-        name = "default";
-    else if (all && all[0] && !all[1] && may_open(all[0], is_tls))
-        name = nbdkit_strdup_intern(export_name(all[0]));
+        name = nbdkit_strdup_intern(export_name(e));
     export_unref(e);
-    gateway_put_list(all);
     return name;
 }
 
@@ -225,10 +224,9 @@ struct connection {
     struct weir_geometry geometry; /* as it was when the client came */
 };
 
-static struct export *find_for_client(void)
+static struct export *find_for_client(const char *name)
 {
-    const char *name = nbdkit_export_name();
-    struct export *e = name ? gateway_find(name) : NULL;
+    struct export *e = name ? name_find(name) : NULL;
 
     if (!e) {
         nbdkit_error("there is no export \"%s\"", name ? name : "");
@@ -244,36 +242,32 @@ static struct export *find_for_client(void)
     return e;
 }
 
-static bool is_served(struct export *e)
+static struct export *open_for_client(void)
 {
-    struct export_view v;
+    const char *name = nbdkit_export_name();
+    struct export *e = find_for_client(name);
+    cleanup_text struct weir_text why = { 0 };
+    int r = e ? name_open(e, name, &e, &why) : 0;
 
-    if (export_view(e, &v)) {
-        nbdkit_set_error(ENOMEM);
-        return false;
-    }
-    bool active = v.state == EXPORT_ACTIVE;
-    if (!active) {
-        nbdkit_error("export \"%s\" is %s%s%s", export_name(e), export_state_name(v.state),
-                     *v.reason ? ": " : "", v.reason);
-        nbdkit_set_error(ESHUTDOWN);
-    }
-    export_view_finish(&v);
-    return active;
+    if (!r)
+        return e;
+    nbdkit_error("export \"%s\" %s", name, why.length ? text_string(&why) : strerror(-r));
+    nbdkit_set_error(-r);
+    return NULL;
 }
 
-/* Clients that only list exports come here too: no lock is taken, nothing is changed. */
+/* Clients that only list exports come here too: no lock is taken, nothing is changed.  A point of
+ * a disk is opened, but no list names one. */
 static void *weir_plugin_open(int readonly)
 {
-    struct export *e = find_for_client();
-    struct connection *c = NULL;
+    struct export *e = open_for_client();
 
     if (!e)
         return NULL;
-    if (is_served(e))
-        c = calloc(1, sizeof *c);
+    struct connection *c = calloc(1, sizeof *c);
     if (!c) {
-        export_unref(e);
+        nbdkit_set_error(ENOMEM);
+        name_leave(e);
         return NULL;
     }
     c->export = e;
@@ -288,7 +282,7 @@ static void weir_plugin_close(void *handle)
     struct connection *c = handle;
 
     export_disconnected(c->export);
-    export_unref(c->export);
+    name_leave(c->export);
     free(c);
 }
 
@@ -361,9 +355,7 @@ static int weir_plugin_can_cache(void *handle)
     return NBDKIT_CACHE_NATIVE;
 }
 
-/* ---- requests
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- requests ---------------------------------------------------------------- */
 
 static uint32_t flags_of(uint32_t nbdkit_flags)
 {

@@ -1,5 +1,6 @@
 /* change.c - how do the exports get from one configuration to another, all or none?
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "../dynamic.h"
 #include "../events.h"
 #include "../gateway.h"
 #include "../scope.h"
@@ -16,25 +17,6 @@ struct change {
 };
 
 /* ---- making exports ---------------------------------------------------------- */
-
-static char **copy_rules(char **rules)
-{
-    size_t count = 0;
-
-    while (rules[count])
-        count++;
-    char **copy = calloc(count + 1, sizeof *copy);
-    for (size_t i = 0; copy && i < count; i++) {
-        copy[i] = strdup(rules[i]);
-        if (!copy[i]) {
-            while (i)
-                free(copy[--i]);
-            free(copy);
-            return NULL;
-        }
-    }
-    return copy;
-}
 
 static int export_config_make(const struct configuration *c, const struct export_entry *e,
                               struct export_config *ret)
@@ -117,15 +99,20 @@ static bool datastores_equal(const struct datastore_entry *a, const struct datas
     return datastore_keys_equal(a->keys, b->keys);
 }
 
+static bool is_same_place(const struct change *ch, const struct export_entry *a,
+                          const struct export_entry *b)
+{
+    return !strcmp(a->datastore, b->datastore) && !strcmp(a->image, b->image) &&
+           datastores_equal(datastore_entry_find(ch->old, a->datastore),
+                            datastore_entry_find(ch->new, b->datastore));
+}
+
 /* All but the policy: what an export cannot change while it is there. */
 static bool is_same_disk(const struct change *ch, const struct export_entry *a,
                          const struct export_entry *b)
 {
-    return !strcmp(a->description, b->description) && !strcmp(a->datastore, b->datastore) &&
-           !strcmp(a->image, b->image) && a->size == b->size && a->read_only == b->read_only &&
-           rules_equal(a->allow, b->allow) &&
-           datastores_equal(datastore_entry_find(ch->old, a->datastore),
-                            datastore_entry_find(ch->new, b->datastore));
+    return !strcmp(a->description, b->description) && is_same_place(ch, a, b) &&
+           a->size == b->size && a->read_only == b->read_only && rules_equal(a->allow, b->allow);
 }
 
 static unsigned clients_of(const char *name)
@@ -145,7 +132,9 @@ static unsigned clients_of(const char *name)
 static void check_unused(const struct change *ch, const struct export_entry *gone,
                          const struct export_entry *instead)
 {
-    unsigned clients = clients_of(gone->name);
+    /* its points do not ask what else is said of it */
+    bool moves = !instead || !is_same_place(ch, gone, instead);
+    unsigned clients = clients_of(gone->name) + dynamic_clients(gone->name, moves);
     struct report busy = { .mistakes = ch->report->mistakes };
 
     if (!clients)
@@ -389,6 +378,7 @@ int change_to(struct configuration *new, const struct file_edit *edits, size_t c
     if (!err) {
         apply_live_keys(&ch);
         add_exports(&ch);
+        dynamic_sweep();
         running_set(new);
     }
     free(ch.apply);

@@ -45,15 +45,14 @@ static enum compliance judge_chain(const struct export_view *view, const struct 
     return COMPLIANT;
 }
 
-static enum compliance judge_export(const struct export_entry *entry, struct weir_text *reason)
+static enum compliance judge_state(struct export *e, const struct plan *plan,
+                                   struct weir_text *reason)
 {
-    struct export *e = gateway_find(entry->name);
     enum compliance result = COMPLIANCE_UNKNOWN;
     struct export_view view;
 
-    if (!e || export_view(e, &view)) {
-        weir_print(reason, "the export is not there");
-        export_unref(e);
+    if (export_view(e, &view)) {
+        weir_print(reason, "no memory to look at it");
         return COMPLIANCE_UNKNOWN;
     }
     switch (view.state) {
@@ -66,10 +65,27 @@ static enum compliance judge_export(const struct export_entry *entry, struct wei
         result = NON_COMPLIANT;
         break;
     case EXPORT_ACTIVE:
-        result = judge_chain(&view, &entry->plan, reason);
+        result = judge_chain(&view, plan ? plan : &view.plan, reason);
         break;
     }
     export_view_finish(&view);
+    return result;
+}
+
+/* By its entry; one that is there because a client asked for it has none, and is what it was made
+ * to be. */
+static enum compliance judge_export(const char *name, const struct export_entry *entry,
+                                    struct weir_text *reason)
+{
+    struct export *e = gateway_find(name);
+    enum compliance result = COMPLIANCE_UNKNOWN;
+
+    if (e && (entry || export_config(e)->base))
+        result = judge_state(e, entry ? &entry->plan : NULL, reason);
+    else if (entry)
+        weir_print(reason, "the export is not there");
+    else
+        weir_print(reason, "there is no export \"%s\"", name);
     export_unref(e);
     return result;
 }
@@ -178,13 +194,9 @@ enum compliance config_compliance(const char *name, struct weir_text *reason)
 {
     struct configuration *c = running_get();
     const struct export_entry *e = c ? export_entry_find(c, name) : NULL;
-    enum compliance result = COMPLIANCE_UNKNOWN;
+    enum compliance result = judge_export(name, e, reason);
 
-    if (e)
-        result = judge_export(e, reason);
-    else
-        weir_print(reason, "there is no export \"%s\"", name);
-    if (result == COMPLIANT && !files_are_same(c, e, reason))
+    if (e && result == COMPLIANT && !files_are_same(c, e, reason))
         result = OUT_OF_DATE;
     configuration_unref(c);
     return result;

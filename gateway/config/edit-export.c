@@ -15,7 +15,7 @@ static const struct export_entry *find_export(struct edit *e, const char *export
     const struct export_entry *entry = export_entry_find(e->old, export);
 
     if (!entry)
-        report_file(e->report, -ENOENT, "exports", "there is no export \"%s\"", export);
+        edit_no_export(e, export);
     return entry;
 }
 
@@ -56,7 +56,7 @@ static int prepare_text(struct edit *e, const char *export, const char *text)
     const struct export_entry *entry = find_export(e, export);
 
     if (!entry)
-        return -ENOENT;
+        return e->report->err;
     if (!entry->override && is_same(e, entry, text))
         return 1; /* saved unchanged: no edit, so no text of its own */
     int err = replace_override(e, entry, text);
@@ -166,7 +166,7 @@ static int set_option(struct edit *e, const char *export, const char *label, con
     cleanup_text struct weir_text text = { 0 };
 
     if (!entry)
-        return -ENOENT;
+        return e->report->err;
     if (!f) {
         weir_print(why, "export \"%s\" has no filter \"%s\"", export, label);
         return -ENOENT;

@@ -175,7 +175,7 @@ static void assign(struct edit *e, const char *export, const char *policy)
     cleanup_text struct weir_text text = { 0 }, literal = { 0 };
 
     if (!entry) {
-        report_file(e->report, -ENOENT, "exports", "there is no export \"%s\"", export);
+        edit_no_export(e, export);
         return;
     }
     if (*policy && !policy_find(e->old, policy)) {

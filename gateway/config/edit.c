@@ -5,6 +5,7 @@
  * sources as they are in memory, so a file that somebody is editing on disk is not
  * applied by the way, and everything is checked together. */
 #include "edit.h"
+#include "../gateway.h"
 #include "../scope.h"
 
 #include <errno.h>
@@ -16,6 +17,20 @@ bool edit_begin(struct edit *e, struct report *report)
     if (!e->old)
         report_file(report, -ESHUTDOWN, "", "no configuration is running");
     return e->old != NULL;
+}
+
+void edit_no_export(struct edit *e, const char *name)
+{
+    struct export *there = gateway_find(name);
+
+    if (there && export_config(there)->base)
+        report_file(e->report, -EPERM, "exports",
+                    "export \"%s\" is there because a client asked for it, and has no policy of "
+                    "its own: edit that of \"%s\"",
+                    name, export_name(export_config(there)->base));
+    else
+        report_file(e->report, -ENOENT, "exports", "there is no export \"%s\"", name);
+    export_unref(there);
 }
 
 int edit_replace(struct edit *e, enum source_kind kind, struct source *was, const char *shown,

@@ -17,6 +17,8 @@ struct edit {
 
 /* Takes the turn unless it is for a check only; false, and reported, when nothing runs. */
 bool edit_begin(struct edit *, struct report *);
+/* Reports that the configuration has no export of this name. */
+void edit_no_export(struct edit *, const char *name);
 /* `text` becomes the source at PATH in the place of `was`; lines are of `shown`. */
 int edit_replace(struct edit *, enum source_kind, struct source *was, const char *shown,
                  const char *path, const char *text);

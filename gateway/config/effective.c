@@ -1,5 +1,6 @@
 /* effective.c - what is the policy of one export, all said and overridden, as a text to edit?
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "../gateway.h"
 #include "../scope.h"
 #include "../text.h"
 #include "running.h"
@@ -67,11 +68,26 @@ int effective_text(const struct configuration *c, const struct export_entry *e,
     return text->cut ? -ENOMEM : 0;
 }
 
+/* One that is there because a client asked for it. */
+static int point_text(const char *name, struct weir_text *text)
+{
+    struct export *e = gateway_find(name);
+    const struct export *base = e ? export_config(e)->base : NULL;
+
+    if (base)
+        weir_print(text,
+                   "# Export \"%s\" has no policy of its own.  In front of it are the filters of "
+                   "the policy of\n# \"%s\" without which a disk cannot be read.\n",
+                   name, export_name(base));
+    export_unref(e);
+    return base ? 0 : -ENOENT;
+}
+
 int config_export_policy(const char *name, struct weir_text *text)
 {
     struct configuration *c = running_get();
     const struct export_entry *e = c ? export_entry_find(c, name) : NULL;
-    int err = e ? effective_text(c, e, text) : -ENOENT;
+    int err = e ? effective_text(c, e, text) : point_text(name, text);
 
     configuration_unref(c);
     return err;

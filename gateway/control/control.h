@@ -49,7 +49,8 @@
  *        the buckets of struct weir_histogram that counted, ascending: a client can
  *        subtract two readings
  *
- * The verbs of "do"; all but reload take "export":E:
+ * Exports that are there because a client asked for them (BASE@POINT) are among "exports"; close
+ * takes one out.  The verbs of "do"; all but reload take "export":E:
  *
  *   reload · open · close · unlock · stun "limit_ms":N (60000: then it ends by itself) ·
  *   unstun · lock "reason":T · grow "size":BYTES or "20G" · snapshot "name":N ·

@@ -175,13 +175,19 @@ static void add_export(struct load *load, struct export *e)
     }
 }
 
+/* BASE@changes:ID: what it reads is counted for BASE. */
+static bool reads_another(const struct export *e)
+{
+    return export_config(e)->base && !export_config(e)->datastore->type->points;
+}
+
 void datastore_load(const char *name, uint64_t *latency_ns, uint64_t *in_flight)
 {
     struct export **list = gateway_list();
     struct load load = { 0 };
 
     for (size_t i = 0; list && list[i]; i++)
-        if (strcmp(export_config(list[i])->datastore->name, name) == 0)
+        if (strcmp(export_config(list[i])->datastore->name, name) == 0 && !reads_another(list[i]))
             add_export(&load, list[i]);
     gateway_put_list(list);
     *latency_ns = load.requests ? load.ns / load.requests : 0;

@@ -5,6 +5,7 @@
 #include <json.h>
 #include <string.h>
 
+#include "../dynamic.h"
 #include "../gateway.h"
 #include "../scope.h"
 #include "stun.h"
@@ -30,10 +31,18 @@ static int do_open(struct deed *deed, struct refusal *refusal)
     return export_open(deed->export, &refusal->why);
 }
 
+/* A point that a client asked for is gone with that. */
+static int close_it(struct export *e)
+{
+    int error = export_config(e)->base ? dynamic_close(e) : export_close(e);
+
+    return error == -ENOENT ? 0 : error; /* somebody else was quicker */
+}
+
 static int do_close(struct deed *deed, struct refusal *refusal)
 {
     weir_print(&deed->what, "closed");
-    int error = export_close(deed->export);
+    int error = close_it(deed->export);
     if (error == -EBUSY)
         weir_print(&refusal->why, "export %s is stunned: unstun it first",
                    export_name(deed->export));

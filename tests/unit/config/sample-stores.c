@@ -108,6 +108,7 @@ static const struct store_type memory = {
     .geometry = sample_geometry,
     .serve = sample_serve,
     .close = sample_close,
+    .points = true,
 };
 
 static const struct store_type *const types[] = { &file, &memory, NULL };
