@@ -3,7 +3,7 @@
  *
  * Three ways: at the target, whose newest whole state or an older one becomes what clients get;
  * at the source while it lives, which hands over and loses nothing; and as a test, which changes
- * nothing at all: clients get copies of a point that they may write to. */
+ * nothing at all: clients get copies of a point that they may write to (gateway/dynamic.h). */
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -239,6 +239,8 @@ static enum exit_code give_copies(const struct invocation *invocation,
                                   const struct replica *replica, struct json_object *point)
 {
     const char *word = invocation->option[OPTION_POINT];
+    const char *first =
+        text_of(json_object_array_get_idx(member_of(replica->status, "disks"), 0), "name");
     struct loss loss = judge_loss(replica->status, point);
     struct json_object *disks = enough(json_object_new_array());
     cleanup_text struct weir_text more = { 0 };
@@ -246,9 +248,11 @@ static enum exit_code give_copies(const struct invocation *invocation,
 
     weir_print(&more, "@%s+test", word ? word : "latest");
     weir_print(&text,
-               "nothing was changed; each client of these gets the disk as of LSN %" PRIu64
-               " of %s, and what it writes is forgotten when it ends:",
-               loss.lsn, *loss.time ? loss.time : "an unknown time");
+               "nothing was changed; who opens these gets the disks as of LSN %" PRIu64
+               " of %s, and what is written to them goes when they are closed (weirctl export "
+               "close %s%s):",
+               loss.lsn, *loss.time ? loss.time : "an unknown time",
+               text_of(replica_head(replica, first), "name"), text_string(&more));
     collect_disks(invocation, replica, text_string(&more), false, disks);
     return print_result(invocation, replica, "test", text_string(&text),
                         invocation->option[OPTION_JSON] ? &loss : NULL, disks);

@@ -119,7 +119,8 @@ done
 WEIR_RUN=$there
 expect 0 replica failover db --test
 says "nothing was changed"
-says "the disk as of LSN 4980 of 2026-01-01T00:00:10.500000000Z"
+says "gets the disks as of LSN 4980 of 2026-01-01T00:00:10.500000000Z"
+says "(weirctl export close vm1@latest+test)"
 says "vm1 nbd+unix:///vm1%40latest%2Btest?socket=/tmp/nbd.sock"
 says "vm2 nbd+unix:///vm2%40latest%2Btest?socket=/tmp/nbd.sock"
 expect 0 --json replica failover vm1 --test --point=2026-01-01T00:00:06Z
