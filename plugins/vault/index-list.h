@@ -37,11 +37,6 @@ struct index {
     pthread_t worker;
 };
 
-static inline uint64_t segment_floor(uint64_t position)
-{
-    return position - position % SEGMENT;
-}
-
 /* index.c; with the lock. */
 int run_list_add(struct run_list *, struct run *); /* takes the reference over on success */
 void run_list_remove(struct run_list *, size_t i); /* the reference is the caller's then */

@@ -91,6 +91,11 @@ int group_accept(struct group *, struct weir_text *answer,
 /* ---- log.c: the log as bytes and frames; knows neither disks nor roles -------------------------
  */
 
+static inline uint64_t segment_floor(uint64_t position)
+{
+    return position - position % SEGMENT;
+}
+
 struct log_end {
     uint64_t position;                             /* where the next frame goes */
     uint64_t last_position, last_digest, last_lsn; /* of the frame before; 0 for none */
@@ -233,8 +238,11 @@ int points_frame(struct points *, const struct frame *, const void *payload);
  * is not inside of a set).  -ENOENT with the nearest ones in the sentence; -EINVAL: not understood.
  * Fold must not pass ret->position as long as it is used. */
 int points_find(struct points *, const char *word, struct point *ret, struct weir_text *why);
-void points_trim(struct points *, uint64_t position); /* those before it are gone; named too */
-int points_cut(struct points *, uint64_t position);   /* those at or behind it never were */
+/* Those of frames before `position` are gone, named too; the state there is that of `lsn`. */
+void points_trim(struct points *, uint64_t position, uint64_t lsn);
+/* Is state(lsn) one that can be gone back to: not trimmed, not inside of a set? */
+bool points_is_state(struct points *, uint64_t lsn);
+int points_cut(struct points *, uint64_t position); /* those at or behind it never were */
 /* Of automatic ones older than `after` one a minute stays, after 10 times that one an hour. */
 void points_thin(struct points *, uint64_t now, uint64_t after);
 size_t points_count(struct points *);
