@@ -163,12 +163,13 @@ static int run(struct ledger *l)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: ledger [OPTION…] LOG URI…, see the head of ledger.c\n");
+    fprintf(stderr, "usage: ledger --log FILE [OPTION…] URI…, see the head of ledger.c\n");
     return 1;
 }
 
 enum {
-    SECONDS = 1,
+    LOG = 1,
+    SECONDS,
     OPS,
     RATE,
     DEPTH,
@@ -185,7 +186,8 @@ enum {
     RECONNECT,
     SERVER_DIES
 };
-static const struct option options[] = { { "seconds", 1, NULL, SECONDS },
+static const struct option options[] = { { "log", 1, NULL, LOG },
+                                         { "seconds", 1, NULL, SECONDS },
                                          { "ops", 1, NULL, OPS },
                                          { "rate", 1, NULL, RATE },
                                          { "depth", 1, NULL, DEPTH },
@@ -214,6 +216,9 @@ static bool take_option(struct ledger *l, int option, const char *value)
                                   [LARGEST] = &l->load.largest };
 
     switch (option) {
+    case LOG:
+        l->log = value;
+        return true;
     case SECONDS:
         l->end = ledger_now() + (uint64_t)(number * 1e9);
         return true;
@@ -277,14 +282,12 @@ int main(int argc, char **argv)
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;)
         if (!take_option(&l, o, optarg))
             return usage();
-    if (argc - optind < 2 || argc - optind > HISTORY_DISKS + 1)
+    if (!l.log || argc == optind || argc - optind > HISTORY_DISKS)
         return usage();
     signal(SIGTERM, stop);
     signal(SIGINT, stop);
-    int status = ledger_open_log(&l, argv[optind]) == 0 &&
-                         connections_open(&l, argv + optind + 1, (unsigned)(argc - optind - 1)) == 0
-                     ? 0
-                     : 1;
+    int status = ledger_open_log(&l, l.log) < 0 ||
+                 connections_open(&l, argv + optind, (unsigned)(argc - optind)) < 0;
     if (status == 0 && !fits(&l)) {
         fprintf(stderr, "ledger: sizes are multiples of %d, and fit into the span\n", LEDGER_BLOCK);
         status = 1;

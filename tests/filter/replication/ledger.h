@@ -39,7 +39,8 @@ struct ledger {
     unsigned connections;
     struct pollfd *poll; /* one for each */
 
-    int fd; /* the log */
+    const char *log;
+    int fd; /* of the log */
     char lines[65536];
     size_t length;
     uint64_t run, last_id;

@@ -1,8 +1,8 @@
 /* prefix-check.c - do these images together equal the disks at one moment, and what is lost?
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * prefix-check [OPTION…] LOG IMAGE…      one image for each disk of the ledger, in its order:
- *                                        a file or an NBD URI
+ * prefix-check --log FILE [OPTION…] IMAGE…     one image for each disk of the ledger, in its order:
+ *                                              a file or an NBD URI
  *   --acked            all that was acknowledged must be there
  *   --hardened         all that was flushed, or acknowledged with FUA, must be there
  *   --torn             what was never acknowledged may be there in part (a store that was killed)
@@ -163,21 +163,27 @@ static int check(struct check *c)
 
 static int usage(void)
 {
-    return cannot("usage: prefix-check [--acked | --hardened] [--torn] [--initial FILE]… [--json] "
-                  "LOG IMAGE…");
+    return cannot(
+        "usage: prefix-check --log FILE [--acked | --hardened] [--torn] [--initial FILE]… "
+        "[--json] IMAGE…");
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "acked", no_argument, NULL, 'a' }, { "hardened", no_argument, NULL, 'h' },
-        { "torn", no_argument, NULL, 't' },  { "initial", required_argument, NULL, 'i' },
-        { "json", no_argument, NULL, 'j' },  { 0 }
-    };
+    static const struct option options[] = { { "log", required_argument, NULL, 'l' },
+                                             { "acked", no_argument, NULL, 'a' },
+                                             { "hardened", no_argument, NULL, 'h' },
+                                             { "torn", no_argument, NULL, 't' },
+                                             { "initial", required_argument, NULL, 'i' },
+                                             { "json", no_argument, NULL, 'j' },
+                                             { 0 } };
     struct check c = { 0 };
 
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;)
         switch (o) {
+        case 'l':
+            c.log = optarg;
+            break;
         case 'a':
         case 'h':
             c.demand = o == 'a' ? DEMAND_ACKED : DEMAND_HARDENED;
@@ -197,10 +203,9 @@ int main(int argc, char **argv)
         default:
             return usage();
         }
-    if (argc - optind < 2 || argc - optind > HISTORY_DISKS)
+    if (!c.log || argc == optind || argc - optind > HISTORY_DISKS)
         return usage();
-    c.log = argv[optind];
-    for (int i = optind + 1; i < argc; i++)
+    for (int i = optind; i < argc; i++)
         c.image[c.images++] = argv[i];
     int status = check(&c);
     history_free(&c.history);
