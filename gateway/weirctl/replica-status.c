@@ -150,7 +150,8 @@ static void print_remarks(struct json_object *end)
     if (strcmp(text_of(end, "state"), "fork") == 0)
         print_fork(export, member_of(end, "fork"));
     if (done < all)
-        printf("%s: verify has compared %" PRIu64 " of %" PRIu64 " granules\n", export, done, all);
+        printf("%s: verify has compared %s of %s\n", export, bytes_number((double)done).text,
+               bytes_number((double)all).text);
     if (number_of(end, "mismatches"))
         printf("%s: verify has found %" PRIu64 " granules that differed\n", export,
                number_of(end, "mismatches"));

@@ -22,9 +22,11 @@ enum outcome { UNDER_WAY, ENDED, STUCK, SILENT };
 
 struct watch {
     bool verify;
-    uint64_t first;      /* granules to send when it began */
+    uint64_t first;      /* bytes to send or to compare when it began */
     uint64_t mismatches; /* that were found before */
-    uint64_t left;       /* granules to send or to compare, when last looked at */
+    uint64_t token;      /* of before: a source that meets its target anew gets another */
+    uint64_t asked;      /* LSN behind the last digest that was sent; 0: not all are */
+    uint64_t left;       /* bytes to send or to compare, when last looked at */
     double since;        /* s: no fewer since then */
     int error;
     char *why;
@@ -35,7 +37,9 @@ struct watch {
 /* In these states nothing is sent, and nothing will be until somebody does something. */
 static bool stands_still(struct json_object *status)
 {
-    static const char *const states[] = { "fenced", "fork", "detached", "stopped", NULL };
+    static const char *const states[] = {
+        "fenced", "fork", "refused", "detached", "waiting", NULL
+    };
 
     for (size_t i = 0; states[i]; i++)
         if (strcmp(text_of(status, "state"), states[i]) == 0)
@@ -43,13 +47,28 @@ static bool stands_still(struct json_object *status)
     return false;
 }
 
-static uint64_t granules_left(const struct watch *watch, struct json_object *status)
+static uint64_t bytes_left(const struct watch *watch, struct json_object *status)
 {
     uint64_t all = number_of(status, "verify_total"), done = number_of(status, "verify_done");
 
     if (watch->verify)
         return all > done ? all - done : 0;
-    return number_of(status, "dirty_granules");
+    return number_of(status, "dirty_granules") * GRANULE;
+}
+
+/* Nothing is left to send; but a source that has not met its target yet does not know what that
+ * lacks, and a target that has not applied the last digest has not compared it. */
+static bool is_over(struct watch *watch, struct json_object *status)
+{
+    bool vault = strcmp(text_of(status, "target_type"), "plain") != 0;
+
+    if (!watch->verify)
+        return strcmp(text_of(status, "state"), "connecting") != 0 &&
+               (!vault || number_of(status, "fence_token") != watch->token);
+    if (!watch->asked)
+        watch->asked = number_of(status, "lsn");
+    const char *there = member_of(status, "applied_lsn") ? "applied_lsn" : "complete_lsn";
+    return number_of(status, there) >= watch->asked;
 }
 
 static enum outcome look(const struct invocation *invocation, struct replica *replica,
@@ -59,14 +78,13 @@ static enum outcome look(const struct invocation *invocation, struct replica *re
     watch->error = replica_look(invocation, replica, &watch->why);
     if (watch->error)
         return SILENT;
-    uint64_t left = granules_left(watch, replica->status);
+    uint64_t left = bytes_left(watch, replica->status);
     if (left < watch->left || !watch->since)
         watch->since = now_seconds();
     watch->left = left;
     if (stands_still(replica->status))
         return STUCK;
-    /* without its target a source may not know yet what that lacks */
-    if (!left && strcmp(text_of(replica->status, "state"), "connecting") != 0)
+    if (!left && is_over(watch, replica->status))
         return ENDED;
     bool trouble = *text_of(replica->status, "last_error");
     return trouble && now_seconds() - watch->since > PATIENCE ? STUCK : UNDER_WAY;
@@ -107,7 +125,7 @@ static enum exit_code say_outcome(const struct invocation *invocation,
                                   enum outcome outcome)
 {
     const char *export = replica->end.export, *why = text_of(replica->status, "last_error");
-    struct number left = bytes_number((double)watch->left * GRANULE);
+    struct number left = bytes_number((double)watch->left);
     const char *rest = watch->verify ? "are not compared yet" : "are to be sent";
 
     switch (outcome) {
@@ -138,7 +156,8 @@ static enum exit_code work(const struct invocation *invocation, struct replica *
     const char *verb = invocation->command->verb;
     const char *argument = invocation->option[OPTION_ALL] ? "all" : NULL;
 
-    watch->first = watch->left = granules_left(watch, replica->status);
+    watch->first = watch->left = bytes_left(watch, replica->status);
+    watch->token = number_of(replica->status, "fence_token");
     watch->mismatches = number_of(replica->status, "mismatches");
     enum exit_code code = filtered_verb(invocation, &replica->end, doing, verb, argument, answer);
     if (code || invocation->option[OPTION_NO_WAIT])
@@ -195,15 +214,15 @@ static enum exit_code say_result(const struct invocation *invocation, const stru
     uint64_t found = now > watch->mismatches ? now - watch->mismatches : 0;
     cleanup_text struct weir_text text = { 0 };
 
-    weir_print(&text, "%" PRIu64 " granules of 64 KiB were compared, %" PRIu64 " differed%s", all,
-               found, found ? ": they are sent again" : "");
+    weir_print(&text, "%s were compared, %" PRIu64 " granules of 64 KiB differed%s",
+               bytes_number((double)all).text, found, found ? ": they are sent again" : "");
     if (invocation->option[OPTION_JSON]) {
         struct json_object *ret = document();
         add_text(ret, "gateway", replica->end.gateway->name);
         add_text(ret, "export", replica->end.export);
         add_text(ret, "done", "verify");
         add_text(ret, "text", text_string(&text));
-        add_number(ret, "compared_granules", all);
+        add_number(ret, "compared_bytes", all);
         add_number(ret, "mismatches", found);
         print_document(invocation, ret);
     } else {

@@ -8,7 +8,7 @@ import json
 MAP = "00112233445566778899aabbccddeeff"
 SOURCE = {"group": "db", "role": "source", "state": "streaming", "mode": "async",
           "target": "nbds://dr.example/", "target_type": "vault", "generation": "00000000000000a1",
-          "fence_token": 3, "lsn": 5000, "received_lsn": 4990, "durable_lsn": 4980, "lag_lsn": 20,
+          "fence_token": 3, "lsn": 5000, "received_lsn": 4990, "durable_lsn": 4980, "applied_lsn": 5000, "lag_lsn": 20,
           "lag_bytes": 81920, "lag_ms": 40, "rpo_ms": 120, "dirty_granules": 0, "spill_bytes": 0,
           "disks": [{"name": "vm1", "size": 1 << 30}, {"name": "vm2", "size": 2 << 30}],
           "verify_done": 0, "verify_total": 0, "mismatches": 0, "last_error": ""}
@@ -76,7 +76,9 @@ class Source(End):
             changed = self.status().get("changes", [[0, 65536], [131072, 196608]])
             return "".join(f"{offset} {length}\n" for offset, length in changed)
         if verb == "verify":
-            self.own.update(verify_done=16384, verify_total=16384)
+            self.own.update(verify_done=1 << 30, verify_total=1 << 30)
+        if verb == "resync":
+            self.own["fence_token"] += 1
         return f"{verb} done"
 
 

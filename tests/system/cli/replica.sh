@@ -46,12 +46,12 @@ json '[(r["export"], r["group"], r["needs"]) for r in d["replicas"]] == [("log:d
 
 # ---- what is wrong is said below
 WEIR_RUN=$here
-status source '{"state": "fork", "last_error": "both have written", "mismatches": 2, "verify_total": 9,
+status source '{"state": "fork", "last_error": "both have written", "mismatches": 2, "verify_total": 9437184,
     "fork": {"common": "00000000000000a1", "lsn": 4000, "source_lost": 1000, "target_lost": 12}}'
 expect 0 replica status vm1
 says "vm1: both have written"
 says "vm1: both sites went on alone since LSN 4000, generation 00000000000000a1: 1000 LSNs here and 12 at the target"
-says "vm1: verify has compared 0 of 9 granules"
+says "vm1: verify has compared 0 B of 9 MiB"
 says "vm1: verify has found 2 granules that differed"
 status source '{"silent": "the disk is closed"}'
 expect 0 replica status vm1
@@ -218,7 +218,7 @@ wait_until 60 shows 'ended with 0'
 wait "$person" || fail "resync failed for a person"
 wait "$program" || fail "resync failed for a program"
 assert_eq "$(cat "$work/program.log")" '{"gateway":"main","export":"vm1","done":"resync","text":"resync done"}'
-for state in fenced fork detached stopped; do
+for state in fenced fork refused detached waiting; do
     status source "{\"state\": \"$state\", \"dirty_granules\": 16, \"last_error\": \"for a reason\"}"
     expect 1 replica resync vm1
     complains "1 MiB of \"vm1\" are to be sent, and it gets no further: it is $state: for a reason"
@@ -228,19 +228,22 @@ expect 1 replica resync vm1 # after a while without progress
 complains 'it gets no further: it is connecting: Connection refused'
 rm "$replica"
 assert_eq "$(source_verbs vm1 | grep resync | sort | uniq -c | sed 's/^ *//')" "\
-9 resync
+10 resync
 1 resync all"
 expect 0 replica verify vm2
-assert_eq "$out" "16384 granules of 64 KiB were compared, 0 differed"
-status source '{"verify_total": 100, "verify_done": 40, "mismatches": 1}'
+assert_eq "$out" "1 GiB were compared, 0 granules of 64 KiB differed"
+status source '{"verify_total": 10485760, "verify_done": 4194304, "mismatches": 1}'
 spawn verify "$weirctl" --json replica verify vm2
 verify=$pid
 expect 5 --timeout=0.1 replica verify vm2
-complains '3.8 MiB of "vm2" are not compared yet'
+complains '6 MiB of "vm2" are not compared yet'
 spawn person "$weirctl" replica verify vm2
 wait_until 60 grep -q 'verify of vm2: 40 %' "$work/person.log"
-status source '{"verify_total": 100, "verify_done": 100, "mismatches": 4}'
+status source '{"verify_total": 10485760, "verify_done": 10485760, "mismatches": 1, "applied_lsn": 4999}'
+spawn person "$weirctl" replica verify vm2
+wait_until 60 grep -q 'verify of vm2: 100 %' "$work/person.log" # all is sent, and not yet compared
+status source '{"verify_total": 10485760, "verify_done": 10485760, "mismatches": 4, "applied_lsn": 5000}'
 code=0
 wait "$verify" || code=$?
 assert_eq "$code" 1 "of a verify that has found something"
-assert_eq "$(cat "$work/verify.log")" '{"gateway":"main","export":"vm2","done":"verify","text":"100 granules of 64 KiB were compared, 3 differed: they are sent again","compared_granules":100,"mismatches":3}'
+assert_eq "$(cat "$work/verify.log")" '{"gateway":"main","export":"vm2","done":"verify","text":"10 MiB were compared, 3 granules of 64 KiB differed: they are sent again","compared_bytes":10485760,"mismatches":3}'
