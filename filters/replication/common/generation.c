@@ -65,7 +65,8 @@ enum kinship lineage_compare(const struct lineage *source, uint64_t source_lsn,
      * Not so if the source was set back to an older state. */
     if (!t)
         return fork->target_lost ? KIN_FORK : s ? KIN_BEHIND : KIN_SAME;
-    return fork->source_lost ? KIN_FORK : KIN_PROMOTED;
+    /* A source that began one did so to acknowledge writes alone, whatever its LSN says. */
+    return s || fork->source_lost ? KIN_FORK : KIN_PROMOTED;
 }
 
 const char *kinship_name(enum kinship k)

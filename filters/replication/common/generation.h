@@ -7,8 +7,18 @@
  * LSN, up to which both agree.  After DRBD's generation identifiers, with an LSN for each end, so
  * that what was lost can be said and not only that something was.
  *
- * All here is pure; tests/filter/replication/test-generation.c walks all histories up to a bound.
- */
+ * All here is pure.  What whoever uses it owes to it, each of which is missed when it is left out
+ * (tests/filter/replication/test-two-sites.c walks all histories up to a bound):
+ *   - A sync source acknowledges alone only in a generation that it began for that, durably, and
+ *     begins another when it loses the target again before that had caught up: the first is known
+ *     there by now.
+ *   - A source never comes back with a lower LSN than it used.  One that lost count does not send
+ *     before it has leapt over all that it may have used.
+ *   - A target that is promoted ends the generation at its last complete state(k), and marks in its
+ *     own map all granules that came behind it, durable frames of a set included: the source does
+ *     not count them as dirty any more.  A site that discards its part of a fork cuts lineage and
+ *     LSN back to `common` and `lsn` in the same step that makes it a target.
+ *   - The source ORs what the target wants to be sent, and clears nothing because of a kinship. */
 #ifndef REPLICATION_GENERATION_H
 #define REPLICATION_GENERATION_H
 
@@ -36,11 +46,12 @@ enum kinship {
     KIN_SAME,      /* one generation: the target is what it was, and may lag */
     KIN_BEHIND,    /* the target's present one is in the source's past and had not gone further than
                       it ended there: it lags, and may be caught up with what changed since */
-    KIN_PROMOTED,  /* the target began one that the source does not know, and the source has nothing
+    KIN_PROMOTED,  /* the source's present one is in the target's past, and the source has nothing
                       that the target does not have: the source is to become the target */
     KIN_FORK,      /* each has, or may have, what the other lacks since `common`, `lsn`: an operator
                       must choose.  So is a target that was promoted, be it unwritten, and lacks
-                      writes of the source; and a source that was set back to an older state */
+                      writes of the source; both having begun one, be they unwritten; and a source
+                      that was set back to an older state */
     KIN_UNRELATED, /* no common generation is known */
 };
 
