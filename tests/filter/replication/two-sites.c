@@ -1,0 +1,647 @@
+/* two-sites.c - what can happen between two sites, in a world small enough to walk all of it?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "two-sites.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LEAP = 16 };
+
+/* ---- the truth ----------------------------------------------------------------------- */
+
+/* The versions on the way to this one, as bits. */
+static uint8_t way_to(const struct world *w, uint8_t version)
+{
+    uint8_t way = 0;
+
+    for (; version; version = w->parent[version])
+        way |= (uint8_t)(1 << version);
+    return way;
+}
+
+static uint8_t content(const struct world *w, uint8_t version, unsigned granule)
+{
+    while (version > 1 && w->granule[version] != granule)
+        version = w->parent[version];
+    return version;
+}
+
+static void give_up(struct world *w, uint8_t versions)
+{
+    w->acked &= (uint8_t)~versions;
+    w->double_acked &= (uint8_t)~versions;
+}
+
+/* ---- lineages ------------------------------------------------------------------------- */
+
+struct lineage site_lineage(const struct site *s)
+{
+    struct lineage l = { .count = s->pasts };
+
+    for (unsigned i = 0; i < s->pasts; i++)
+        l.list[i] = (struct generation){ .id = s->id[i], .end = i ? s->end[i] : 0 };
+    return l;
+}
+
+static void take_lineage(struct site *s, const struct lineage *l)
+{
+    memset(s->id, 0, sizeof(s->id));
+    memset(s->end, 0, sizeof(s->end));
+    s->pasts = (uint8_t)l->count;
+    for (unsigned i = 0; i < l->count && i < PASTS; i++) {
+        s->id[i] = (uint8_t)l->list[i].id;
+        s->end[i] = (uint8_t)l->list[i].end;
+    }
+}
+
+static bool knows(const struct site *s, uint8_t id)
+{
+    return memchr(s->id, id, s->pasts) != NULL;
+}
+
+static void begin(struct world *w, const struct rules *rules, struct site *s, uint8_t end)
+{
+    struct lineage l = site_lineage(s);
+
+    if (rules->omit & NO_LAG)
+        for (unsigned i = 1; i < l.count; i++)
+            l.list[i].end = 0; /* so nothing began behind `end` */
+    lineage_begin(&l, ++w->next_id, end);
+    if (rules->omit & NO_LAG)
+        for (unsigned i = 1; i < s->pasts; i++)
+            l.list[i + 1].end = s->end[i];
+    take_lineage(s, &l);
+}
+
+enum kinship world_compare(const struct world *w, const struct rules *rules, unsigned source,
+                           unsigned target, struct fork *fork)
+{
+    const struct lineage here = site_lineage(&w->site[source]);
+    const struct lineage there = site_lineage(&w->site[target]);
+    enum kinship k = lineage_compare(&here, w->site[source].lsn, &there, w->site[target].lsn, fork);
+
+    if (k == KIN_FORK && rules->omit & NO_LSN) {
+        if (knows(&w->site[source], there.list[0].id))
+            return KIN_BEHIND;
+        if (knows(&w->site[target], here.list[0].id))
+            return KIN_PROMOTED;
+    }
+    return k;
+}
+
+/* ---- what arrives ----------------------------------------------------------------------- */
+
+static void make_durable(struct site *s)
+{
+    s->durable_lsn = s->lsn;
+    s->durable_complete = s->complete;
+    s->durable_version = s->version;
+    s->durable_whole = s->whole;
+    memcpy(s->durable_data, s->data, sizeof(s->data));
+    memcpy(s->durable_stage, s->stage, sizeof(s->stage));
+    s->dirty &= (uint8_t)~s->got;
+    s->got = 0;
+}
+
+static void end_session(struct world *w, const struct rules *rules)
+{
+    if (!w->session)
+        return;
+    /* the target knows its generation now: to go on alone takes another */
+    if (!(rules->omit & NO_BUMP_AGAIN))
+        w->site[w->session - 1].degraded = false;
+    if (w->queue[0].there)
+        w->late = w->queue[0];
+    memset(w->queue, 0, sizeof(w->queue));
+    w->session = w->session_stale = w->session_lsn = 0;
+}
+
+static void deliver(struct world *w, const struct rules *rules, const struct flight *f)
+{
+    struct site *to = &w->site[f->to];
+
+    if (!to->up)
+        return;
+    if (f->stale && !(rules->omit & NO_TOKEN)) {
+        if (w->session == 2 - f->to)
+            end_session(w, rules); /* EPERM: the source knows now */
+        return;
+    }
+    if (f->lsn <= to->lsn || (f->previous != to->lsn && !(rules->omit & NO_CHAIN)))
+        return; /* said twice, or too early */
+    to->lsn = f->lsn;
+    to->got |= (uint8_t)(1 << f->granule);
+    if (rules->omit & NO_SET)
+        to->data[f->granule] = f->content;
+    to->stage[f->granule] = f->content;
+    if (f->part)
+        return;
+    for (unsigned g = 0; g < GRANULES; g++)
+        to->data[g] = to->stage[g] ? to->stage[g] : to->data[g];
+    memset(to->stage, 0, sizeof(to->stage));
+    to->complete = f->lsn;
+    to->version = f->version;
+    to->whole = true;
+}
+
+static unsigned queued(const struct world *w)
+{
+    unsigned n = 0;
+
+    while (n < IN_FLIGHT && w->queue[n].there)
+        n++;
+    return n;
+}
+
+static void send(struct world *w, const struct rules *rules, unsigned site, unsigned granule)
+{
+    struct site *s = &w->site[site];
+
+    w->queue[queued(w)] = (struct flight){
+        .there = true,
+        .to = (uint8_t)!site,
+        .granule = (uint8_t)granule,
+        .content = s->data[granule],
+        .lsn = s->lsn,
+        .part = s->dirty != 0,
+        .version = s->version,
+        .stale = w->session_stale,
+        .previous = w->session_lsn,
+    };
+    w->session_lsn = s->lsn;
+    if (!(rules->omit & EARLY_CLEAR))
+        s->unsure |= (uint8_t)(1 << granule);
+}
+
+/* ---- what a source does ------------------------------------------------------------------ */
+
+static bool do_write(struct world *w, const struct rules *rules, unsigned site, unsigned granule)
+{
+    struct site *s = &w->site[site];
+    const uint8_t bit = (uint8_t)(1 << granule);
+
+    if (!s->primary || w->versions > rules->writes || w->versions + 1 >= VERSIONS)
+        return false;
+    const uint8_t version = ++w->versions;
+    w->parent[version] = s->version;
+    w->granule[version] = (uint8_t)granule;
+    w->lsn[version] = ++s->lsn;
+    s->version = version;
+    s->data[granule] = version;
+    if (s->degraded && w->session == site + 1)
+        s->saved_lsn = s->lsn;
+    if (w->session != site + 1 || queued(w) == IN_FLIGHT)
+        s->dirty |= bit;
+    else if (!(s->dirty & bit))
+        send(w, rules, site, granule);
+    if (s->degraded || rules->async)
+        w->acked |= (uint8_t)(1 << version);
+    return true;
+}
+
+static bool do_copy(struct world *w, const struct rules *rules)
+{
+    const unsigned site = w->session - 1u;
+    struct site *s = &w->site[site];
+
+    if (!w->session || !s->dirty || queued(w) == IN_FLIGHT)
+        return false;
+    const unsigned granule = s->dirty & 1 ? 0 : 1;
+    s->dirty &= (uint8_t) ~(1 << granule);
+    s->lsn++;
+    send(w, rules, site, granule);
+    return true;
+}
+
+static bool do_deliver(struct world *w, const struct rules *rules)
+{
+    const struct flight first = w->queue[0];
+
+    if (!first.there)
+        return false;
+    memmove(w->queue, w->queue + 1, sizeof(w->queue) - sizeof(*w->queue));
+    w->queue[IN_FLIGHT - 1] = (struct flight){ 0 };
+    deliver(w, rules, &first);
+    return true;
+}
+
+static bool do_late(struct world *w, const struct rules *rules)
+{
+    const struct flight late = w->late;
+
+    if (!late.there)
+        return false;
+    w->late = (struct flight){ 0 };
+    deliver(w, rules, &late);
+    return true;
+}
+
+/* The source hears what is durable at the target. */
+static bool do_ack(struct world *w, const struct rules *rules, unsigned site)
+{
+    struct site *t = &w->site[site], *s = &w->site[!site];
+
+    if (w->session != 2 - site || w->session_stale)
+        return false;
+    const bool early = rules->omit & NO_DURABLE;
+    if (!early)
+        make_durable(t);
+    uint8_t under_way = 0;
+    for (unsigned i = 0; i < queued(w); i++)
+        under_way |= (uint8_t)(1 << w->queue[i].granule);
+    s->unsure &= under_way;
+    if (t->whole) {
+        const uint8_t both = way_to(w, t->version) & way_to(w, s->version);
+        w->acked |= both;
+        w->double_acked |= both;
+    }
+    if (!s->dirty && !s->unsure && !queued(w))
+        s->degraded = false;
+    return true;
+}
+
+/* It goes on alone: the generation before the first acknowledgement. */
+static bool do_degrade(struct world *w, const struct rules *rules, unsigned site)
+{
+    struct site *s = &w->site[site];
+
+    if (!s->primary || s->degraded || w->session == site + 1 || rules->async || s->pasts == PASTS)
+        return false;
+    if (!(rules->omit & NO_BUMP))
+        begin(w, rules, s, s->lsn), s->saved_lsn = s->lsn;
+    s->degraded = true;
+    return true;
+}
+
+/* ---- what a target does ------------------------------------------------------------------- */
+
+static void new_token(struct world *w, unsigned target)
+{
+    for (unsigned i = 0; i < IN_FLIGHT; i++)
+        if (w->queue[i].there && w->queue[i].to == target)
+            w->queue[i].stale = true;
+    if (w->late.there && w->late.to == target)
+        w->late.stale = true;
+    if (w->session == 2 - target)
+        w->session_stale = true;
+}
+
+static bool do_meet(struct world *w, const struct rules *rules, unsigned site, const char **broken)
+{
+    struct site *s = &w->site[site], *t = &w->site[!site];
+
+    if (!s->up || !s->primary || !t->up || t->primary || !w->link || w->session)
+        return false;
+    if (s->lost_count)
+        s->lsn += LEAP; /* it sends under none that it may have used */
+    const enum kinship k = world_compare(w, rules, site, !site, NULL);
+    if (k == KIN_UNRELATED)
+        *broken = "two sites that met are unrelated";
+    if (!kinship_flows(k)) {
+        if (t->pasts && knows(s, t->id[0]) && !s->lost_count)
+            *broken = "a target that began nothing is taken for a fork";
+        return true;
+    }
+    if (way_to(w, t->version) & w->acked & ~way_to(w, s->version))
+        *broken = "a source sends to a target that has acknowledged writes which it lacks";
+    if (k == KIN_NEW)
+        s->dirty = ALL;
+    new_token(w, !site);
+    s->dirty |= s->unsure | (rules->omit & NO_NEEDS ? 0 : t->dirty);
+    s->unsure = 0;
+    if (rules->omit & RULE_CLEAR && k == KIN_SAME)
+        s->dirty = 0;
+    const struct lineage l = site_lineage(s);
+    take_lineage(t, &l);
+    w->session = (uint8_t)(site + 1);
+    w->session_lsn = t->lsn;
+    s->saved_lsn = s->lsn;
+    s->lost_count = false;
+    return true;
+}
+
+/* Its disk is what the source's is up to a version; what it holds beyond is dropped. */
+static bool do_promote(struct world *w, const struct rules *rules, unsigned site, bool old,
+                       const char **broken)
+{
+    struct site *t = &w->site[site];
+
+    if (!t->up || t->primary || !t->whole || !t->pasts || t->pasts == PASTS ||
+        (old && t->version < 2))
+        return false;
+    make_durable(t);
+    for (unsigned g = 0; g < GRANULES; g++)
+        if (t->stage[g] && !(rules->omit & NO_CUT))
+            t->dirty |= (uint8_t)(1 << g);
+    memset(t->stage, 0, sizeof(t->stage));
+    if (old) {
+        const uint8_t last = t->version;
+        t->dirty |= (uint8_t)(1 << w->granule[last]);
+        t->version = w->parent[last];
+        t->complete = w->lsn[t->version];
+        t->data[w->granule[last]] = content(w, t->version, w->granule[last]);
+        give_up(w, (uint8_t)(1 << last));
+    }
+    if (w->double_acked & ~way_to(w, t->version))
+        *broken = "a promoted target lacks a write that was acknowledged by both";
+    begin(w, rules, t, t->complete);
+    t->lsn = t->saved_lsn = t->complete;
+    new_token(w, site);
+    t->primary = t->degraded = true;
+    t->lost_count = false;
+    return true;
+}
+
+static void become_target(struct site *s)
+{
+    s->primary = s->degraded = false;
+    s->dirty |= s->unsure;
+    s->unsure = s->got = 0;
+    s->complete = s->lsn;
+    make_durable(s);
+}
+
+static bool do_handover(struct world *w, const struct rules *rules)
+{
+    const unsigned from = w->session - 1u, to = !from;
+    struct site *s = &w->site[from], *t = &w->site[to];
+    const char *broken = NULL;
+
+    if (!w->session || w->session_stale || s->dirty || s->unsure || queued(w) || t->dirty ||
+        t->durable_lsn != s->lsn || !t->durable_whole)
+        return false;
+    if (!do_promote(w, rules, to, false, &broken))
+        return false;
+    end_session(w, rules);
+    s->whole = true;
+    become_target(s);
+    return true;
+}
+
+/* ---- accidents ------------------------------------------------------------------------------ */
+
+static bool do_crash(struct world *w, const struct rules *rules, unsigned site, bool lose)
+{
+    struct site *s = &w->site[site];
+
+    /* An async source must not lose count: it acknowledges alone in the same generation. */
+    if (!s->up || (lose && (!s->primary || rules->async)))
+        return false;
+    s->up = false;
+    if (w->session)
+        end_session(w, rules);
+    if (s->primary) {
+        s->dirty |= s->unsure;
+        if (rules->omit & NO_INTENT)
+            s->dirty = 0;
+        s->unsure = s->degraded = 0;
+        s->lost_count |= lose;
+        s->lsn = lose ? s->saved_lsn : (uint8_t)(s->lsn + 1); /* or what it had reserved */
+        return true;
+    }
+    s->lsn = s->durable_lsn;
+    s->complete = s->durable_complete;
+    s->version = s->durable_version;
+    s->whole = s->durable_whole;
+    memcpy(s->data, s->durable_data, sizeof(s->data));
+    memcpy(s->stage, s->durable_stage, sizeof(s->stage));
+    s->got = 0;
+    return true;
+}
+
+/* ---- after a failover ------------------------------------------------------------------------ */
+
+static bool do_follow(struct world *w, const struct rules *rules, unsigned site,
+                      const char **broken)
+{
+    struct site *s = &w->site[site], *t = &w->site[!site];
+
+    if (!s->up || !s->primary || !t->up || !t->primary || !w->link)
+        return false;
+    if (world_compare(w, rules, site, !site, NULL) != KIN_PROMOTED)
+        return false;
+    if (way_to(w, s->version) & w->acked & ~way_to(w, t->version))
+        *broken = "a source that has acknowledged writes of its own becomes a target, unasked";
+    end_session(w, rules);
+    s->whole = !s->dirty && !s->unsure;
+    become_target(s);
+    return true;
+}
+
+/* The loser goes back to what both have; what it holds beyond is what it wants to be sent. */
+static bool do_discard(struct world *w, const struct rules *rules, unsigned site)
+{
+    struct site *loser = &w->site[site], *winner = &w->site[!site];
+    struct fork fork;
+
+    if (!loser->up || !winner->up || !winner->primary || !w->link ||
+        (w->session && !w->session_stale))
+        return false;
+    if (world_compare(w, rules, !site, site, &fork) != KIN_FORK)
+        return false;
+    end_session(w, rules);
+    struct lineage l = site_lineage(loser);
+    while (l.list[0].id != fork.common) {
+        memmove(l.list, l.list + 1, --l.count * sizeof(*l.list));
+        l.list[0].end = 0;
+    }
+    take_lineage(loser, &l);
+    give_up(w, way_to(w, loser->version) & (uint8_t)~way_to(w, winner->version));
+    for (unsigned g = 0; g < GRANULES; g++)
+        if (loser->stage[g])
+            loser->dirty |= (uint8_t)(1 << g);
+    memset(loser->stage, 0, sizeof(loser->stage));
+    loser->lsn = (uint8_t)fork.lsn;
+    loser->whole = loser->lost_count = false;
+    become_target(loser);
+    new_token(w, site);
+    return true;
+}
+
+/* ---- all of it ----------------------------------------------------------------------------------
+ */
+
+static bool try(struct world *w, const struct rules *rules, struct action a, const char **broken)
+{
+    struct site *s = &w->site[a.site];
+
+    switch ((enum deed)a.deed) {
+    case WRITE:
+        return s->up && do_write(w, rules, a.site, a.granule);
+    case COPY:
+        return do_copy(w, rules);
+    case DELIVER:
+        return do_deliver(w, rules);
+    case LATE:
+        return do_late(w, rules);
+    case SYNC:
+        if (!s->up || s->primary)
+            return false;
+        make_durable(s);
+        return true;
+    case ACK:
+        return do_ack(w, rules, a.site);
+    case CUT:
+    case HEAL:
+        if (w->link != (a.deed == CUT))
+            return false;
+        w->link = !w->link;
+        end_session(w, rules);
+        return true;
+    case MEET:
+        return do_meet(w, rules, a.site, broken);
+    case CRASH:
+    case LOSE:
+        return do_crash(w, rules, a.site, a.deed == LOSE);
+    case RESTART:
+        return !s->up && (s->up = true);
+    case DEGRADE:
+        return s->up && do_degrade(w, rules, a.site);
+    case PROMOTE:
+    case PROMOTE_OLD:
+        return do_promote(w, rules, a.site, a.deed == PROMOTE_OLD, broken);
+    case HANDOVER:
+        return do_handover(w, rules);
+    case FOLLOW:
+        return do_follow(w, rules, a.site, broken);
+    case DISCARD:
+        return do_discard(w, rules, a.site);
+    case DEEDS:
+        break;
+    }
+    return false;
+}
+
+bool world_do(struct world *w, const struct rules *rules, struct action a, const char **broken)
+{
+    *broken = NULL;
+    if (!try(w, rules, a, broken))
+        return false;
+    for (unsigned i = 0; i < 2; i++)
+        if (w->site[i].primary) {
+            /* the disk of a source has no set that is not complete */
+            struct site *s = &w->site[i];
+            const uint8_t dirty = s->dirty;
+            s->complete = s->lsn;
+            s->whole = true;
+            make_durable(s);
+            s->dirty = dirty;
+        }
+    return true;
+}
+
+void world_new(struct world *w)
+{
+    *w = (struct world){ .link = true, .versions = 1, .next_id = 1, .acked = 1 << 1 };
+    struct site *s = &w->site[0];
+    *s = (struct site){ .up = true,
+                        .primary = true,
+                        .whole = true,
+                        .pasts = 1,
+                        .id = { 1 },
+                        .version = 1,
+                        .data = { 1, 1 },
+                        .dirty = ALL };
+    make_durable(s);
+    s->dirty = ALL;
+    w->site[1].up = true;
+}
+
+/* ---- what must be so
+ * ------------------------------------------------------------------------------ */
+
+/* What a site has of a granule, for good. */
+static uint8_t holds(const struct site *s, unsigned granule)
+{
+    return s->durable_stage[granule] ? s->durable_stage[granule] : s->durable_data[granule];
+}
+
+static const char *check_site(const struct world *w, const struct site *s)
+{
+    const struct lineage l = site_lineage(s);
+    uint8_t bytes[LINEAGE_BYTES];
+    struct lineage back;
+
+    for (unsigned g = 0; g < GRANULES; g++) {
+        if (s->whole && s->data[g] != content(w, s->version, g))
+            return s->primary ? "a primary's disk holds what its clients did not write"
+                              : "what a target takes for a state(k) is none";
+        if (s->durable_whole && s->durable_data[g] != content(w, s->durable_version, g))
+            return "what a target's crash leaves is no state(k)";
+    }
+    lineage_write(&l, bytes);
+    return lineage_read(bytes, &back) ? NULL : "a lineage is none";
+}
+
+const char *world_check(const struct world *w, const struct rules *rules)
+{
+    const struct site *a = &w->site[0], *b = &w->site[1];
+    const uint8_t known = a->dirty | a->unsure | b->dirty | b->unsure;
+    const char *wrong = check_site(w, a);
+
+    (void)rules;
+    if (!wrong)
+        wrong = check_site(w, b);
+    for (unsigned g = 0; g < GRANULES && !wrong; g++)
+        if (b->pasts && !(known & 1 << g) && holds(a, g) != holds(b, g))
+            wrong = "a granule differs, and no map says so";
+    if (wrong || !w->session || w->session_stale || queued(w))
+        return wrong;
+    const struct site *s = &w->site[w->session - 1], *t = &w->site[2 - w->session];
+    /* one that is not whole will be with the next frame */
+    if (!s->dirty && !s->unsure && t->durable_whole && t->durable_version != s->version)
+        return "a source takes a target for equal that is not";
+    return NULL;
+}
+
+/* ---- for people
+ * ------------------------------------------------------------------------------------- */
+
+const char *action_name(struct action a, char room[64])
+{
+    static const char *const names[DEEDS] = {
+        "write",   "copy",    "deliver",     "late",     "sync",   "ack",
+        "cut",     "heal",    "meet",        "crash",    "lose",   "restart",
+        "degrade", "promote", "promote-old", "handover", "follow", "discard",
+    };
+
+    snprintf(room, 64, "%s site %u granule %u", names[a.deed], a.site, a.granule);
+    return room;
+}
+
+void world_print(const struct world *w)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        const struct site *s = &w->site[i];
+        printf("  site %u:%s%s%s%s lsn %u complete %u version %u data %u,%u stage %u,%u durable "
+               "%u,%u dirty %x unsure %x past",
+               i, s->up ? " up" : "", s->primary ? " primary" : "", s->degraded ? " degraded" : "",
+               s->whole ? " whole" : "", s->lsn, s->complete, s->version, s->data[0], s->data[1],
+               s->stage[0], s->stage[1], s->durable_data[0], s->durable_data[1], s->dirty,
+               s->unsure);
+        for (unsigned k = 0; k < s->pasts; k++)
+            printf(" %u(%u)", s->id[k], s->end[k]);
+        printf("\n");
+    }
+    printf("  link %u session %u%s in flight %u late %u acked %x\n", w->link, w->session,
+           w->session_stale ? " stale" : "", queued(w), w->late.there, w->acked);
+}
+
+void world_script(struct world *w, const struct rules *rules, const struct action *list,
+                  unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const char *broken = NULL;
+        const bool done = world_do(w, rules, list[i], &broken);
+        broken = broken ? broken : world_check(w, rules);
+        if (done && !broken)
+            continue;
+        char room[64];
+        printf("step %u, %s: %s\n", i, action_name(list[i], room),
+               broken ? broken : "cannot be done");
+        world_print(w);
+        fflush(stdout);
+        abort();
+    }
+}
