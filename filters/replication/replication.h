@@ -1,9 +1,10 @@
 /* replication.h - what do the parts of the source side know of each other?
  * SPDX-License-Identifier: BSD-3-Clause
  *
- *   requests ─► request.c ─► stream.c ─► ring.c ─► sender.c ─► link-log.c / link-plain.c ─► target
- *                  │             ▲                    │ spill.c
- *                  └─► map.h ────┴── copier.c         └─► acknowledgements: map, waiting requests
+ *   requests ─► request.c ─► stream.c ─► sender.c ─► link-vault.c / link-plain.c ─► target
+ *                  │ gate.c      ▲          │ spill.c
+ *                  └─► map.h ────┴─ copier.c└─► ack.c: map, waiting requests
+ *                                keeper.c, handshake.c: the connection and what is due by time
  *
  * A disk belongs to a group; the disks of one group share one order (LSN), one log and one
  * target.  A write gets its LSN in up(), when the store has it and before its client is told, under
@@ -11,11 +12,16 @@
  * there, and a write that was acknowledged before another began has the lower LSN.
  *
  * Whatever the reason for which the target lacks something (it is new, the source crashed, the ring
- * was full, a verify found a difference), it is a dirty granule of the map; copier.c reads granules
- * under the write order and puts them into the stream as records like any other, in LSN order.  So
- * there is one way to catch up, it needs neither a snapshot nor a copy before a write, a write to a
- * granule that is dirty still need not be sent, and the first frame after the last dirty granule is
- * state(k) again.  Until then frames are PART: the target applies them as one set. */
+ * was full, a verify found a difference), it is a dirty granule of the map.  copier.c reads dirty
+ * granules, while gate.c keeps writes to them away, and puts them into the stream as records like
+ * any other, in LSN order.  So there is one way to catch up, it needs neither a snapshot nor a copy
+ * before a write, a write to a granule that is still dirty need not be sent, and the first frame
+ * after the last dirty granule is state(k) again.  Until then frames are PART: the target applies
+ * them as one set.
+ *
+ * Locks, outermost first: the list of groups (group.c), `running` of a group (starts, stops,
+ * membership), its `saving` (both are turns: held over I/O, so no data path takes them),
+ * group->lock, then gate, link and map, each a leaf.  No I/O under group->lock. */
 #ifndef REPLICATION_H
 #define REPLICATION_H
 
@@ -26,6 +32,12 @@
 
 #include <pthread.h>
 
+/* LSNs that the record allows beyond the present one, so that it need not be saved often. */
+#define LSN_AHEAD (1ull << 26)
+
+enum { WHY = 256 }; /* a sentence of one that has no struct weir_text at hand; NULL is fine */
+void why_print(char why[WHY], const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 enum mode { MODE_ASYNC, MODE_SYNC, MODE_SYNC_DURABLE };
 enum without_peer { SUSPEND, DEGRADE };
 enum target_type { TARGET_VAULT, TARGET_PLAIN };
@@ -33,36 +45,273 @@ enum target_type { TARGET_VAULT, TARGET_PLAIN };
 struct replication_config {
     const char *target, *group, *key, *spill_folder;
     int target_type, mode, without_peer, compression;
-    uint64_t ring, spill, frame, mark_every, bandwidth, resync_bandwidth, reconnect_delay,
-        peer_timeout;
+    uint64_t ring, spill, frame;                        /* bytes */
+    uint64_t bandwidth, resync_bandwidth;               /* bytes a second; 0: max */
+    uint64_t mark_every, reconnect_delay, peer_timeout; /* ns */
     int64_t connections;
 };
 
 struct replication_stats {
-    weir_counter frames, sent_bytes, raw_bytes, reconnects, copied_bytes, intents, waited;
+    weir_counter frames, sent_bytes, raw_bytes, replicated, mapped, copied_bytes, reconnects,
+        waited;
     struct weir_histogram ack;
 };
+extern const struct weir_option replication_options[];
+extern const struct weir_stat replication_stats[];
+extern const struct weir_verb replication_verbs[];
 
-/* ---- link.h: what carries frames ---------------------------------------------------------------
+struct link; /* link.h */
+
+/* ---- gate.c: writes and the copier keep out of each other's granules ------------------------- */
+
+enum { GATE_SLOTS = 256 };
+struct gate_wait {
+    struct gate_wait *next;
+    uint64_t offset, length;
+};
+struct gate {
+    /* Writes under way per granule, by its number modulo GATE_SLOTS. */
+    _Atomic uint32_t inside[GATE_SLOTS];
+    _Atomic uint64_t from, to; /* bytes that are closed; from == to: none */
+    /* Guards `waiting`; a leaf. */
+    pthread_mutex_t lock;
+    pthread_cond_t left;
+    struct gate_wait *waiting, **last;
+};
+void gate_init(struct gate *);
+void gate_finish(struct gate *);
+/* true: inside.  false: `wait` was queued, and gate_open() gives it back. */
+bool gate_enter(struct gate *, struct gate_wait *, uint64_t offset, uint64_t length);
+void gate_leave(struct gate *, uint64_t offset, uint64_t length);
+/* Closes a range and waits until nobody is inside; one at a time. */
+void gate_close(struct gate *, uint64_t offset, uint64_t length);
+/* Opens it; gives those that wait, in order, each to be entered anew. */
+struct gate_wait *gate_open(struct gate *);
+
+/* ---- a disk ------------------------------------------------------------------------------------
  */
 
-struct link;
-struct link_setup {
-    const struct replication_config *config;
-    const char *uri; /* of the log export, or of the plain disk */
-    void *arg;
-    /* On the link's thread; no lock is held.  0: received; with fua: durable; else a positive errno
-     * of NBD, or ENOTCONN: the connection is lost, it may or may not have arrived. */
-    void (*done)(void *arg, uint64_t ticket, int error);
+struct disk {
+    struct weir_below *below;
+    struct group *group;
+    const char *name; /* the export's */
+    unsigned number;  /* in the group */
+    struct medium *medium;
+    struct map *map;
+    struct gate gate;
+    _Atomic uint64_t size;
+    _Atomic int mode, without_peer;
+    atomic_bool drained, has_map;
+    uint64_t cursor, verify_at; /* the copier's */
+    atomic_bool locked;         /* we have locked the export */
+    bool declare;               /* a DISK record is due; with group->lock */
 };
-int link_open(const struct link_setup *, struct link **ret, struct weir_text *why);
-void link_close(struct link *); /* what is in flight gets its done() */
-/* The bytes stay valid until done(). */
-int link_send(struct link *, uint64_t ticket, const void *frame, size_t length, uint64_t position,
-              bool fua);
-/* These wait, at most `config->peer_timeout`. */
-int link_status(struct link *, struct status *, struct weir_text *why);
-int link_command(struct link *, const struct command *);
-int link_needs(struct link *, unsigned disk, void *bitmap, size_t length, uint64_t from);
+
+/* weir_scratch() of a request. */
+struct use {
+    struct map_wait intent;
+    struct gate_wait gate;
+    struct weir_request *req;
+    struct disk *disk;
+    struct use *next, **back; /* in a list of those that wait; back NULL: in none */
+    uint64_t lsn;
+    uint64_t since; /* ns */
+    bool entered;
+};
+
+/* ---- the stream: batches that become frames ---------------------------------------------------
+ */
+
+enum batch_state { BATCH_OPEN, BATCH_CLOSED, BATCH_SPILLED, BATCH_SENT, BATCH_RECEIVED };
+
+struct batch {
+    struct batch *next;
+    enum batch_state state;
+    struct frame frame;
+    bool packed; /* frame.flags and frame.stored are final, and so is the payload */
+    bool fua;    /* asked to be durable */
+    bool durable;
+    bool copies;              /* has RECORD_COPY */
+    uint64_t opened;          /* ns, monotonic */
+    uint64_t closed, sent;    /* the same */
+    _Atomic unsigned copying; /* writers that still put their bytes in */
+    size_t room, used;        /* of data */
+    uint8_t *records; /* as they stand in a frame; here until the target has them for good */
+    uint8_t *bytes;   /* NULL: spilled.  [FRAME_HEADER][room for records][data][tag and zeroes]; of
+                         one   that is packed: [FRAME_HEADER][payload][tag and zeroes] */
+    size_t allocated;
+    bool on_spill;
+    uint64_t spill_at; /* where, in the spill file */
+};
+
+/* ---- a group
+ * -------------------------------------------------------------------------------------- */
+
+/* What a group must not forget: in the state folder of each of its disks, the highest `sequence` is
+ * the one that counts (record.c). */
+struct group_record {
+    uint64_t sequence;
+    uint8_t uuid[16], source[16];
+    struct lineage lineage;
+    uint64_t ceiling; /* no LSN at or above it was ever used */
+    bool fenced;      /* the target was promoted: serve nothing until it says otherwise */
+    bool detached;    /* by the operator */
+    bool synced;      /* a plain target was in step once */
+    unsigned count;
+    char name[DISKS][NAME_LENGTH];
+};
+
+enum handover { HANDOVER_NONE, HANDOVER_WANTED, HANDOVER_REFUSED, HANDOVER_DONE };
+enum stop { STOP_NONE, STOP_DETACHED, STOP_FENCED, STOP_FORK, STOP_REFUSED };
+
+struct group {
+    struct group *next; /* in the list of all */
+    char *name, *target, *uri;
+    struct replication_config config; /* of the disk that came first; strings are its own */
+    char *strings[4];
+    struct frame_key *key;
+    unsigned users;
+
+    pthread_mutex_t running;
+    pthread_mutex_t saving; /* one saves the record at a time; between `running` and `lock` */
+
+    /* Guards all below; see above for its place. */
+    pthread_mutex_t lock;
+    pthread_cond_t work;    /* the sender's and the copier's */
+    pthread_cond_t changed; /* everybody else's */
+    struct disk *disks[DISKS];
+    struct group_record record;
+    bool started, stopping;
+    bool mark_now;
+    bool holding;     /* sender and copier rest: the keeper has the stream to itself */
+    unsigned copying; /* copiers inside derived I/O */
+
+    uint64_t lsn;                      /* the last that was assigned */
+    struct batch *first, *last, *open; /* oldest first; `open` is the last one, or NULL */
+    struct batch *spare, *busy;        /* busy: the sender works on it without the lock */
+    size_t in_memory;                  /* bytes of batches */
+    uint64_t spill_head, spill_tail;   /* bytes ever put into the spill file, and given back */
+    unsigned in_flight;                /* sent, not answered */
+    bool ahead;                        /* the ring overflowed and has not drained yet */
+
+    /* the connection */
+    struct link *link;
+    bool connected, lost, flushing;
+    uint64_t lost_at;                                /* ns, monotonic; 0: not lost */
+    uint64_t token, end, last_position, last_digest; /* where the next frame goes */
+    uint64_t flush_lsn, flushed_lsn; /* of the flush under way; of the last that succeeded */
+    uint64_t last_fua;               /* ns */
+    uint64_t unsynced;               /* bytes since */
+    uint64_t wanted_durable;         /* an LSN that a flush waits for */
+
+    /* what the target has */
+    uint64_t received_lsn, durable_lsn;      /* contiguous */
+    uint64_t complete_lsn, complete_durable; /* the last state(k) among them */
+    uint64_t complete_time;                  /* ns, monotonic: when that frame was closed */
+    uint64_t copied_lsn;                     /* of the last copy */
+    bool initial;                            /* the target never had a state(k) */
+    bool degraded;                           /* acknowledged without the peer */
+    bool alone_again;                        /* … and is to be again, in another generation */
+    enum stop stop;
+    struct fork fork;
+    enum kinship kinship;
+    char error[WHY];
+    struct status peer; /* as last read */
+    uint64_t degraded_since, degraded_ns;
+    enum handover handover;
+    bool met; /* the target was there once */
+
+    struct use *waiting, **waiting_last; /* for complete_lsn */
+    struct use *flushes, **flushes_last; /* for complete_durable */
+
+    uint64_t sent_total, raw_total; /* bytes of payloads */
+    uint64_t marked_lsn, marked_at, verify_done, verify_total, verify_lsn;
+    uint64_t throttle_at; /* ns: when the next byte may go */
+    pthread_t sender, keeper, copier;
+    struct medium_file *spill;
+    struct medium *spill_medium;
+};
+
+/* group.c */
+/* The one that the disk belongs to, made if there is none yet; a reference. */
+int group_find(struct disk *, const struct replication_config *, struct group **ret,
+               struct weir_text *why);
+void group_forget(struct group *);
+
+/* member.c */
+int group_join(struct disk *, const struct replication_config *, struct weir_text *why);
+void group_leave(struct disk *);
+/* Drains a disk: nobody waits here any more, nothing is read. */
+void group_pause(struct disk *, bool pause);
+/* Whoever waits with this disk goes on; under the lock. */
+void group_release(struct disk *, int error);
+void group_say(struct group *, enum weir_severity, const char *format, ...) WEIR_PRINTF(3, 4);
+/* Under the lock. */
+uint64_t group_dirty(struct group *);
+bool group_whole(const struct group *); /* all disks that the record names are here */
+void group_stop_for(struct group *, enum stop, const char *format, ...) WEIR_PRINTF(3, 4);
+const char *group_state(struct group *);
+/* Locks or unlocks the exports as `stop` says; without the lock. */
+void group_fence(struct group *);
+uint64_t now_ns(void);
+uint64_t wall_ns(void);
+
+/* record.c */
+int record_load(struct medium *, struct group_record *ret); /* -ENOENT */
+int record_save(struct group *);                            /* to all disks; without the lock */
+
+/* request.c */
+enum weir_verdict replication_down(void *self, struct weir_request *);
+enum weir_verdict replication_up(void *self, struct weir_request *);
+void replication_abort(void *self, struct weir_request *);
+void request_retry(struct gate_wait *); /* after gate_open() */
+
+/* stream.c */
+/* Puts one record into the stream.  `data` NULL where there is none.  Returns its LSN; *sent: it is
+ * in a batch; else what it changed is dirty now.  `durable`: somebody is going to wait until it is.
+ */
+uint64_t stream_record(struct disk *, struct record *, const void *data, bool durable, bool *sent);
+/* A copy of the range goes in, which is not dirty from now on; 0 or -EAGAIN: there is no room. */
+int stream_copy(struct disk *, struct record *, const void *data);
+void stream_close_open(struct group *);           /* under the lock */
+void stream_free(struct group *, struct batch *); /* under the lock */
+/* All that is in the ring is dirty instead; under the lock, when nobody sends or copies. */
+void stream_drop(struct group *);
+/* Where its frame begins, with the records in place before the data; by the sender alone. */
+uint8_t *stream_frame(struct batch *);
+
+/* sender.c */
+void *sender_main(void *group);
+void sender_done(void *group, uint64_t ticket, int error);
+
+/* ack.c; under the lock */
+void ack_settle(struct group *);
+void ack_release(struct group *,
+                 int error); /* everybody who waits goes on; 0: as if acknowledged */
+bool ack_queue(struct group *, struct use *, bool flush); /* false: there is nothing to wait for */
+void ack_unqueue(struct group *, struct use *);
+void ack_resume(struct group *, struct use *, int error);
+
+/* spill.c */
+int spill_open(struct group *, struct weir_text *why); /* empty: it is never read after a restart */
+void spill_close(struct group *);
+bool spill_has_room(const struct group *, size_t bytes); /* under the lock */
+/* Without the lock but at their ends, by the sender alone, which has made the batch busy. */
+int spill_out(struct group *, struct batch *);
+int spill_in(struct group *, struct batch *);
+void spill_forget(struct group *, const struct batch *); /* under the lock */
+
+/* copier.c, keeper.c, handshake.c */
+void *copier_main(void *group);
+void *keeper_main(void *group);
+int handshake(struct group *, struct link *, char why[WHY]);
+
+/* tables.c; under the lock */
+uint64_t group_lag_bytes(const struct group *);
+uint64_t group_lag_ns(struct group *);
+uint64_t group_rpo_ns(struct group *);
+
+/* status.c */
+void status_print(struct group *, struct weir_text *);
 
 #endif

@@ -1,0 +1,234 @@
+/* handshake.c - what is so between source and target when they meet, and what follows from it?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Only the keeper meets the target, while sender and copier rest and nothing is in flight.  The
+ * generations decide (generation.h): what cannot be decided by them is left to the operator, and
+ * nothing is sent.  A source that finds its target promoted serves nothing from then on. */
+#include "link.h"
+#include "step.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { NEEDS_CHUNK = 1 << 16 }; /* bytes of a bitmap at a time: 32 GiB of disk */
+
+/* ---- who is it? ------------------------------------------------------------------------------ */
+
+static bool is_zero(const uint8_t id[16])
+{
+    static const uint8_t none[16];
+
+    return !memcmp(id, none, sizeof none);
+}
+
+static bool is_ours(const struct group *g, const struct status *st)
+{
+    return !memcmp(st->source, g->record.source, sizeof st->source);
+}
+
+/* 0: it may flow.  Else the group is stopped, and why. */
+static int judge(struct group *g, const struct status *st)
+{
+    struct fork fork = { 0 };
+
+    if (!is_zero(st->group) && memcmp(st->group, g->record.uuid, sizeof st->group) != 0 &&
+        st->lineage.count) {
+        group_stop_for(g, STOP_REFUSED,
+                       "the target holds another group of this name: give this one another name by "
+                       "\"group\", or say \"accept\" there to have it replaced");
+        return -EPERM;
+    }
+    if (g->token && g->token != st->token && !is_ours(g, st) && st->role == ROLE_TARGET) {
+        group_stop_for(g, STOP_FENCED,
+                       "another source has taken over this group (token %" PRIu64
+                       ", ours was %" PRIu64 ")",
+                       st->token, g->token);
+        return -EPERM;
+    }
+    enum kinship k =
+        lineage_compare(&g->record.lineage, g->lsn, &st->lineage, st->received_lsn, &fork);
+    g->kinship = k;
+    g->fork = fork;
+    if (st->role == ROLE_PRIMARY) {
+        group_stop_for(g, STOP_FENCED,
+                       "the target was promoted%s: this disk serves nothing, so that no two sites "
+                       "are written; see weir-failover(7)",
+                       k == KIN_FORK ? ", and both sites have writes that the other lacks" : "");
+        return -EPERM;
+    }
+    if (kinship_flows(k))
+        return 0;
+    if (st->error[0])
+        snprintf(g->error, sizeof g->error, "%.200s", st->error);
+    group_stop_for(
+        g, STOP_FORK,
+        "the histories of both sites are %s: nothing is sent until an operator chooses a "
+        "side (weirctl replica status shows what each would lose)",
+        kinship_name(k));
+    return -EPERM;
+}
+
+/* ---- what does it lack?
+ * -------------------------------------------------------------------------- */
+
+static void mark_everything(struct group *g)
+{
+    stream_drop(g);
+    for (unsigned i = 0; i < DISKS; i++)
+        if (g->disks[i]) {
+            map_mark_all(g->disks[i]->map);
+            g->disks[i]->declare = true;
+        }
+}
+
+/* What the ring holds and the target has is done with; what it has not is to be sent again.  True:
+ * the two fit together. */
+static bool resume_ring(struct group *g, const struct status *st)
+{
+    struct batch *b = g->first;
+
+    if (!b)
+        return true;
+    if (st->received_lsn < g->durable_lsn)
+        return false;
+    for (; b && b != g->open; b = b->next) {
+        if (b->frame.first_lsn <= st->received_lsn && b->frame.last_lsn > st->received_lsn)
+            return false; /* a half of a frame cannot be there */
+        b->state = b->frame.last_lsn <= st->received_lsn || !source_does(RESEND_WHAT_IS_MISSING)
+                       ? BATCH_RECEIVED
+                   : b->bytes ? BATCH_CLOSED
+                              : BATCH_SPILLED;
+        b->durable = b->frame.last_lsn <= st->durable_lsn;
+    }
+    return true;
+}
+
+static void rebase(struct group *g, const struct status *st)
+{
+    g->end = st->end;
+    g->last_position = st->last_position;
+    g->last_digest = st->last_digest;
+    if (!resume_ring(g, st)) {
+        group_say(g, WEIR_ERROR,
+                  "the target has lost what it had said was durable (up to LSN %" PRIu64
+                  ", it has %" PRIu64 "): everything is sent again",
+                  g->durable_lsn, st->received_lsn);
+        mark_everything(g);
+    }
+    g->received_lsn = st->received_lsn;
+    g->durable_lsn = g->flushed_lsn = st->durable_lsn;
+    g->complete_durable = st->complete_lsn;
+    g->complete_lsn = st->complete_lsn;
+    g->initial = !st->complete_lsn;
+    ack_settle(g);
+}
+
+/* What the target itself asks for: what was written there while it was promoted, or differs. */
+static int take_needs(struct group *g, struct link *link)
+{
+    uint8_t *bits = malloc(NEEDS_CHUNK);
+    int r = bits ? 0 : -ENOMEM;
+
+    for (unsigned i = 0; i < DISKS && !r; i++) {
+        struct disk *d = g->disks[i];
+        uint64_t bytes = d ? (atomic_load(&d->size) / GRANULE + 8) / 8 : 0;
+        for (uint64_t at = 0; at < bytes && !r; at += NEEDS_CHUNK) {
+            size_t n = bytes - at < NEEDS_CHUNK ? bytes - at : NEEDS_CHUNK;
+            r = link_needs(link, d->number, bits, n, at);
+            if (!r)
+                map_mark_bitmap(d->map, bits, n, at);
+        }
+    }
+    free(bits);
+    return r;
+}
+
+/* ---- the meeting
+ * ------------------------------------------------------------------------------------ */
+
+static uint64_t fresh_id(void)
+{
+    uint64_t id = 0;
+
+    while (!id)
+        getrandom(&id, sizeof id, 0);
+    return id;
+}
+
+/* A target that has no status is only written: there is nothing to judge. */
+static int meet_plain(struct group *g)
+{
+    pthread_mutex_lock(&g->lock);
+    bool first = !g->record.synced;
+    if (first)
+        mark_everything(g);
+    for (struct batch *b = g->first; b && b != g->open; b = b->next)
+        if (b->state != BATCH_SPILLED)
+            b->state = BATCH_CLOSED;
+    g->flushed_lsn = g->durable_lsn;
+    g->initial = first;
+    pthread_mutex_unlock(&g->lock);
+    return 0;
+}
+
+static int acquire(struct group *g, struct link *link, struct status *st, char why[WHY])
+{
+    struct command c = { .op = COMMAND_ACQUIRE, .lineage = g->record.lineage, .lsn = g->lsn };
+
+    memcpy(c.group, g->record.uuid, sizeof c.group);
+    memcpy(c.source, g->record.source, sizeof c.source);
+    int r = link_command(link, &c, g->key);
+    if (!r)
+        r = link_status(link, st, why);
+    if (!r && !is_ours(g, st))
+        r = -EPERM;
+    if (r == -EPERM)
+        why_print(why, "the target does not take this source%s%s", st->error[0] ? ": " : "",
+                  st->error);
+    return r;
+}
+
+int handshake(struct group *g, struct link *link, char why[WHY])
+{
+    struct status st = { 0 };
+    int r = 0;
+
+    if (!g->record.lineage.count) {
+        lineage_begin(&g->record.lineage, fresh_id(), 0);
+        r = record_save(g);
+    }
+    if (r) {
+        why_print(why, "the group's record cannot be saved: %s", strerror(-r));
+        return r;
+    }
+    r = link_status(link, &st, why);
+    if (r == -ENOTSUP)
+        return meet_plain(g);
+    if (r)
+        return r;
+    pthread_mutex_lock(&g->lock);
+    g->peer = st;
+    r = judge(g, &st);
+    pthread_mutex_unlock(&g->lock);
+    if (!r)
+        r = acquire(g, link, &st, why);
+    if (!r && st.needs)
+        r = take_needs(g, link);
+    if (r)
+        return r;
+    pthread_mutex_lock(&g->lock);
+    g->peer = st;
+    g->token = st.token;
+    if (g->kinship == KIN_NEW)
+        mark_everything(g);
+    rebase(g, &st);
+    if (g->stop != STOP_DETACHED)
+        g->stop = STOP_NONE;
+    g->error[0] = '\0';
+    pthread_mutex_unlock(&g->lock);
+    return 0;
+}

@@ -1,0 +1,373 @@
+/* keeper.c - who connects to the target, and sees to what is due by time?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * One thread per group.  It alone opens and closes the link, meets the target, gives a peer up
+ * (degrade) and hands the group over.  It may wait for the target; nobody else does. */
+#include "link.h"
+#include "step.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+static const uint64_t second = 1000000000;
+
+static void rest(struct group *g, uint64_t ns)
+{
+    uint64_t when = now_ns() + ns;
+    struct timespec t = { .tv_sec = (time_t)(when / second), .tv_nsec = (long)(when % second) };
+
+    pthread_cond_timedwait(&g->changed, &g->lock, &t);
+}
+
+/* ---- the link ---------------------------------------------------------------------------------
+ */
+
+/* Sender and copier let go of everything; with the lock. */
+static void take_stream(struct group *g)
+{
+    g->holding = true;
+    while (g->busy || g->copying)
+        pthread_cond_wait(&g->changed, &g->lock);
+}
+
+static void give_stream(struct group *g)
+{
+    g->holding = false;
+    pthread_cond_broadcast(&g->work);
+}
+
+static void disconnect(struct group *g)
+{
+    struct link *link = g->link;
+
+    if (g->connected) {
+        g->lost_at = now_ns();
+        group_say(g, WEIR_WARNING, "the target is lost%s%s", g->error[0] ? ": " : "", g->error);
+    }
+    /* the target knows the generation in which writes were acknowledged alone: another one is due
+     * before the next, and until then they wait */
+    g->alone_again = g->degraded && g->connected;
+    if (g->alone_again)
+        g->degraded = false;
+    g->connected = false;
+    g->link = NULL;
+    pthread_mutex_unlock(&g->lock);
+    link_close(link);
+    pthread_mutex_lock(&g->lock);
+    g->flushing = false;
+    g->lost = false;
+}
+
+static void found_different(void *arg, unsigned disk, uint64_t offset, uint64_t length)
+{
+    struct group *g = arg;
+
+    pthread_mutex_lock(&g->lock);
+    if (disk < DISKS && g->disks[disk])
+        map_mark(g->disks[disk]->map, offset, length);
+    g->peer.mismatches++;
+    pthread_cond_broadcast(&g->work);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static void note(struct group *g, const char *text)
+{
+    if (*text)
+        snprintf(g->error, sizeof g->error, "%s", text);
+}
+
+/* ---- sync without a peer
+ * -------------------------------------------------------------------------- */
+
+static bool may_degrade(const struct group *g)
+{
+    for (unsigned i = 0; i < DISKS; i++)
+        if (g->disks[i] && atomic_load(&g->disks[i]->mode) != MODE_ASYNC &&
+            atomic_load(&g->disks[i]->without_peer) == DEGRADE)
+            return true;
+    return false;
+}
+
+static bool wants_degrade(const struct group *g)
+{
+    if (g->degraded || g->initial || g->connected || !may_degrade(g))
+        return false;
+    return g->lost_at && now_ns() >= g->lost_at + g->config.peer_timeout;
+}
+
+/* The new generation is durable before the first write is acknowledged without the peer: or a
+ * target that is promoted meanwhile would be taken for one that has everything. */
+static void degrade(struct group *g)
+{
+    uint64_t id = 0;
+
+    while (!id)
+        getrandom(&id, sizeof id, 0);
+    struct lineage before = g->record.lineage;
+    lineage_begin(&g->record.lineage, id, g->lsn);
+    pthread_mutex_unlock(&g->lock);
+    int r = source_does(GENERATION_BEFORE_ACK) ? record_save(g) : 0;
+    pthread_mutex_lock(&g->lock);
+    if (r) {
+        g->record.lineage = before;
+        snprintf(g->error, sizeof g->error, "the new generation cannot be saved: %s", strerror(-r));
+        return;
+    }
+    g->degraded = true;
+    g->alone_again = false;
+    g->degraded_since = now_ns();
+    group_say(g, WEIR_ERROR,
+              "degraded: writes are acknowledged without the target since LSN %" PRIu64, g->lsn);
+    ack_release(g, 0);
+}
+
+/* ---- meeting it
+ * ------------------------------------------------------------------------------------ */
+
+/* With the lock, which it gives up; the stream is held. */
+static int connect_and_meet(struct group *g)
+{
+    struct link_setup setup = {
+        .config = &g->config,
+        .uri = g->uri,
+        .arg = g,
+        .done = sender_done,
+        .differs = found_different,
+    };
+    char why[WHY] = "";
+    struct link *link = NULL;
+
+    pthread_mutex_unlock(&g->lock);
+    int r = link_open(&setup, &link, why);
+    if (!r)
+        r = handshake(g, link, why);
+    if (r)
+        link_close(link);
+    pthread_mutex_lock(&g->lock);
+    if (r) {
+        if (!g->stop)
+            note(g, why);
+    } else {
+        g->link = link;
+        g->connected = true;
+    }
+    return r;
+}
+
+/* What goes on once the target is there. */
+static void begin(struct group *g)
+{
+    bool again = g->met;
+
+    g->met = true;
+    group_say(g, WEIR_INFO, "%s%s", again ? "the target is back" : "the target is there",
+              group_dirty(g) ? ", and lacks something: catching up" : "");
+    g->lost_at = 0;
+    g->last_fua = now_ns();
+    g->mark_now = true; /* who waits for what was written before gets a state(k) that has it */
+    if (!again)
+        return;
+    for (unsigned i = 0; i < DISKS; i++)
+        if (g->disks[i]) {
+            struct replication_stats *stats = weir_own_stats(g->disks[i]->below);
+            weir_add(&stats->reconnects, 1);
+            break;
+        }
+}
+
+static void connect(struct group *g)
+{
+    take_stream(g);
+    if (g->link)
+        disconnect(g);
+    if (g->alone_again)
+        degrade(g);
+    int r = g->stopping ? -ESHUTDOWN : connect_and_meet(g);
+    if (!r)
+        begin(g);
+    give_stream(g);
+    bool fenced = g->stop == STOP_FENCED, changed = fenced != g->record.fenced;
+    if (r && r != -EPERM) /* nothing is known anew */
+        changed = false;
+    if (changed)
+        g->record.fenced = fenced;
+    pthread_mutex_unlock(&g->lock);
+    if (changed && source_does(FENCE_IS_REMEMBERED))
+        record_save(g);
+    if (changed || !r)
+        group_fence(g);
+    pthread_mutex_lock(&g->lock);
+}
+
+/* ---- a new disk, or a new size
+ * ------------------------------------------------------------------- */
+
+static void declare(struct group *g)
+{
+    for (unsigned i = 0; i < DISKS; i++) {
+        struct disk *d = g->disks[i];
+        if (!d || !d->declare)
+            continue;
+        struct record r = {
+            .op = RECORD_DISK,
+            .length = (uint32_t)strlen(d->name),
+            .offset = atomic_load(&d->size),
+        };
+        bool sent;
+        d->declare = false;
+        pthread_mutex_unlock(&g->lock);
+        stream_record(d, &r, d->name, false, &sent);
+        pthread_mutex_lock(&g->lock);
+        d->declare |= !sent;
+    }
+}
+
+/* ---- in step again
+ * -------------------------------------------------------------------------------- */
+
+/* In step: from here on an acknowledgement says again that the target has it. */
+static void mend(struct group *g)
+{
+    if (!g->degraded || !g->connected || group_dirty(g) || g->first != g->open ||
+        g->complete_lsn < g->record.lineage.list[0].end)
+        return;
+    g->degraded = false;
+    g->degraded_ns += now_ns() - g->degraded_since;
+    group_say(g, WEIR_INFO, "in step again: writes wait for the target as before");
+}
+
+/* ---- what the target says meanwhile
+ * ------------------------------------------------------------------ */
+
+/* What a verify found is copied; only once all that was copied before is in place there. */
+static bool asks_for_more(const struct group *g, const struct status *st)
+{
+    return st->needs && g->kinship != KIN_NEW && !group_dirty((struct group *)(uintptr_t)g) &&
+           st->applied_lsn >= g->copied_lsn && st->applied_lsn >= g->verify_lsn &&
+           g->verify_done >= g->verify_total;
+}
+
+static void look(struct group *g)
+{
+    struct link *link = g->link;
+    struct status st;
+
+    pthread_mutex_unlock(&g->lock);
+    int r = link_status(link, &st, NULL);
+    pthread_mutex_lock(&g->lock);
+    if (r == -ENOTSUP)
+        return;
+    if (r) {
+        snprintf(g->error, sizeof g->error, "the target does not answer: %s", strerror(-r));
+        g->lost = true;
+        return;
+    }
+    g->peer = st;
+    if (st.token != g->token || st.role != ROLE_TARGET)
+        g->lost = true; /* the next meeting says what that means */
+    else if (asks_for_more(g, &st))
+        g->lost = true; /* and takes what it needs */
+}
+
+/* ---- planned failover
+ * ---------------------------------------------------------------------------------- */
+
+static void hand_over(struct group *g)
+{
+    struct command c = {
+        .op = COMMAND_HANDOVER,
+        .lineage = g->record.lineage,
+        .lsn = g->lsn,
+        .token = g->token,
+    };
+    struct link *link = g->link;
+
+    if (g->handover != HANDOVER_WANTED || !g->connected || g->lost || group_dirty(g) ||
+        g->complete_durable < g->lsn || g->first)
+        return;
+    memcpy(c.group, g->record.uuid, sizeof c.group);
+    memcpy(c.source, g->record.source, sizeof c.source);
+    pthread_mutex_unlock(&g->lock);
+    int r = link_command(link, &c, g->key);
+    pthread_mutex_lock(&g->lock);
+    g->handover = r ? HANDOVER_REFUSED : HANDOVER_DONE;
+    if (!r) {
+        group_stop_for(g, STOP_FENCED, "handed over to the target at LSN %" PRIu64, c.lsn);
+        g->record.fenced = true;
+        pthread_mutex_unlock(&g->lock);
+        record_save(g);
+        pthread_mutex_lock(&g->lock);
+    }
+    pthread_cond_broadcast(&g->changed);
+}
+
+/* ---- the thread
+ * ------------------------------------------------------------------------------------------ */
+
+static void keep_ceiling(struct group *g)
+{
+    if (g->lsn + LSN_AHEAD / 2 < g->record.ceiling)
+        return;
+    uint64_t before = g->record.ceiling;
+    g->record.ceiling = g->lsn + (source_does(CEILING_BEFORE_USE) ? LSN_AHEAD : 0);
+    pthread_mutex_unlock(&g->lock);
+    int r = record_save(g);
+    pthread_mutex_lock(&g->lock);
+    if (r)
+        g->record.ceiling = before;
+}
+
+static void note_synced(struct group *g)
+{
+    if (g->record.synced || g->initial || !g->complete_lsn)
+        return;
+    g->record.synced = true;
+    pthread_mutex_unlock(&g->lock);
+    record_save(g);
+    pthread_mutex_lock(&g->lock);
+}
+
+static void tend(struct group *g, uint64_t *looked)
+{
+    declare(g);
+    keep_ceiling(g);
+    note_synced(g);
+    mend(g);
+    hand_over(g);
+    if (g->connected && !g->lost && now_ns() >= *looked + second) {
+        *looked = now_ns();
+        look(g);
+    }
+}
+
+void *keeper_main(void *arg)
+{
+    struct group *g = arg;
+    uint64_t looked = 0, tried = 0;
+
+    pthread_mutex_lock(&g->lock);
+    while (!g->stopping) {
+        bool due = (!g->connected || g->lost) && g->stop != STOP_DETACHED && group_whole(g);
+        if (due && (!tried || now_ns() >= tried + g->config.reconnect_delay || g->lost)) {
+            connect(g);
+            tried = now_ns();
+        } else if (g->stop == STOP_DETACHED && g->link) {
+            take_stream(g);
+            disconnect(g);
+            give_stream(g);
+        }
+        if (wants_degrade(g))
+            degrade(g);
+        tend(g, &looked);
+        if (!g->lost && !g->stopping)
+            rest(g, g->connected ? second / 4 : second / 10);
+    }
+    take_stream(g);
+    if (g->link)
+        disconnect(g);
+    pthread_mutex_unlock(&g->lock);
+    return NULL;
+}

@@ -1,0 +1,101 @@
+/* status.c - how does a group describe itself to programs?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "replication.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static void print_string(struct weir_text *t, const char *s)
+{
+    weir_print(t, "\"");
+    for (; *s; s++)
+        if (*s == '"' || *s == '\\')
+            weir_print(t, "\\%c", *s);
+        else if ((unsigned char)*s < ' ')
+            weir_print(t, "\\u%04x", (unsigned char)*s);
+        else
+            weir_print(t, "%c", *s);
+    weir_print(t, "\"");
+}
+
+static void key_string(struct weir_text *t, const char *key, const char *s)
+{
+    weir_print(t, ",\"%s\":", key);
+    print_string(t, s);
+}
+
+static void key_number(struct weir_text *t, const char *key, uint64_t n)
+{
+    weir_print(t, ",\"%s\":%" PRIu64, key, n);
+}
+
+static void print_disks(const struct group *g, struct weir_text *t)
+{
+    bool first = true;
+
+    weir_print(t, ",\"disks\":[");
+    for (unsigned i = 0; i < DISKS; i++) {
+        if (!g->disks[i])
+            continue;
+        weir_print(t, "%s{\"name\":", first ? "" : ",");
+        print_string(t, g->disks[i]->name);
+        weir_print(t, ",\"size\":%" PRIu64 "}", atomic_load(&g->disks[i]->size));
+        first = false;
+    }
+    weir_print(t, "]");
+}
+
+static void print_fork(const struct group *g, struct weir_text *t)
+{
+    if (g->kinship != KIN_FORK && g->kinship != KIN_PROMOTED)
+        return;
+    weir_print(t,
+               ",\"fork\":{\"common\":\"%016" PRIx64 "\",\"lsn\":%" PRIu64
+               ",\"source_lost\":%" PRIu64 ",\"target_lost\":%" PRIu64 "}",
+               g->fork.common, g->fork.lsn, g->fork.source_lost, g->fork.target_lost);
+}
+
+static const char *mode_of(const struct group *g)
+{
+    static const char *const words[] = { "async", "sync", "sync-durable" };
+    int mode = MODE_ASYNC;
+
+    for (unsigned i = 0; i < DISKS; i++)
+        if (g->disks[i] && atomic_load(&g->disks[i]->mode) > mode)
+            mode = atomic_load(&g->disks[i]->mode);
+    return words[mode];
+}
+
+void status_print(struct group *g, struct weir_text *t)
+{
+    weir_print(t, "{\"group\":");
+    print_string(t, g->name);
+    key_string(t, "role", "source");
+    key_string(t, "state", group_state(g));
+    key_string(t, "mode", mode_of(g));
+    key_string(t, "target", g->uri);
+    key_string(t, "target_type", g->config.target_type == TARGET_PLAIN ? "plain" : "vault");
+    weir_print(t, ",\"generation\":\"%016" PRIx64 "\"",
+               g->record.lineage.count ? g->record.lineage.list[0].id : 0);
+    key_number(t, "fence_token", g->token);
+    key_number(t, "lsn", g->lsn);
+    key_number(t, "received_lsn", g->received_lsn);
+    key_number(t, "durable_lsn", g->durable_lsn);
+    key_number(t, "complete_lsn", g->complete_lsn);
+    key_number(t, "lag_lsn",
+               g->lsn > g->received_lsn && g->connected ? g->lsn - g->received_lsn : 0);
+    key_number(t, "lag_bytes", group_lag_bytes(g));
+    key_number(t, "lag_ms", group_lag_ns(g) / 1000000);
+    key_number(t, "rpo_ms", group_rpo_ns(g) / 1000000);
+    key_number(t, "dirty_granules", group_dirty(g));
+    key_number(t, "spill_bytes", g->spill_head - g->spill_tail);
+    weir_print(t, ",\"connected\":%s", g->connected ? "true" : "false");
+    weir_print(t, ",\"initial\":%s", g->initial ? "true" : "false");
+    print_disks(g, t);
+    key_number(t, "verify_done", g->verify_done);
+    key_number(t, "verify_total", g->verify_total);
+    key_number(t, "mismatches", g->peer.mismatches);
+    key_string(t, "last_error", g->error);
+    print_fork(g, t);
+    weir_print(t, "}");
+}

@@ -1,0 +1,292 @@
+/* verbs.c - what can be asked of a replicated disk?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "replication.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HANDOVER_SECONDS = 60 };
+
+static struct group *locked(void *self)
+{
+    struct group *g = ((struct disk *)self)->group;
+
+    pthread_mutex_lock(&g->lock);
+    return g;
+}
+
+static int done(struct group *g, int r)
+{
+    pthread_cond_broadcast(&g->work);
+    pthread_cond_broadcast(&g->changed);
+    pthread_mutex_unlock(&g->lock);
+    return r;
+}
+
+static int verb_status(void *self, const char *arguments, struct weir_text *answer)
+{
+    struct group *g = locked(self);
+
+    (void)arguments;
+    status_print(g, answer);
+    return done(g, 0);
+}
+
+/* ---- restore points ------------------------------------------------------------------------- */
+
+static int verb_mark(void *self, const char *arguments, struct weir_text *answer)
+{
+    struct record r = { .op = RECORD_MARK, .length = (uint32_t)strlen(arguments) };
+    bool sent;
+
+    if (!*arguments || r.length >= NAME_LENGTH) {
+        weir_print(answer, "mark NAME: give the restore point a name of 1 to %d bytes",
+                   NAME_LENGTH - 1);
+        return -EINVAL;
+    }
+    for (const char *c = arguments; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == '/' || *c == '"' || *c == ',' || *c == '+') {
+            weir_print(answer,
+                       "\"%s\": a restore point's name has no /, \", comma, + nor control "
+                       "characters",
+                       arguments);
+            return -EINVAL;
+        }
+    uint64_t lsn = stream_record(self, &r, arguments, false, &sent);
+    if (!sent) {
+        weir_print(
+            answer,
+            "no restore point can be made now: the group is stopped, or there is no room for "
+            "what the target has not received; see status");
+        return -EAGAIN;
+    }
+    weir_print(answer, "restore point %s is LSN %" PRIu64, arguments, lsn);
+    return 0;
+}
+
+/* ---- what changed ---------------------------------------------------------------------------- */
+
+static void print_point(const struct map_point *p, struct weir_text *t)
+{
+    for (int i = 0; i < 16; i++)
+        weir_print(t, "%02x", p->map[i]);
+    weir_print(t, ":%" PRIu32, p->epoch);
+}
+
+static int parse_point(const char *text, struct map_point *ret)
+{
+    int n = 0;
+
+    for (int i = 0; i < 16; i++) {
+        unsigned byte;
+        if (sscanf(text + 2 * i, "%2x%n", &byte, &n) != 1 || n != 2)
+            return -EINVAL;
+        ret->map[i] = (uint8_t)byte;
+    }
+    return sscanf(text + 32, ":%" SCNu32 "%n", &ret->epoch, &n) == 1 && !text[32 + n] ? 0 : -EINVAL;
+}
+
+static int verb_checkpoint(void *self, const char *arguments, struct weir_text *answer)
+{
+    struct disk *d = self;
+    struct map_point p = map_checkpoint(d->map);
+
+    (void)arguments;
+    int r = map_sync(d->map);
+    if (r) {
+        weir_print(answer, "the change map cannot be written: %s", strerror(-r));
+        return r;
+    }
+    print_point(&p, answer);
+    return 0;
+}
+
+static int print_range(void *arg, uint64_t offset, uint64_t length)
+{
+    weir_print(arg, "%" PRIu64 " %" PRIu64 "\n", offset, length);
+    return 0;
+}
+
+static int verb_changes(void *self, const char *arguments, struct weir_text *answer)
+{
+    struct disk *d = self;
+    struct map_point since;
+
+    if (parse_point(arguments, &since)) {
+        weir_print(answer, "changes ID: \"%s\" is no ID: checkpoint gives one", arguments);
+        return -EINVAL;
+    }
+    int r = map_changed(d->map, &since, print_range, answer);
+    if (r == -ESTALE)
+        weir_print(
+            answer,
+            "ID %s is of another map: it was lost or the disk was served without it, so what "
+            "changed since is not known; copy everything once, and take a new checkpoint",
+            arguments);
+    return r;
+}
+
+/* ---- both sites alike? --------------------------------------------------------------------------
+ */
+
+static int verb_resync(void *self, const char *arguments, struct weir_text *answer)
+{
+    struct group *g = locked(self);
+    bool all = !strcmp(arguments, "all");
+
+    if (*arguments && !all) {
+        weir_print(answer, "resync [all]: \"%s\" is neither nothing nor all", arguments);
+        return done(g, -EINVAL);
+    }
+    for (unsigned i = 0; all && i < DISKS; i++)
+        if (g->disks[i])
+            map_mark_all(g->disks[i]->map);
+    if (g->connected)
+        g->lost = true; /* meets the target anew */
+    weir_print(answer, "%" PRIu64 " granules of 64 KiB are to be sent", group_dirty(g));
+    return done(g, 0);
+}
+
+static int verb_verify(void *self, const char *arguments, struct weir_text *answer)
+{
+    struct group *g = locked(self);
+    uint64_t total = 0;
+
+    (void)arguments;
+    if (!g->connected) {
+        weir_print(answer, "the target is not there%s%s", g->error[0] ? ": " : "", g->error);
+        return done(g, -ENOTCONN);
+    }
+    for (unsigned i = 0; i < DISKS; i++)
+        if (g->disks[i]) {
+            g->disks[i]->verify_at = 0;
+            total += atomic_load(&g->disks[i]->size);
+        }
+    g->verify_done = 0;
+    g->verify_total = total;
+    weir_print(answer, "%" PRIu64 " bytes are compared; what differs is sent again", total);
+    return done(g, 0);
+}
+
+/* ---- detach, attach, hand over
+ * --------------------------------------------------------------------- */
+
+static int set_detached(struct group *g, bool detached, struct weir_text *answer)
+{
+    g->record.detached = detached;
+    g->stop = detached ? STOP_DETACHED : STOP_NONE;
+    if (detached)
+        ack_release(g, 0);
+    done(g, 0);
+    int r = record_save(g);
+    if (r)
+        weir_print(answer, "this cannot be remembered: %s", strerror(-r));
+    return r;
+}
+
+static int verb_detach(void *self, const char *arguments, struct weir_text *answer)
+{
+    struct group *g = locked(self);
+
+    (void)arguments;
+    if (g->stop == STOP_FENCED) {
+        weir_print(answer, "the target was promoted: to detach would let two sites be written");
+        return done(g, -EPERM);
+    }
+    int r = set_detached(g, true, answer);
+    if (!r)
+        weir_print(answer, "the group %s sends nothing any more; the map goes on", g->name);
+    return r;
+}
+
+static int verb_attach(void *self, const char *arguments, struct weir_text *answer)
+{
+    struct group *g = locked(self);
+
+    (void)arguments;
+    if (g->stop != STOP_DETACHED) {
+        weir_print(answer, "the group %s is not detached: it is %s", g->name, group_state(g));
+        return done(g, -EINVAL);
+    }
+    int r = set_detached(g, false, answer);
+    if (!r)
+        weir_print(answer, "the group %s connects to %s", g->name, g->uri);
+    return r;
+}
+
+/* A disk that will not come back would be waited for. */
+static int verb_forget(void *self, const char *arguments, struct weir_text *answer)
+{
+    struct group *g = locked(self);
+    unsigned i = 0;
+
+    while (i < g->record.count && strcmp(g->record.name[i], arguments) != 0)
+        i++;
+    if (i == g->record.count || !*arguments || g->disks[i]) {
+        weir_print(answer, "forget DISK: \"%s\" is %s", arguments,
+                   i < g->record.count && g->disks[i]
+                       ? "here: take the filter out of its policy first"
+                       : "no disk of the group");
+        return done(g, -ENOENT);
+    }
+    g->record.name[i][0] = '\0';
+    done(g, 0);
+    int r = record_save(g);
+    weir_print(answer, r ? "this cannot be remembered: %s" : "disk %s is not waited for any more",
+               r ? strerror(-r) : arguments);
+    return r;
+}
+
+static int verb_handover(void *self, const char *arguments, struct weir_text *answer)
+{
+    struct disk *d = self;
+    struct group *g = d->group;
+    const uint64_t limit = now_ns() + HANDOVER_SECONDS * 1000000000ull;
+    struct timespec t = { .tv_sec = (time_t)(limit / 1000000000u) };
+
+    (void)arguments;
+    for (unsigned i = 0; i < DISKS; i++)
+        if (g->disks[i]) {
+            atomic_store(&g->disks[i]->locked, true);
+            weir_lock_export(g->disks[i]->below, "is being handed over to the other site");
+        }
+    pthread_mutex_lock(&g->lock);
+    bool stopped = g->stop;
+    g->handover = stopped ? HANDOVER_REFUSED : HANDOVER_WANTED;
+    g->mark_now = true; /* a last restore point */
+    pthread_cond_broadcast(&g->work);
+    while (g->handover == HANDOVER_WANTED && now_ns() < limit)
+        pthread_cond_timedwait(&g->changed, &g->lock, &t);
+    bool handed = g->handover == HANDOVER_DONE;
+    if (handed)
+        weir_print(answer, "handed over at LSN %" PRIu64 ": nothing is lost", g->lsn);
+    else
+        weir_print(answer, "not handed over: %s",
+                   g->error[0] ? g->error
+                   : stopped   ? group_state(g)
+                               : "the target did not get in step in a minute; nothing has changed");
+    g->handover = HANDOVER_NONE;
+    pthread_mutex_unlock(&g->lock);
+    if (!handed)
+        group_fence(g); /* and so unlocks */
+    return handed ? 0 : -EAGAIN;
+}
+
+const struct weir_verb replication_verbs[] = {
+    { "status", "Prints all of the group as JSON.", verb_status },
+    { "mark", "mark NAME: makes a restore point of that name.", verb_mark },
+    { "checkpoint", "Prints an ID, since which changes can be asked for.", verb_checkpoint },
+    { "changes", "changes ID: prints OFFSET LENGTH of what was written since.", verb_changes },
+    { "resync", "resync [all]: meets the target anew; all sends everything.", verb_resync },
+    { "verify", "Compares all of both sites; what differs is sent again.", verb_verify },
+    { "handover", "Makes the target the primary without any loss; this disk is locked.",
+      verb_handover },
+    { "detach", "Sends nothing until attach; changes are remembered.", verb_detach },
+    { "attach", "Ends detach.", verb_attach },
+    { "forget", "forget DISK: does not wait for a disk that has left the group for good.",
+      verb_forget },
+    { 0 },
+};

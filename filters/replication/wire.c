@@ -1,0 +1,475 @@
+/* wire.c - how do requests of ours travel over NBD without anybody waiting?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Each connection has a thread that alone touches its libnbd handle; others put jobs on its list
+ * and wake it.  A wire that has lost one connection is lost as a whole. */
+#include "link.h"
+
+#include <errno.h>
+#include <libnbd.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { CONNECTIONS = 16 };
+
+struct job {
+    struct job *next;
+    struct connection *connection;
+    enum wire_op op;
+    void *data;
+    size_t length;
+    uint64_t offset;
+    bool fua, completed;
+    int error;
+    void (*done)(void *arg, int error);
+    void *arg;
+};
+
+struct connection {
+    struct wire *wire;
+    struct nbd_handle *handle; /* its thread's alone */
+    int wake;
+    pthread_t thread;
+    /* with the wire's lock */
+    struct job *queue, **last;
+    unsigned load; /* jobs that are not answered */
+    bool ready, ended;
+    struct job *sent; /* its thread's alone */
+};
+
+struct wire {
+    struct link_setup setup;
+    uint64_t size;
+    bool multi;
+    /* Guards what says so, here and in the connections; a leaf. */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool closing;
+    char error[WHY];
+    unsigned count;
+    struct connection connections[CONNECTIONS];
+};
+
+uint64_t wire_size(const struct wire *w)
+{
+    return w->size;
+}
+
+static bool is_closing(struct wire *w)
+{
+    pthread_mutex_lock(&w->lock);
+    bool closing = w->closing;
+    pthread_mutex_unlock(&w->lock);
+    return closing;
+}
+
+/* ---- the handle ----------------------------------------------------------------------------- */
+
+static void take_wake(struct connection *c)
+{
+    uint64_t n;
+
+    if (read(c->wake, &n, sizeof n) < 0) { /* nothing was there */
+    }
+}
+
+static void wake(struct connection *c)
+{
+    const uint64_t one = 1;
+
+    if (write(c->wake, &one, sizeof one) < 0) { /* it is full: it will wake */
+    }
+}
+
+static bool is_down(struct nbd_handle *h)
+{
+    return nbd_aio_is_dead(h) > 0 || nbd_aio_is_closed(h) > 0;
+}
+
+static void turn(struct connection *c, int timeout_ms)
+{
+    struct nbd_handle *h = c->handle;
+    unsigned direction = nbd_aio_get_direction(h);
+    struct pollfd list[] = { { .fd = c->wake, .events = POLLIN }, { .fd = nbd_aio_get_fd(h) } };
+
+    if (direction & LIBNBD_AIO_DIRECTION_READ)
+        list[1].events |= POLLIN;
+    if (direction & LIBNBD_AIO_DIRECTION_WRITE)
+        list[1].events |= POLLOUT;
+    if (poll(list, 2, timeout_ms) <= 0)
+        return;
+    if (list[0].revents)
+        take_wake(c);
+    if (!list[1].revents || is_down(h))
+        return;
+    if ((direction & LIBNBD_AIO_DIRECTION_READ) && (list[1].revents & ~POLLOUT))
+        nbd_aio_notify_read(h);
+    else if ((direction & LIBNBD_AIO_DIRECTION_WRITE) && (list[1].revents & ~POLLIN))
+        nbd_aio_notify_write(h);
+}
+
+/* A far host that is gone without a word is noticed by what it does not acknowledge. */
+static void watch(struct connection *c)
+{
+    unsigned timeout_ms = (unsigned)(c->wire->setup.config->peer_timeout / 1000000);
+    int fd = nbd_aio_get_fd(c->handle), on = 1;
+
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on); /* fails on a Unix socket */
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+static int reach(struct connection *c, char why[WHY])
+{
+    struct wire *w = c->wire;
+    const uint64_t limit = now_ns() + w->setup.config->peer_timeout;
+    struct nbd_handle *h = c->handle = nbd_create();
+
+    if (!h)
+        return -ENOMEM;
+    nbd_set_uri_allow_local_file(h, true);
+    if (nbd_aio_connect_uri(h, w->setup.uri) < 0) {
+        why_print(why, "%s", nbd_get_error());
+        return -ENOTCONN;
+    }
+    while (nbd_aio_is_connecting(h) > 0 || nbd_aio_is_negotiating(h) > 0) {
+        uint64_t now = now_ns();
+        if (now >= limit)
+            why_print(why, "no answer in time");
+        if (now >= limit || is_closing(w))
+            return -ETIMEDOUT;
+        turn(c, (int)((limit - now) / 1000000 + 1));
+    }
+    if (nbd_aio_is_ready(h) <= 0) {
+        why_print(why, "%s", nbd_get_error() ? nbd_get_error() : "the connection was refused");
+        return -ENOTCONN;
+    }
+    watch(c);
+    return 0;
+}
+
+/* ---- jobs
+ * ----------------------------------------------------------------------------------------- */
+
+static int completed(void *arg, int *error)
+{
+    struct job *j = arg;
+
+    j->completed = true;
+    j->error = *error;
+    return 1; /* libnbd may forget it */
+}
+
+static int64_t start(struct nbd_handle *h, struct job *j)
+{
+    nbd_completion_callback done = { .callback = completed, .user_data = j };
+    unsigned flags = j->fua ? LIBNBD_CMD_FLAG_FUA : 0;
+
+    switch (j->op) {
+    case WIRE_WRITE:
+        return nbd_aio_pwrite(h, j->data, j->length, j->offset, done, flags);
+    case WIRE_READ:
+        return nbd_aio_pread(h, j->data, j->length, j->offset, done, 0);
+    case WIRE_FLUSH:
+        return nbd_aio_flush(h, done, 0);
+    case WIRE_ZERO:
+        return nbd_aio_zero(h, j->length, j->offset, done, flags);
+    case WIRE_TRIM:
+        return nbd_aio_trim(h, j->length, j->offset, done, flags);
+    }
+    return -1;
+}
+
+static void finish(struct connection *c, struct job *j, int error)
+{
+    pthread_mutex_lock(&c->wire->lock);
+    c->load--;
+    pthread_mutex_unlock(&c->wire->lock);
+    j->done(j->arg, error);
+    free(j);
+}
+
+static void send_queued(struct connection *c)
+{
+    pthread_mutex_lock(&c->wire->lock);
+    struct job *j = c->queue;
+    c->queue = NULL;
+    c->last = &c->queue;
+    pthread_mutex_unlock(&c->wire->lock);
+    while (j) {
+        struct job *next = j->next;
+        j->next = c->sent;
+        c->sent = j;
+        if (start(c->handle, j) < 0 && !j->completed) {
+            j->completed = true;
+            j->error = is_down(c->handle) ? ENOTCONN : nbd_get_errno() ? nbd_get_errno() : EIO;
+        }
+        j = next;
+    }
+}
+
+/* In the order in which they were sent, if several are answered at once: sent has the newest first.
+ */
+static void reap(struct connection *c, bool all)
+{
+    struct job *done = NULL;
+
+    for (struct job **at = &c->sent; *at;) {
+        struct job *j = *at;
+        if (!j->completed && !all) {
+            at = &j->next;
+            continue;
+        }
+        *at = j->next;
+        j->next = done;
+        done = j;
+    }
+    while (done) {
+        struct job *j = done;
+        done = j->next;
+        finish(c, j, j->completed ? j->error : ENOTCONN);
+    }
+}
+
+/* What was never sent, and what was never answered. */
+static void give_up(struct connection *c)
+{
+    pthread_mutex_lock(&c->wire->lock);
+    struct job *j = c->queue;
+    c->queue = NULL;
+    c->last = &c->queue;
+    pthread_mutex_unlock(&c->wire->lock);
+    reap(c, true);
+    while (j) {
+        struct job *next = j->next;
+        finish(c, j, ENOTCONN);
+        j = next;
+    }
+}
+
+/* ---- a connection's thread
+ * ------------------------------------------------------------------------ */
+
+static void tell_ready(struct connection *c, int error, const char *why)
+{
+    struct wire *w = c->wire;
+
+    pthread_mutex_lock(&w->lock);
+    c->ready = !error;
+    c->ended = error;
+    if (error)
+        snprintf(w->error, sizeof w->error, "%s", why);
+    else if (c == w->connections) {
+        int64_t size = nbd_get_size(c->handle);
+        w->size = size > 0 ? (uint64_t)size : 0;
+        w->multi = nbd_can_multi_conn(c->handle) > 0;
+    }
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void say_goodbye(struct connection *c)
+{
+    const uint64_t limit = now_ns() + 1000000000;
+
+    if (nbd_aio_disconnect(c->handle, 0) < 0)
+        return;
+    while (!is_down(c->handle) && now_ns() < limit)
+        turn(c, 100);
+}
+
+static void *connection_main(void *arg)
+{
+    struct connection *c = arg;
+    char why[WHY] = "";
+    int r = reach(c, why);
+
+    tell_ready(c, r, why);
+    while (!r && !is_closing(c->wire) && !is_down(c->handle)) {
+        send_queued(c);
+        reap(c, false);
+        if (!is_down(c->handle))
+            turn(c, -1);
+        reap(c, false);
+    }
+    pthread_mutex_lock(&c->wire->lock);
+    c->ended = true;
+    pthread_mutex_unlock(&c->wire->lock);
+    if (!r && !c->sent && !is_down(c->handle))
+        say_goodbye(c);
+    nbd_close(c->handle); /* no callback of it runs any more */
+    give_up(c);
+    return NULL;
+}
+
+/* ---- the wire
+ * ----------------------------------------------------------------------------------------- */
+
+static int start_connection(struct wire *w, char why[WHY])
+{
+    struct connection *c = &w->connections[w->count];
+
+    c->wire = w;
+    c->last = &c->queue;
+    c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int r = c->wake < 0 ? -errno : -pthread_create(&c->thread, NULL, connection_main, c);
+    if (r) {
+        if (c->wake >= 0)
+            close(c->wake);
+        why_print(why, "no thread for a connection: %s", strerror(-r));
+        return r;
+    }
+    pthread_mutex_lock(&w->lock);
+    w->count++;
+    while (!c->ready && !c->ended)
+        pthread_cond_wait(&w->changed, &w->lock);
+    bool ready = c->ready;
+    if (!ready)
+        why_print(why, "%s", w->error);
+    pthread_mutex_unlock(&w->lock);
+    return ready ? 0 : -ENOTCONN;
+}
+
+void wire_close(struct wire *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->closing = true;
+    pthread_mutex_unlock(&w->lock);
+    for (unsigned i = 0; i < w->count; i++)
+        wake(&w->connections[i]);
+    for (unsigned i = 0; i < w->count; i++) {
+        pthread_join(w->connections[i].thread, NULL);
+        close(w->connections[i].wake);
+    }
+    pthread_cond_destroy(&w->changed);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+int wire_open(const struct link_setup *setup, struct wire **ret, char why[WHY])
+{
+    struct wire *w = calloc(1, sizeof *w);
+
+    if (!w)
+        return -ENOMEM;
+    w->setup = *setup;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->changed, NULL);
+    int r = start_connection(w, why);
+    for (int64_t i = 1; !r && w->multi && i < setup->config->connections; i++)
+        r = start_connection(w, why);
+    if (r)
+        wire_close(w);
+    else
+        *ret = w;
+    return r;
+}
+
+int wire_start(struct wire *w, enum wire_op op, void *data, size_t length, uint64_t offset,
+               bool fua, void (*done)(void *arg, int error), void *arg)
+{
+    struct job *j = malloc(sizeof *j);
+    struct connection *c = NULL;
+
+    if (!j)
+        return -ENOMEM;
+    *j = (struct job){
+        .op = op,
+        .data = data,
+        .length = length,
+        .offset = offset,
+        .fua = fua,
+        .done = done,
+        .arg = arg,
+    };
+    pthread_mutex_lock(&w->lock);
+    for (unsigned i = 0; i < w->count; i++) {
+        struct connection *other = &w->connections[i];
+        if (other->ended) { /* lost as a whole */
+            c = NULL;
+            break;
+        }
+        if (!c || other->load < c->load)
+            c = other;
+    }
+    if (c && !w->closing) {
+        *c->last = j;
+        c->last = &j->next;
+        c->load++;
+    }
+    bool taken = c && !w->closing;
+    pthread_mutex_unlock(&w->lock);
+    if (!taken) {
+        free(j);
+        return -ENOTCONN;
+    }
+    wake(c);
+    return 0;
+}
+
+/* ---- waiting for an answer
+ * ------------------------------------------------------------------------------ */
+
+/* It may outlive whoever waits: the last of the two frees it. */
+struct waiter {
+    sem_t answered;
+    _Atomic unsigned users;
+    int error;
+    size_t length;
+    uint8_t data[];
+};
+
+static void waiter_put(struct waiter *waiter)
+{
+    if (atomic_fetch_sub(&waiter->users, 1) != 1)
+        return;
+    sem_destroy(&waiter->answered);
+    free(waiter);
+}
+
+static void answered(void *arg, int error)
+{
+    struct waiter *waiter = arg;
+
+    waiter->error = error;
+    sem_post(&waiter->answered);
+    waiter_put(waiter);
+}
+
+int wire_run(struct wire *w, enum wire_op op, void *data, size_t length, uint64_t offset, bool fua)
+{
+    const bool has_data = op == WIRE_READ || op == WIRE_WRITE;
+    struct waiter *waiter = malloc(sizeof *waiter + (has_data ? length : 0));
+    const uint64_t limit = now_ns() + w->setup.config->peer_timeout;
+    struct timespec t = { .tv_sec = (time_t)(limit / 1000000000u),
+                          .tv_nsec = (long)(limit % 1000000000u) };
+
+    if (!waiter)
+        return -ENOMEM;
+    sem_init(&waiter->answered, 0, 0);
+    atomic_init(&waiter->users, 2);
+    if (op == WIRE_WRITE)
+        memcpy(waiter->data, data, length);
+    int r = wire_start(w, op, waiter->data, length, offset, fua, answered, waiter);
+    if (r) {
+        sem_destroy(&waiter->answered);
+        free(waiter);
+        return r;
+    }
+    while ((r = sem_clockwait(&waiter->answered, CLOCK_MONOTONIC, &t)) && errno == EINTR)
+        ;
+    r = r ? -ETIMEDOUT : -waiter->error;
+    if (!r && op == WIRE_READ)
+        memcpy(data, waiter->data, length);
+    waiter_put(waiter);
+    return r;
+}
