@@ -5,87 +5,12 @@
  * at the source while it lives, which hands over and loses nothing; and as a test, which changes
  * nothing at all: clients get copies of a point that they may write to (gateway/dynamic.h). */
 #include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "measure.h"
 #include "replica.h"
-
-/* ---- what is lost ------------------------------------------------------------------------ */
-
-struct loss {
-    uint64_t lsn;        /* the last that is there */
-    const char *time;    /* when it was written at the source */
-    double seconds;      /* since then: at most what is lost */
-    uint64_t unfinished; /* LSNs of a set that has not arrived as a whole */
-    uint64_t given_up;   /* LSNs that are here, behind the point that is gone back to */
-    double back;         /* s: from there to that point */
-};
-
-static double seconds_between(const char *from, uint64_t to)
-{
-    uint64_t then;
-
-    if (parse_when(from, &then) != 0 || then > to)
-        return 0;
-    return (double)(to - then) / 1e9;
-}
-
-/* `point` NULL: the newest whole state. */
-static struct loss judge_loss(struct json_object *status, struct json_object *point)
-{
-    uint64_t complete = number_of(status, "complete_lsn"), newest = when_now();
-    uint64_t received = number_of(status, "received_lsn");
-    struct loss ret = {
-        .lsn = complete,
-        .time = text_of(status, "complete_time"),
-        .unfinished = received > complete ? received - complete : 0,
-    };
-
-    if (point) {
-        parse_when(ret.time, &newest);
-        ret.lsn = number_of(point, "lsn");
-        ret.time = text_of(point, "time");
-        ret.given_up = complete > ret.lsn ? complete - ret.lsn : 0;
-        ret.back = seconds_between(ret.time, newest);
-    }
-    ret.seconds = seconds_between(ret.time, when_now());
-    return ret;
-}
-
-static void print_loss(const struct loss *loss, struct weir_text *ret)
-{
-    struct number seconds = latency_number((uint64_t)(loss->seconds * 1e9));
-    struct number back = latency_number((uint64_t)(loss->back * 1e9));
-
-    if (!*loss->time)
-        return;
-    weir_print(ret,
-               "the last write that is there is LSN %" PRIu64 " of %s; what the source wrote after "
-               "it is lost: %s at most",
-               loss->lsn, loss->time, seconds.text);
-    if (loss->unfinished)
-        weir_print(ret, "; %" PRIu64 " LSNs of a set that has not arrived as a whole are not used",
-                   loss->unfinished);
-    if (loss->given_up)
-        weir_print(ret, "; %" PRIu64 " LSNs, %s, that had arrived are given up", loss->given_up,
-                   back.text);
-}
-
-static struct json_object *loss_document(const struct loss *loss)
-{
-    struct json_object *ret = document();
-
-    add_number(ret, "last_lsn", loss->lsn);
-    add_text(ret, "last_time", loss->time);
-    add_real(ret, "seconds_at_most", loss->seconds);
-    add_number(ret, "unfinished_lsns", loss->unfinished);
-    add_number(ret, "given_up_lsns", loss->given_up);
-    add_real(ret, "given_up_seconds", loss->back);
-    return ret;
-}
 
 /* ---- the disks of the group ---------------------------------------------------------------- */
 
@@ -176,7 +101,7 @@ static enum exit_code print_result(const struct invocation *invocation,
     if (length)
         printf("%s%s", text, text[strlen(text) - 1] == '\n' ? "" : "\n");
     if (loss)
-        print_loss(loss, &lost);
+        loss_print(loss, &lost);
     if (lost.length)
         printf("%s\n", text_string(&lost));
     print_disks(replica, disks);
@@ -198,14 +123,18 @@ static enum exit_code find_point(const struct invocation *invocation, struct rep
     return code ? code : replica_find_point(invocation, *points, word, point);
 }
 
+static bool is_primary(const struct replica *replica)
+{
+    return strcmp(text_of(replica->status, "role"), "primary") == 0;
+}
+
 static enum exit_code promote(const struct invocation *invocation, const struct replica *replica,
-                              struct json_object **answer)
+                              bool dry, struct json_object **answer)
 {
     const char *point = invocation->option[OPTION_POINT];
     cleanup_text struct weir_text words = { 0 };
 
-    weir_print(&words, "%s%s", point ? point : "latest",
-               invocation->option[OPTION_DRY_RUN] ? " dry-run" : "");
+    weir_print(&words, "%s%s", point ? point : "latest", dry ? " dry-run" : "");
     return filtered_verb(invocation, &replica->end, "promoting", "promote", text_string(&words),
                          answer);
 }
@@ -216,11 +145,12 @@ static enum exit_code go_over(const struct invocation *invocation, struct replic
                               struct json_object *point)
 {
     bool dry = invocation->option[OPTION_DRY_RUN];
-    bool primary = strcmp(text_of(replica->status, "role"), "primary") == 0 && !point;
-    struct loss loss = judge_loss(replica->status, point);
+    const char *word = invocation->option[OPTION_POINT];
+    bool primary = is_primary(replica) && !word;
+    struct loss loss = replica_loss(replica->status, word, point);
     struct json_object *answer = NULL, *disks = enough(json_object_new_array());
     cleanup_text struct weir_text already = { 0 };
-    enum exit_code code = primary ? DONE : promote(invocation, replica, &answer);
+    enum exit_code code = primary ? DONE : promote(invocation, replica, dry, &answer);
 
     if (code) {
         json_object_put(disks);
@@ -239,23 +169,36 @@ static enum exit_code give_copies(const struct invocation *invocation,
                                   const struct replica *replica, struct json_object *point)
 {
     const char *word = invocation->option[OPTION_POINT];
-    const char *first =
-        text_of(json_object_array_get_idx(member_of(replica->status, "disks"), 0), "name");
-    struct loss loss = judge_loss(replica->status, point);
+    struct loss loss = replica_loss(replica->status, word, point);
     struct json_object *disks = enough(json_object_new_array());
+    struct json_object *one = json_object_array_get_idx(member_of(replica->status, "disks"), 0);
     cleanup_text struct weir_text more = { 0 };
     cleanup_text struct weir_text text = { 0 };
 
     weir_print(&more, "@%s+test", word ? word : "latest");
+    weir_print(&text, "nothing was changed; who opens these gets the disks as of LSN %" PRIu64,
+               loss.lsn);
+    if (*loss.time)
+        weir_print(&text, " of %s", loss.time);
     weir_print(&text,
-               "nothing was changed; who opens these gets the disks as of LSN %" PRIu64
-               " of %s, and what is written to them goes when they are closed (weirctl export "
-               "close %s%s):",
-               loss.lsn, *loss.time ? loss.time : "an unknown time",
-               text_of(replica_head(replica, first), "name"), text_string(&more));
+               ", and what is written to them goes when they are closed (weirctl export close "
+               "%s%s):",
+               text_of(replica_head(replica, text_of(one, "name")), "name"), text_string(&more));
     collect_disks(invocation, replica, text_string(&more), false, disks);
     return print_result(invocation, replica, "test", text_string(&text),
                         invocation->option[OPTION_JSON] ? &loss : NULL, disks);
+}
+
+/* Whether there is such a point only the vault knows; asked for a failover, it says that and does
+ * nothing.  A primary has other reasons to refuse: whoever opens the copy learns it then. */
+static enum exit_code test(const struct invocation *invocation, const struct replica *replica,
+                           struct json_object *point)
+{
+    struct json_object *answer = NULL;
+    enum exit_code code = is_primary(replica) ? DONE : promote(invocation, replica, true, &answer);
+
+    json_object_put(answer);
+    return code ? code : give_copies(invocation, replica, point);
 }
 
 static enum exit_code at_target(const struct invocation *invocation)
@@ -267,7 +210,7 @@ static enum exit_code at_target(const struct invocation *invocation)
     if (!code)
         code = find_point(invocation, &replica, &points, &point);
     if (!code && invocation->option[OPTION_TEST])
-        code = give_copies(invocation, &replica, point);
+        code = test(invocation, &replica, point);
     else if (!code)
         code = go_over(invocation, &replica, point);
     json_object_put(points);

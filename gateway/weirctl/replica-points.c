@@ -128,7 +128,7 @@ enum exit_code replica_find_point(const struct invocation *invocation, struct js
         if (is_at(point, word, lsn, time))
             *ret = point;
     }
-    if (*ret)
+    if (*ret || by_lsn) /* that any write may be gone back to only the vault knows */
         return DONE;
     if (by_name || !items_of(points))
         return say(invocation, -ENOENT,

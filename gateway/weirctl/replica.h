@@ -34,6 +34,22 @@ struct json_object *replica_head(const struct replica *, const char *disk);
 enum exit_code replica_head_do(const struct invocation *, const struct replica *, const char *verb,
                                const char *export);
 
+/* ---- replica-loss.c: what a failover loses ------------------------------------------ */
+
+struct loss {
+    uint64_t lsn;        /* the last that is there */
+    const char *time;    /* when it was written at the source */
+    double seconds;      /* since then: at most what is lost */
+    uint64_t unfinished; /* LSNs of a set that has not arrived as a whole */
+    uint64_t given_up;   /* LSNs that are here, behind the point that is gone back to */
+    double back;         /* s: from there to that point */
+};
+/* By the status of a target.  `word`: where it goes back to, and `point` what is known of that;
+ * NULL: the newest whole state.  Borrows the times. */
+struct loss replica_loss(struct json_object *status, const char *word, struct json_object *point);
+void loss_print(const struct loss *, struct weir_text *); /* a sentence, or nothing */
+struct json_object *loss_document(const struct loss *);
+
 /* ---- replica-points.c: restore points and their time -------------------------------- */
 
 /* The times of a status or a point, and what people write: RFC 3339 with Z, or "2h" for that long
@@ -43,8 +59,8 @@ uint64_t when_now(void);
 /* What the verb `points` lists, oldest first; *points is the caller's. */
 enum exit_code replica_points(const struct invocation *, struct replica *,
                               struct json_object **points);
-/* The point that POINT means: the last at or before a time or an LSN, or the one of that name;
- * borrowed.  Says NOT_FOUND. */
+/* The point that POINT means: the last at or before a time, or the one of that name; for lsn:N,
+ * which need not be a point, the last before it, or NULL.  Borrowed.  Says NOT_FOUND. */
 enum exit_code replica_find_point(const struct invocation *, struct json_object *points,
                                   const char *word, struct json_object **ret);
 

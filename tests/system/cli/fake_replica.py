@@ -46,7 +46,7 @@ class End:
         if verb == "verbs":
             return {"text": "\n".join(self.verbs[:-1]) + "\n"}
         status = self.status()
-        if "refuses" in status and (verb, line) != ("status", "status"):
+        if "refuses" in status and verb in ("promote", "demote"):
             raise self.refused("EPERM", f"{verb}: {status['refuses']}")
         if verb == "status":
             if "silent" in status:

@@ -102,6 +102,7 @@ expect 3 replica points vm9
 complains 'nothing arrives here: an export with the image "log:GROUP"'
 
 # ---- a planned failover is the source's
+rm -f "$replica"
 status source '{"state": "streaming"}'
 expect 0 replica failover vm1 --planned --dry-run
 says 'group "db" is streaming: 80 KiB and 20 LSNs would be sent first; then its disks "vm1", "vm2" would fail'
@@ -132,7 +133,19 @@ expect 3 replica failover db --point=rp:nonsense
 complains '"db" has no restore point "rp:nonsense"; weirctl replica points db'
 expect 2 replica failover db --point=noon
 complains '--point=noon: a time is expected'
-assert_eq "$(target_verbs | sort -u)" points # it was asked, and told nothing
+expect 0 replica failover db --test --point=lsn:4000
+says "as of LSN 4000 of 2026-01-01T00:00:05.250000000Z"
+says "vm2 nbd+unix:///vm2%40lsn%3A4000%2Btest?socket=/tmp/nbd.sock"
+status target '{"refuses": "there is no such point"}'
+expect 4 replica failover db --test --point=lsn:1
+complains "there is no such point"
+rm "$replica"
+assert_eq "$(target_verbs | sort -u)" "\
+points
+promote 2026-01-01T00:00:06Z dry-run
+promote latest dry-run
+promote lsn:1 dry-run
+promote lsn:4000 dry-run" # it was asked, and told to do nothing
 
 # ---- unplanned: what would be lost, what is, and the disks open
 expect 0 replica failover db --dry-run --point=rp:before-upgrade
@@ -152,9 +165,13 @@ says "generation         2" # it was opened
 expect 0 replica failover db # a second one only opens
 says 'group "db" is primary here already'
 says "vm2 nbd+unix:///vm2?socket=/tmp/nbd.sock"
-assert_eq "$(target_verbs | grep promote)" "\
+expect 0 replica failover db --dry-run --point=lsn:4000
+says "the last write that is there is LSN 4000 of 2026"
+says "980 LSNs"
+assert_eq "$(target_verbs | grep promote | tail -3)" "\
 promote rp:before-upgrade dry-run
-promote latest"
+promote latest
+promote lsn:4000 dry-run"
 
 # ---- failback: who is connected comes first, what is refused leaves the disks open
 expect 0 replica failback db --dry-run
