@@ -191,13 +191,8 @@ static int load_key(const char *path, struct frame_key **ret, struct weir_text *
 
 static void group_destroy(struct group *g)
 {
-    while (g->spare) {
-        struct batch *b = g->spare;
-        g->spare = b->next;
-        free(b->bytes);
-        free(b->records);
-        free(b);
-    }
+    while (g->spares)
+        free(g->spare[--g->spares]);
     for (size_t i = 0; i < sizeof g->strings / sizeof *g->strings; i++)
         free(g->strings[i]);
     pthread_cond_destroy(&g->changed);

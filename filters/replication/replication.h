@@ -122,6 +122,8 @@ struct use {
 /* ---- the stream: batches that become frames ---------------------------------------------------
  */
 
+enum { SPARES = 8 }; /* buffers that are kept to be used again */
+
 enum batch_state { BATCH_OPEN, BATCH_CLOSED, BATCH_SPILLED, BATCH_SENT, BATCH_RECEIVED };
 
 struct batch {
@@ -188,11 +190,13 @@ struct group {
 
     uint64_t lsn;                      /* the last that was assigned */
     struct batch *first, *last, *open; /* oldest first; `open` is the last one, or NULL */
-    struct batch *spare, *busy;        /* busy: the sender works on it without the lock */
-    size_t in_memory;                  /* bytes of batches */
-    uint64_t spill_head, spill_tail;   /* bytes ever put into the spill file, and given back */
-    unsigned in_flight;                /* sent, not answered */
-    bool ahead;                        /* the ring overflowed and has not drained yet */
+    struct batch *busy;                /* the sender works on it without the lock */
+    uint8_t *spare[SPARES];
+    unsigned spares;
+    size_t in_memory;                /* bytes of batches */
+    uint64_t spill_head, spill_tail; /* bytes ever put into the spill file, and given back */
+    unsigned in_flight;              /* sent, not answered */
+    bool ahead;                      /* the ring overflowed and has not drained yet */
 
     /* the connection */
     struct link *link;
@@ -273,8 +277,10 @@ void request_retry(struct gate_wait *); /* after gate_open() */
 uint64_t stream_record(struct disk *, struct record *, const void *data, bool durable, bool *sent);
 /* A copy of the range goes in, which is not dirty from now on; 0 or -EAGAIN: there is no room. */
 int stream_copy(struct disk *, struct record *, const void *data);
-void stream_close_open(struct group *);           /* under the lock */
-void stream_free(struct group *, struct batch *); /* under the lock */
+void stream_close_open(struct group *);                  /* under the lock */
+void stream_free(struct group *, struct batch *);        /* under the lock, as the next two */
+uint8_t *stream_take_bytes(struct group *, size_t room); /* NULL: no memory */
+void stream_give_bytes(struct group *, uint8_t *bytes, size_t allocated);
 /* All that is in the ring is dirty instead; under the lock, when nobody sends or copies. */
 void stream_drop(struct group *);
 /* Where its frame begins, with the records in place before the data; by the sender alone. */

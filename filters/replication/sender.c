@@ -90,37 +90,48 @@ static bool flush_is_due(struct group *g, uint64_t *when)
 static bool wants_fua(const struct group *g, const struct batch *b)
 {
     return (g->wanted_durable > g->complete_durable && g->wanted_durable <= b->frame.last_lsn) ||
-           g->unsynced >= durable_bytes || now_ns() >= g->last_fua + durable_every;
+           g->unsynced >= durable_bytes || g->in_memory > g->config.ring / 2 ||
+           now_ns() >= g->last_fua + durable_every;
 }
 
 /* ---- one frame ------------------------------------------------------------------------------ */
 
-/* Compression, once: what is sent again is sent as it is. */
+/* Compression, once: what is sent again is sent as it is.  And a batch that was sent long before it
+ * was full gives its large buffer back: the ring counts what is there, not what there was room for.
+ */
 static void pack(struct group *g, struct batch *b)
 {
-    uint8_t *frame = stream_frame(b);
+    uint8_t *payload = stream_frame(b) + FRAME_HEADER;
+    const size_t tail = FRAME_TAG + FRAME_ALIGN;
+    uint8_t *bytes, *records;
+    size_t size = 0;
 
-    if (b->packed || !g->config.compression)
+    if (b->packed || (!g->config.compression && b->used > b->room / 2))
         return;
-    size_t tail = FRAME_TAG + FRAME_ALIGN;
-    uint8_t *bytes = malloc(FRAME_HEADER + b->frame.raw + tail);
-    size_t size =
-        bytes ? frame_pack(frame + FRAME_HEADER, b->frame.raw, bytes + FRAME_HEADER, b->frame.raw)
-              : 0;
-    if (!size) {
+    bytes = malloc(FRAME_HEADER + b->frame.raw + tail);
+    if (bytes && g->config.compression)
+        size = frame_pack(payload, b->frame.raw, bytes + FRAME_HEADER, b->frame.raw);
+    if (!bytes || (!size && b->used > b->room / 2)) {
         free(bytes);
         return;
     }
-    size_t allocated = FRAME_HEADER + b->frame.raw + tail;
+    if (size)
+        b->frame.flags |= FRAME_ZSTD;
+    else
+        memcpy(bytes + FRAME_HEADER, payload, size = b->frame.raw);
+    uint8_t *exact = realloc(bytes, FRAME_HEADER + size + tail);
     pthread_mutex_lock(&g->lock);
-    free(b->bytes);
-    g->in_memory += allocated - b->allocated;
-    b->bytes = bytes;
-    b->allocated = allocated;
+    g->in_memory -= b->allocated;
+    stream_give_bytes(g, b->bytes, b->allocated);
+    b->allocated = FRAME_HEADER + size + tail;
+    g->in_memory += b->allocated;
+    b->bytes = exact ? exact : bytes;
     b->frame.stored = (uint32_t)size;
-    b->frame.flags |= FRAME_ZSTD;
     b->packed = true;
     pthread_mutex_unlock(&g->lock);
+    records = realloc(b->records, (size_t)b->frame.records * FRAME_RECORD);
+    if (records)
+        b->records = records;
 }
 
 /* Its place in the log, and all that its header says of it. */

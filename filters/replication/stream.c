@@ -16,28 +16,34 @@ enum { TABLE = 1024, TABLE_BYTES = TABLE * FRAME_RECORD, TAIL = FRAME_TAG + FRAM
 
 /* ---- batches --------------------------------------------------------------------- */
 
+/* Large buffers are used again: to fault new memory in costs more than to copy a write into it. */
+uint8_t *stream_take_bytes(struct group *g, size_t room)
+{
+    if (room == g->config.frame && g->spares)
+        return g->spare[--g->spares];
+    return malloc(FRAME_HEADER + TABLE_BYTES + room + TAIL);
+}
+
+void stream_give_bytes(struct group *g, uint8_t *bytes, size_t allocated)
+{
+    if (allocated == FRAME_HEADER + TABLE_BYTES + g->config.frame + TAIL && g->spares < SPARES)
+        g->spare[g->spares++] = bytes;
+    else
+        free(bytes);
+}
+
 static struct batch *batch_create(struct group *g, size_t room)
 {
-    struct batch *b = g->spare;
+    struct batch *b = calloc(1, sizeof *b);
 
-    if (b && b->room >= room) {
-        struct batch old = *b;
-        g->spare = b->next;
-        *b = (struct batch){
-            .bytes = old.bytes, .records = old.records, .allocated = old.allocated, .room = old.room
-        };
-        return b;
-    }
-    b = calloc(1, sizeof *b);
     if (!b)
         return NULL;
     b->room = room;
     b->allocated = FRAME_HEADER + TABLE_BYTES + room + TAIL;
-    b->bytes = malloc(b->allocated);
     b->records = malloc(TABLE_BYTES);
-    if (b->bytes && b->records)
+    b->bytes = b->records ? stream_take_bytes(g, room) : NULL;
+    if (b->bytes)
         return b;
-    free(b->bytes);
     free(b->records);
     free(b);
     return NULL;
@@ -45,16 +51,12 @@ static struct batch *batch_create(struct group *g, size_t room)
 
 void stream_free(struct group *g, struct batch *b)
 {
-    if (b->bytes)
+    if (b->bytes) {
         g->in_memory -= b->allocated;
+        stream_give_bytes(g, b->bytes, b->allocated);
+    }
     if (b->on_spill)
         spill_forget(g, b);
-    if (b->bytes && !b->packed && !b->on_spill && b->room == g->config.frame && !g->spare) {
-        b->next = NULL;
-        g->spare = b;
-        return;
-    }
-    free(b->bytes);
     free(b->records);
     free(b);
 }
