@@ -29,6 +29,7 @@ struct group_record {
     struct log_end
         applied; /* heads are state(applied.last_lsn), durably; the log is read from there */
     struct log_end horizon; /* bases are state(horizon.last_lsn), durably */
+    uint64_t applied_time;  /* the source's clock, of state(applied.last_lsn) */
     bool initial; /* there is no state(k) yet, and so nothing to go back to: frames go to heads and
                      bases at once, and the log is trimmed behind them */
     bool unsettled; /* after a demotion: heads are state(applied), but for granules of `needs` */
@@ -116,7 +117,7 @@ int group_load(struct group *, struct weir_text *why); /* -ENOENT: a new one */
 /* ---- apply.c --------------------------------------------------------------------------------- */
 
 /* Frames of a complete set, in order, go to the heads.  Called by the log. */
-int apply_frame(void *group, const struct frame *, void *payload);
+int apply_frame(void *group, const struct frame *, void *payload, const struct log_end *after);
 /* Heads, bases and needs are durable, and the record says so; trims the log behind that where no
  * history is kept.  With the turn. */
 int apply_sync(struct group *);

@@ -110,14 +110,14 @@ struct log_setup {
     /* Called for each frame in order, once, when it is durable, with its unpacked payload (the
      * callee frees it), on the log's own thread, at recovery on the caller's.  It may block;
      * -ENOSPC: it is called again later; another error: the log takes no more frames, and that is
-     * why. */
-    int (*frame)(void *arg, const struct frame *, void *payload);
+     * why.  `after`: the end of the log behind this frame. */
+    int (*frame)(void *arg, const struct frame *, void *payload, const struct log_end *after);
     void *arg;
     bool manual; /* no thread: whoever tests it calls log_work() */
 };
 struct log;
-/* Finds the end: the first place at which there is no frame that follows from the one before.  What
- * lies behind it is removed. */
+/* *ret is set before the first frame() is called.  Finds the end: the first place at which there is
+ * no frame that follows from the one before.  What lies behind it is removed. */
 int log_open(const struct log_setup *, struct log **ret, struct weir_text *why);
 void log_close(struct log *);
 /* One whole frame at its position.  Checks header, digest and tag; token, generation and group are

@@ -1,0 +1,238 @@
+/* log.c - what is a log: when does it begin, work and end?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { AGAIN_S = 1, KEPT_FREE = 20 /* 1/20 of what it could have is left to others */ };
+
+/* ---- the thread -------------------------------------------------------------------------------
+ */
+
+static void wait_again(struct log *log)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += AGAIN_S;
+    pthread_cond_timedwait(&log->changed, &log->lock, &until);
+}
+
+/* With the lock, which it lets go of. */
+static bool work(struct log *log)
+{
+    const uint64_t end = log->received.position;
+
+    if (log->error || log->handed.position == end)
+        return false;
+    if (log->durable.position < end && sync_to(log, end))
+        return false;
+    return hand_over(log);
+}
+
+static void *work_on(void *arg)
+{
+    struct log *log = arg;
+
+    pthread_mutex_lock(&log->lock);
+    while (!log->stopping) {
+        if (work(log))
+            continue;
+        if (log->refused)
+            wait_again(log);
+        else if (!log->stopping)
+            pthread_cond_wait(&log->changed, &log->lock);
+    }
+    pthread_mutex_unlock(&log->lock);
+    return NULL;
+}
+
+bool log_work(struct log *log)
+{
+    bool some = false;
+
+    pthread_mutex_lock(&log->lock);
+    while (work(log))
+        some = true;
+    pthread_mutex_unlock(&log->lock);
+    return some;
+}
+
+/* ---- open and close ---------------------------------------------------------------------------
+ */
+
+static void init_lock(struct log *log)
+{
+    pthread_condattr_t attr;
+
+    pthread_mutex_init(&log->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&log->changed, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+int log_open(const struct log_setup *setup, struct log **ret, struct weir_text *why)
+{
+    struct log *log = calloc(1, sizeof(*log));
+
+    if (!log)
+        return -ENOMEM;
+    init_lock(log);
+    log->setup = *setup;
+    *ret = log;
+    int r = cache_create(&log->cache);
+    if (!r)
+        r = log_recover(log, why);
+    if (!r && !setup->manual) {
+        r = -pthread_create(&log->thread, NULL, work_on, log);
+        log->started = r == 0;
+    }
+    if (r) {
+        log_close(log);
+        *ret = NULL;
+    }
+    return r;
+}
+
+void log_close(struct log *log)
+{
+    if (!log)
+        return;
+    pthread_mutex_lock(&log->lock);
+    log->stopping = true;
+    pthread_cond_broadcast(&log->changed);
+    pthread_mutex_unlock(&log->lock);
+    if (log->started)
+        pthread_join(log->thread, NULL);
+    drop_ahead(log);
+    for (struct arrival *a = log->waiting, *next; a; a = next) {
+        next = a->next;
+        arrival_free(a);
+    }
+    segments_close(log);
+    cache_destroy(log->cache);
+    pthread_cond_destroy(&log->changed);
+    pthread_mutex_destroy(&log->lock);
+    free(log);
+}
+
+/* ---- what can be asked --------------------------------------------------------------------------
+ */
+
+void log_ends(struct log *log, struct log_end *received, struct log_end *durable)
+{
+    pthread_mutex_lock(&log->lock);
+    *received = log->received;
+    *durable = log->durable;
+    pthread_mutex_unlock(&log->lock);
+}
+
+int log_failed(struct log *log, struct weir_text *why)
+{
+    pthread_mutex_lock(&log->lock);
+    const int r = log->error ? log->error : log->refused;
+    if (log->error)
+        weir_print(why, "%s: %s", log->problem, strerror(-log->error));
+    else if (log->refused)
+        weir_print(why, "there is no room for the head images: %s", strerror(-log->refused));
+    pthread_mutex_unlock(&log->lock);
+    return r;
+}
+
+static uint64_t used(const struct log *log)
+{
+    uint64_t bytes = 0;
+
+    for (const struct segment *s = log->segments; s; s = s->next)
+        bytes += s->size;
+    return bytes;
+}
+
+uint64_t log_limit_room(const struct log *log)
+{
+    const uint64_t now = used(log);
+
+    return now < log->setup.limit ? log->setup.limit - now : 0;
+}
+
+uint64_t log_used(struct log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    const uint64_t bytes = used(log);
+    pthread_mutex_unlock(&log->lock);
+    return bytes;
+}
+
+uint64_t log_free(struct log *log)
+{
+    uint64_t bytes = 0, room;
+
+    pthread_mutex_lock(&log->lock);
+    const uint64_t now = used(log), limited = log_limit_room(log);
+    pthread_mutex_unlock(&log->lock);
+    if (log->setup.medium->free_bytes(log->setup.medium, &bytes))
+        bytes = log->setup.limit ? limited : 0;
+    room = (now + bytes) / KEPT_FREE;
+    room = bytes > room ? bytes - room : 0;
+    return log->setup.limit && limited < room ? limited : room;
+}
+
+/* ---- for whoever lets nothing in
+ * ------------------------------------------------------------------ */
+
+/* All that was received was handed over, or why not. */
+static int wait_handed(struct log *log)
+{
+    while (!log->error && (log->handed.position < log->received.position || log->handing)) {
+        if (log->started) {
+            if (log->refused)
+                break;
+            pthread_cond_wait(&log->changed, &log->lock);
+        } else if (!work(log)) {
+            break;
+        }
+    }
+    return log->error ? log->error : log->refused;
+}
+
+int log_settle(struct log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    log->dropped++;
+    pthread_cond_broadcast(&log->changed);
+    while (log->writing)
+        pthread_cond_wait(&log->changed, &log->lock);
+    drop_ahead(log);
+    int r = sync_to(log, log->received.position);
+    if (!r)
+        r = wait_handed(log);
+    /* the same frames may come again, and what was forgotten would follow from them as it did */
+    if (!r)
+        r = segments_cut(log, log->received.position);
+    pthread_mutex_unlock(&log->lock);
+    return r;
+}
+
+int log_cut(struct log *log, const struct log_end *end)
+{
+    pthread_mutex_lock(&log->lock);
+    log->received = log->durable = log->handed = *end;
+    int r = segments_cut(log, end->position);
+    if (r)
+        log_fail(log, r, "what lies behind the end of the log could not be removed");
+    pthread_mutex_unlock(&log->lock);
+    cache_forget(log->cache);
+    return r;
+}
+
+int log_restart(struct log *log, uint64_t position)
+{
+    const struct log_end end = { .position = position };
+
+    int r = log_trim(log, position);
+    return r ? r : log_cut(log, &end);
+}
