@@ -94,6 +94,17 @@ class Writes:
             at += n
 
 
+async def both(*what):
+    """Until all have ended, or one with an exception: then none goes on, and sockets may be closed."""
+    tasks = [asyncio.ensure_future(w) for w in what]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 class Direction:
     """One direction of one connection: takes pieces, and passes each on when its time has come."""
 
@@ -111,7 +122,11 @@ class Direction:
     async def take(self):
         loop = asyncio.get_running_loop()
         while True:
-            data = bytearray(await loop.sock_recv(self.source, CHUNK))
+            try:
+                data = bytearray(await loop.sock_recv(self.source, CHUNK))
+            except OSError as e:  # it was reset: so is the other side, in its time
+                self.queue.put_nowait((self.due(), e))
+                return
             if self.writes:
                 self.writes.see(data)
             self.held += len(data)
@@ -129,6 +144,8 @@ class Direction:
             while (wait := due - time.monotonic()) > 0:
                 await asyncio.sleep(wait)
             await self.link.thawed.wait()
+            if isinstance(data, OSError):
+                raise data
             if not data:
                 self.sink.shutdown(socket.SHUT_WR)
                 return
@@ -140,11 +157,7 @@ class Direction:
             self.room.set()
 
     async def run(self):
-        taking = asyncio.ensure_future(self.take())
-        try:
-            await self.give()
-        finally:
-            taking.cancel()
+        await both(self.take(), self.give())
 
 
 class Link:
@@ -193,7 +206,7 @@ class Link:
         server.setblocking(False)
         try:
             await asyncio.get_running_loop().sock_connect(server, address)
-            await asyncio.gather(
+            await both(
                 Direction(self, "up", client, server).run(),
                 Direction(self, "down", server, client).run(),
             )
