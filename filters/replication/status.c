@@ -82,6 +82,8 @@ void status_print(struct group *g, struct weir_text *t)
     key_number(t, "received_lsn", g->received_lsn);
     key_number(t, "durable_lsn", g->durable_lsn);
     key_number(t, "complete_lsn", g->complete_lsn);
+    if (g->config.target_type == TARGET_VAULT)
+        key_number(t, "applied_lsn", g->peer.applied_lsn);
     key_number(t, "lag_lsn",
                g->lsn > g->received_lsn && g->connected ? g->lsn - g->received_lsn : 0);
     key_number(t, "lag_bytes", group_lag_bytes(g));
