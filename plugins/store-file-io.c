@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 
 #include "events.h"
+#include "request.h" /* nbd_errno() */
 #include "scope.h"
 #include "stores.h"
 

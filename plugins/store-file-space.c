@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "request.h" /* nbd_errno() */
 #include "stores.h"
 
 /* what is written where nothing quicker makes zeroes; aligned for direct I/O */

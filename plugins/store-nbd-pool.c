@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "request.h" /* nbd_errno() */
 #include "scope.h"
 #include "stores.h"
 

@@ -3,10 +3,9 @@
 #ifndef WEIR_STORES_H
 #define WEIR_STORES_H
 
-#include "request.h" /* nbd_errno() */
 #include "store.h"
 
-extern const struct store_type store_file, store_memory, store_nbd;
+extern const struct store_type store_file, store_memory, store_nbd, store_vault;
 
 /* Fills in the name; of one that is too long the end becomes a number that stands for it.
  * 0 or -ENOMEM. */
