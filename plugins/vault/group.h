@@ -137,6 +137,8 @@ int fold_start(struct group *);
 void fold_stop(struct group *); /* fold_start() not called, or not successful, is fine */
 /* Folds up to `position` (a segment's start) now; for tests, and when the log is full. */
 int fold_to(struct group *, uint64_t position);
+/* manual: what the thread would do now, but for its waiting.  0 or -errno. */
+int fold_once(struct group *);
 
 /* ---- needs.c --------------------------------------------------------------------------------- */
 

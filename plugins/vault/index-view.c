@@ -39,8 +39,7 @@ static bool in_active(struct index *index, uint64_t lsn, uint64_t *segment)
     return index->frames && index->facts.first_lsn <= lsn;
 }
 
-/* The start of the last segment whose first LSN is not behind `lsn`; -ENOENT: there is none. */
-static int find_segment(struct index *index, uint64_t lsn, uint64_t *ret)
+int index_find(struct index *index, uint64_t lsn, uint64_t *ret)
 {
     uint64_t low = 0, high = INT64_MAX; /* what begins before low is not behind; high: it is */
     struct run_facts facts;
@@ -178,7 +177,7 @@ static int try_open(struct index_view *v)
     struct cover before = { 0 };
     struct run *whole = NULL;
     uint64_t segment;
-    int r = find_segment(index, v->lsn, &segment);
+    int r = index_find(index, v->lsn, &segment);
 
     if (r)
         return r == -ENOENT ? 0 : r; /* nothing was written up to it */

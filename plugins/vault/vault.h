@@ -197,6 +197,8 @@ struct index_segment {
     bool sealed;                  /* frames of a later segment were added */
 };
 int index_segment(struct index *, uint64_t position, struct index_segment *ret);
+/* The start of the segment that holds the last frame up to `lsn`; -ENOENT: there is none. */
+int index_find(struct index *, uint64_t lsn, uint64_t *segment);
 /* manual: does one piece of what the thread would do now; true: there was something. */
 bool index_work(struct index *);
 /* The index as it was at `lsn`: fixed, cheap to make (no run is read through), valid whatever is
@@ -230,7 +232,7 @@ struct points_setup { /* as struct index_setup */
 };
 int points_open(const struct points_setup *, struct points **ret, struct weir_text *why);
 void points_close(struct points *);
-/* A frame was added to the log (complete sets only, in order, as for index_add()): its marks are
+/* A frame was added to the log (complete sets only, in order, after index_add()): its marks are
  * points from now on, but for those inside of a set.  What is known already is not added twice. */
 int points_frame(struct points *, const struct frame *, const void *payload);
 /* "latest" (the last state(k) that was added), "2026-11-21T21:54:02Z" (the last mark at or before
