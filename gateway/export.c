@@ -152,7 +152,8 @@ void give_turn(struct export *e)
 static int refuse(const struct export *e, const struct weir_request *io)
 {
     const struct weir_geometry *g = &e->geometry;
-    int state = atomic_load_explicit(&e->state, memory_order_relaxed);
+    /* what was written before it became active is read only where it is */
+    int state = atomic_load_explicit(&e->state, memory_order_acquire);
 
     if (state != EXPORT_ACTIVE)
         return state == EXPORT_LOCKED ? EIO : ESHUTDOWN;

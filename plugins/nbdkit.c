@@ -17,6 +17,7 @@
 #include "request.h"
 #include "scope.h"
 #include "stop.h"
+#include "stores.h"
 #include "text.h"
 
 #include <errno.h>
@@ -126,7 +127,7 @@ static int weir_plugin_after_fork(void)
 {
     /* a file that may not grow is an error of one write, not the end of all disks */
     signal(SIGXFSZ, SIG_IGN);
-    dynamic_changes(NULL);
+    dynamic_changes(&store_changes);
     config_open_all();
     int r = stop_watch(ease_all);
     if (r) {

@@ -6,6 +6,8 @@
 #include "store.h"
 
 extern const struct store_type store_file, store_memory, store_nbd, store_vault;
+/* No datastore can name it: for dynamic_changes(). */
+extern const struct store_type store_changes;
 
 /* Fills in the name; of one that is too long the end becomes a number that stands for it.
  * 0 or -ENOMEM. */

@@ -100,6 +100,14 @@ static void show_filters(struct json_object *filters)
     }
 }
 
+static void show_store(struct json_object *stats)
+{
+    if (!json_object_is_type(stats, json_type_object) || !json_object_object_length(stats))
+        return;
+    printf("\nstore\n");
+    show_values(stats, ":");
+}
+
 /* Empty values are left out: a reader looks for what is there. */
 static void show_text(const struct gateway *gateway, struct json_object *entry)
 {
@@ -120,6 +128,7 @@ static void show_text(const struct gateway *gateway, struct json_object *entry)
             printf("%-18s %s\n", shown[i], text);
     }
     show_filters(member_of(entry, "filters"));
+    show_store(member_of(entry, "store_stats"));
 }
 
 static struct json_object *show_document(const struct gateway *gateway, struct json_object *entry)
@@ -142,6 +151,7 @@ static struct json_object *show_document(const struct gateway *gateway, struct j
         json_object_array_add(chain, filter);
     }
     add_item(ret, "filters", chain);
+    add_copy(ret, "store_stats", entry);
     return ret;
 }
 

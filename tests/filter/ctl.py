@@ -28,13 +28,13 @@ with socket.socket(socket.AF_UNIX) as s:
     s.connect(os.path.join(run, next(n for n in os.listdir(run) if n.endswith(".sock"))))
     stream = s.makefile("rw")
     op, path = sys.argv[1:3]
-    before, at, rest = path.partition("@")
+    before, at, rest = path.partition("/@")
     if at:
         label, slash, rest = rest.partition("/")
-        names = [n["name"] for n in ask(stream, op="list", path=before.rstrip("/"))["names"]]
+        names = [n["name"] for n in ask(stream, op="list", path=before)["names"]]
         found = [n for n in names if re.fullmatch(r"\d+-" + re.escape(label), n)]
         if not found:
             sys.exit(f"no filter {label} among {names}")
-        path = before + found[0] + slash + rest
+        path = before + "/" + found[0] + slash + rest
     more = {"text": sys.argv[3]} if op == "set" else {}
     sys.stdout.write(ask(stream, op=op, path=path, **more).get("text", ""))

@@ -260,7 +260,7 @@ class Disk:
                 "read_only": False, "connections": self.connections, "in_flight": self.index, "waiting": 0,
                 "generation": self.generation, "last_pause_ns": 0, "longest_pause_ns": 3100000,
                 "ops": self.places["ops"].document(), "store": self.places["store"].document(),
-                "filters": chain}
+                "store_stats": {"recv_bytes": "4096"} if self.vault else {}, "filters": chain}
 
 
 class Refused(Exception):

@@ -9,6 +9,12 @@ here=$WEIR_RUN there=$work/there
 fake main --exports=vm1,vm2,vm3 --idle --replicated=vm1,vm2 --replica="$replica"
 WEIR_RUN=$there
 fake dr --exports=vm1,vm2,other --idle --vault=db:vm1,vm2 --idle-disks=vm1,vm2 --replica="$replica"
+
+# ---- what the store of the log tells of itself is shown as that of a filter is
+expect 0 export show log:db
+says "    recv_bytes: 4096"
+expect 0 --json export show log:db
+json 'd["store_stats"] == {"recv_bytes": "4096"}'
 # at HOST COMMAND…
 at() { local WEIR_RUN=$1; shift; "$@"; }
 # verbs HOST PATH: what an end was told until now
