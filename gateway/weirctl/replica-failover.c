@@ -5,6 +5,7 @@
  * at the source while it lives, which hands over and loses nothing; and as a test, which changes
  * nothing at all: clients get copies of a point that they may write to (gateway/dynamic.h). */
 #include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,6 +246,13 @@ static enum exit_code at_source(const struct invocation *invocation)
     struct json_object *answer = NULL;
     enum exit_code code = replica_source(invocation, &replica);
 
+    if (!code && replica_is_plain(replica.status))
+        code =
+            say(invocation, -ENOTSUP,
+                "\"%s\" cannot be handed over: %s is a plain disk, which takes over nothing; end "
+                "the guest here, wait until weirctl replica status says that nothing is BEHIND "
+                "and LACKS nothing, and use the disk there",
+                replica.end.export, text_of(replica.status, "target"));
     if (!code && invocation->option[OPTION_DRY_RUN])
         return say_plan(invocation, &replica);
     if (!code)

@@ -60,11 +60,9 @@ static uint64_t bytes_left(const struct watch *watch, struct json_object *status
  * lacks, and a target that has not applied the last digest has not compared it. */
 static bool is_over(struct watch *watch, struct json_object *status)
 {
-    bool vault = strcmp(text_of(status, "target_type"), "plain") != 0;
-
     if (!watch->verify)
         return strcmp(text_of(status, "state"), "connecting") != 0 &&
-               (!vault || number_of(status, "fence_token") != watch->token);
+               (replica_is_plain(status) || number_of(status, "fence_token") != watch->token);
     if (!watch->asked)
         watch->asked = number_of(status, "lsn");
     const char *there = member_of(status, "applied_lsn") ? "applied_lsn" : "complete_lsn";
@@ -239,6 +237,10 @@ enum exit_code ctl_replica_verify(const struct invocation *invocation)
     struct json_object *answer = NULL;
     enum exit_code code = replica_source(invocation, &replica);
 
+    if (!code && replica_is_plain(replica.status))
+        code = say(invocation, -ENOTSUP,
+                   "\"%s\" cannot be compared: %s is a plain disk, which knows no digests",
+                   replica.end.export, text_of(replica.status, "target"));
     if (!code)
         code = work(invocation, &replica, "verify of", &watch, &answer);
     if (!code && invocation->option[OPTION_NO_WAIT])

@@ -29,6 +29,11 @@ bool replica_has(struct json_object *status, const char *name)
            entry_of(member_of(status, "disks"), "name", name);
 }
 
+bool replica_is_plain(struct json_object *status)
+{
+    return strcmp(text_of(status, "target_type"), "plain") == 0;
+}
+
 /* ---- status ------------------------------------------------------------------------ */
 
 int replica_ask(const struct invocation *invocation, const struct filtered *end,

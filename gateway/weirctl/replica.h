@@ -22,6 +22,9 @@ void replica_close(struct replica *);
 bool replica_is_log(struct json_object *entry);
 /* Does a status speak of this group or disk? */
 bool replica_has(struct json_object *status, const char *name);
+/* Is the target of this source any NBD server's disk?  It takes writes, and answers no questions.
+ */
+bool replica_is_plain(struct json_object *status);
 /* 0 and *status; or -errno and in *why what was said, "": the gateway did not answer. */
 int replica_ask(const struct invocation *, const struct filtered *end, struct json_object **status,
                 char **why);
