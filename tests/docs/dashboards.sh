@@ -14,8 +14,8 @@ include_policies = "policies.d";
 EOF
 cat >"$work/policies.d/all.conf" <<'EOF'
 name = "all";
-filters = ( { filter = "inspection"; }, { filter = "fault"; }, { filter = "cache"; pool = "ssd"; mode = "write-back"; },
-            { filter = "control"; } );
+filters = ( { filter = "inspection"; }, { filter = "replication"; target = "nbd+unix:///?socket=nobody"; },
+            { filter = "fault"; }, { filter = "cache"; pool = "ssd"; mode = "write-back"; }, { filter = "control"; } );
 EOF
 start_gateway "$work/weir.conf"
 head -c 4M /dev/urandom >"$work/data"
@@ -42,6 +42,7 @@ wrong() { # SED DASHBOARD
 wrong s/weir_export_requests_total/weir_export_request_total/ gateway
 grep -q '"weir_export_request_total"' "$work/said" || fail "$(cat "$work/said")"
 wrong s/weir_cache_lost_blocks/weir_cache_lost_bytes/ cache
+wrong s/weir_replication_rpo_seconds/weir_replication_rpo_ms/ replication
 wrong 's/on (gateway, export)/on (gateway, exports, datastore)/' control
 wrong 's/"y": [0-9]*/"y": 0/' gateway
 wrong 's/active\\"/activ\\"/' gateway
