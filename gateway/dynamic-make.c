@@ -47,15 +47,7 @@ enum dynamic_kind dynamic_kind(struct export *base, const char *point,
     if (changes && !strncmp(point, CHANGES, strlen(CHANGES)) && point[strlen(CHANGES)] &&
         has_replication(base))
         return DYNAMIC_CHANGES;
-    return c->datastore->type->points ? DYNAMIC_POINT : DYNAMIC_NONE;
-}
-
-/* POINT+WORD */
-static bool is_written(const char *point)
-{
-    const char *plus = strrchr(point, '+');
-
-    return plus && plus[1];
+    return c->datastore->type->point ? DYNAMIC_POINT : DYNAMIC_NONE;
 }
 
 /* ---- its configuration ------------------------------------------------------- */
@@ -68,15 +60,18 @@ static int describe(struct export_config *c, const struct export *base, const ch
 }
 
 /* `point` is what comes behind BASE@. */
-static int config_of_point(struct export *base, const char *point, struct export_config *c)
+static int config_of_point(struct export *base, const char *point, struct export_config *c,
+                           struct weir_text *why)
 {
     const struct export_config *b = export_config(base);
+    bool written = false;
 
     c->datastore = datastore_ref(b->datastore);
-    c->read_only = !is_written(point);
     if (asprintf(&c->image, "%s@%s", b->image, point) < 0)
         c->image = NULL;
-    return c->image ? describe(c, base, point) : -ENOMEM;
+    int r = c->image ? b->datastore->type->point(c->image, &written, why) : -ENOMEM;
+    c->read_only = !written;
+    return r ? r : describe(c, base, point);
 }
 
 static int config_of_changes(struct export *base, const char *point,
@@ -94,7 +89,7 @@ static int config_of_changes(struct export *base, const char *point,
 }
 
 static int config_make(struct export *base, const char *name, const struct store_type *changes,
-                       struct export_config *c)
+                       struct export_config *c, struct weir_text *why)
 {
     const char *point = name + strlen(export_name(base)) + 1;
     char *const *allow = export_config(base)->allow;
@@ -108,7 +103,7 @@ static int config_make(struct export *base, const char *name, const struct store
     else if (dynamic_kind(base, point, changes) == DYNAMIC_CHANGES)
         r = config_of_changes(base, point, changes, c);
     else
-        r = config_of_point(base, point, c);
+        r = config_of_point(base, point, c, why);
     if (r)
         export_config_finish(c);
     return r;
@@ -263,11 +258,11 @@ int dynamic_make(struct export *base, const char *name, const struct store_type 
 {
     struct export_config config;
     struct plan plan = { 0 };
-    int r = config_make(base, name, changes, &config);
+    int r = config_make(base, name, changes, &config, why);
 
     if (r)
         return r;
-    bool point = config.datastore->type->points;
+    bool point = config.datastore->type->point;
     if (point)
         r = plan_make(base, &plan);
     if (!r)

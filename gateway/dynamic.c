@@ -290,7 +290,7 @@ unsigned dynamic_clients(const char *base, bool every_kind)
     for (size_t i = 0; i < all.count; i++) {
         const struct export *e = all.list[i]->export;
         if (e && !strcmp(export_name(export_config(e)->base), base) &&
-            (every_kind || !export_config(e)->datastore->type->points))
+            (every_kind || !export_config(e)->datastore->type->point))
             clients += all.list[i]->clients;
     }
     return clients;
@@ -303,7 +303,7 @@ static bool is_orphan(const struct export *e)
     bool same = now == c->base;
 
     /* what else an administrator says of BASE is nothing to a point */
-    if (now && !same && c->datastore->type->points)
+    if (now && !same && c->datastore->type->point)
         same = export_config(now)->datastore == c->datastore &&
                !strcmp(export_config(now)->image, was->image);
     export_unref(now);

@@ -1,8 +1,8 @@
 /* dynamic.h - which exports come to be because a client asks for them?
  * SPDX-License-Identifier: BSD-3-Clause
  *
- *   BASE@POINT       the disk of BASE as it was, where its store has points (store.h).  It is
- *                    read-only, but for POINT+WORD, which is written on scratch
+ *   BASE@POINT       the disk of BASE as it was, where its store has points (store.h): for
+ *                    reading, or, as POINT+WORD, to be written on scratch
  *   BASE@changes:ID  BASE as it is, whose extents say what changed since ID, where BASE has a
  *                    filter of class replication
  *

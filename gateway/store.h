@@ -54,10 +54,11 @@ struct store_type {
      * returned nor after close() was called.  Each ends with a NULL name; or NULL. */
     const struct weir_stat *stats;
     const struct weir_verb *verbs;
-    /* Its disks can be opened as they were.  Where an export EXPORT has the image IMAGE, a client
-     * that asks for EXPORT@POINT opens the image IMAGE@POINT, for reading, but where POINT ends
-     * with "+WORD".  What is no point is refused by open() with a sentence. */
-    bool points;
+    /* Its disks can be opened as they were: where an export EXPORT has the image IMAGE, a client
+     * that asks for EXPORT@POINT opens the image IMAGE@POINT.  Says of such an image whether it is
+     * for writing, or that nothing can be called so: -errno with a sentence.  Whether it is there
+     * is open()'s to say.  NULL: they cannot. */
+    int (*point)(const char *image, bool *written, struct weir_text *why);
 };
 
 const struct store_type *store_find(const char *type); /* NULL: no such type */

@@ -107,6 +107,24 @@ static int vault_open(void *self, const struct store_image *store, const void *c
     return r;
 }
 
+/* Of a log there are none. */
+static int vault_point(const char *name, bool *written, struct weir_text *why)
+{
+    struct image image;
+    int r = image_read(name, &image, why);
+
+    if (r)
+        return r;
+    if (image.kind == IMAGE_VIEW) {
+        *written = image.writable;
+    } else {
+        weir_print(why, "a log has no points: open those of its disks");
+        r = -ENOENT;
+    }
+    image_finish(&image);
+    return r;
+}
+
 static void vault_close(void *self)
 {
     struct vault_store *v = self;
@@ -202,5 +220,5 @@ const struct store_type store_vault = {
     .identity = vault_identity,
     .stats = vault_stats,
     .verbs = vault_verbs,
-    .points = true,
+    .point = vault_point,
 };

@@ -178,7 +178,7 @@ static void add_export(struct load *load, struct export *e)
 /* BASE@changes:ID: what it reads is counted for BASE. */
 static bool reads_another(const struct export *e)
 {
-    return export_config(e)->base && !export_config(e)->datastore->type->points;
+    return export_config(e)->base && !export_config(e)->datastore->type->point;
 }
 
 void datastore_load(const char *name, uint64_t *latency_ns, uint64_t *in_flight)

