@@ -77,7 +77,7 @@ uint64_t frame_place(uint64_t end, uint64_t span)
     return end;
 }
 
-/* ---- writing --------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------- */
 
 void record_write(const struct record *r, uint8_t out[FRAME_RECORD])
 {
@@ -146,7 +146,7 @@ size_t frame_pack(const void *payload, size_t length, void *out, size_t room)
     return ZSTD_isError(size) ? 0 : size;
 }
 
-/* ---- reading a header -------------------------------------------------------------- */
+/* ---- reading a header -------------------------------------------------------- */
 
 /* Can a frame of these numbers lie in a log? */
 static const char *misplaced(const struct frame *f)
@@ -218,7 +218,7 @@ int frame_read(const void *header, struct frame *ret, struct weir_text *why)
     return -EBADMSG;
 }
 
-/* ---- reading records ---------------------------------------------------------------- */
+/* ---- reading records --------------------------------------------------------- */
 
 void frame_record(const struct frame *f, const void *payload, uint32_t index, struct record *ret)
 {
@@ -314,7 +314,7 @@ static const char *judge_records(const struct frame *f, const uint8_t *payload)
     return at == f->raw ? NULL : "it has more data than its records have";
 }
 
-/* ---- reading what follows a header --------------------------------------------------- */
+/* ---- reading what follows a header ------------------------------------------- */
 
 static int judge_tag(const struct frame *f, const void *header, const uint8_t *body,
                      const struct frame_key *key, struct weir_text *why)

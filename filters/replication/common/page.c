@@ -112,7 +112,7 @@ static bool all_zero(const uint8_t uuid[UUID])
     return !memcmp(uuid, zero, UUID);
 }
 
-/* ---- status ---------------------------------------------------------------------- */
+/* ---- status ------------------------------------------------------------------ */
 
 /* A sentence on one line, which ends. */
 static void put_error(uint8_t *page, const char *error)
@@ -173,7 +173,7 @@ int status_read(const void *page, struct status *ret, struct weir_text *why)
     return 0;
 }
 
-/* ---- commands --------------------------------------------------------------------- */
+/* ---- commands ---------------------------------------------------------------- */
 
 int command_write(const struct command *c, const struct frame_key *key, void *page)
 {

@@ -10,7 +10,8 @@
 
 struct draft {
     struct frame frame;
-    size_t data_length;
+    size_t data_length, data_room;
+    uint32_t table_room;
     uint8_t *data, *table;
     size_t size;    /* bytes of the frame, a multiple of FRAME_ALIGN */
     uint8_t *bytes; /* the frame */
@@ -23,5 +24,17 @@ void draft_finish(struct draft *, const struct frame_key *key);
 void draft_free(struct draft *);
 /* After bytes of the header were changed. */
 void draft_seal(struct draft *);
+
+/* A frame with a record of every kind, at FRAME_ALIGN; data of record i is letters 'a' + i. */
+enum { EVERY = 8 };
+extern const struct record every[EVERY];
+void draft_every(struct draft *, uint32_t flags, const struct frame_key *key);
+
+#define WRITE(at, size, number)                                                                    \
+    (&(struct record){ .op = RECORD_WRITE, .length = (size), .offset = (at), .lsn = (number) })
+
+/* frame_read() and frame_unpack() in one. */
+int read_back(const uint8_t *bytes, size_t size, const struct frame_key *key, struct frame *ret,
+              void **payload, struct weir_text *why);
 
 #endif

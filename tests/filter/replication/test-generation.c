@@ -40,7 +40,7 @@ static void assert_lineage(const struct lineage *l, unsigned count, const uint64
     assert_lineage((l), sizeof((uint64_t[][2]){ __VA_ARGS__ }) / 16,                               \
                    (const uint64_t[][2]){ __VA_ARGS__ })
 
-/* ---- beginning ----------------------------------------------------------------------- */
+/* ---- beginning --------------------------------------------------------------- */
 
 static void test_the_newest_is_first(void **state)
 {
@@ -80,7 +80,7 @@ static void test_what_began_behind_the_end_is_taken_back(void **state)
     ASSERT_LINEAGE(&l, { 7, 0 }, { 1, 0 });
 }
 
-/* ---- comparing ------------------------------------------------------------------------- */
+/* ---- comparing --------------------------------------------------------------- */
 
 static void assert_kin(struct lineage source, uint64_t source_lsn, struct lineage target,
                        uint64_t target_lsn, enum kinship want, struct fork fork)
@@ -177,7 +177,7 @@ static void test_what_flows(void **state)
     assert_string_equal(kinship_name(KIN_UNRELATED), "unrelated");
 }
 
-/* ---- as bytes ---------------------------------------------------------------------------- */
+/* ---- as bytes ---------------------------------------------------------------- */
 
 static void test_a_lineage_comes_back(void **state)
 {

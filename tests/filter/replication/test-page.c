@@ -102,7 +102,7 @@ static void assert_no_command(uint8_t *page, const struct frame_key *k, int erro
     text_finish(&why);
 }
 
-/* ---- status ---------------------------------------------------------------------- */
+/* ---- status ------------------------------------------------------------------ */
 
 static void test_status_comes_back(void **state)
 {
@@ -266,7 +266,7 @@ static void test_what_is_no_page(void **state)
     assert_no_status(page);
 }
 
-/* ---- commands --------------------------------------------------------------------- */
+/* ---- commands ---------------------------------------------------------------- */
 
 static void test_commands_come_back(void **state)
 {

@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- where histories begin ---------------------------------------------------------- */
+/* ---- where histories begin --------------------------------------------------- */
 
 #define SYNC_BOTH                                                                                  \
     { MEET, 0, 0 }, { COPY, 0, 0 }, { COPY, 0, 0 }, { DELIVER, 0, 0 },                             \
@@ -75,7 +75,7 @@ static unsigned depth(void)
     return said ? (unsigned)strtoul(said, NULL, 0) : 8;
 }
 
-/* ---- all of them ---------------------------------------------------------------------- */
+/* ---- all of them ------------------------------------------------------------- */
 
 static void walk_all(bool async)
 {
@@ -105,7 +105,7 @@ static void test_nothing_is_lost_in_async_mode(void **state)
     walk_all(true);
 }
 
-/* ---- what is left out ------------------------------------------------------------------- */
+/* ---- what is left out -------------------------------------------------------- */
 
 static bool missed(unsigned omit, bool async, unsigned at_most)
 {
@@ -157,7 +157,7 @@ static void test_every_rule_is_needed(void **state)
         }
 }
 
-/* ---- what must be possible ---------------------------------------------------------------- */
+/* ---- what must be possible --------------------------------------------------- */
 
 static const struct rules no_rules = { .writes = VERSIONS };
 

@@ -8,40 +8,12 @@
 
 enum { LEAP = 16 };
 
-/* ---- the truth ----------------------------------------------------------------------- */
-
-/* The versions on the way to this one, as bits. */
-static uint8_t way_to(const struct world *w, uint8_t version)
-{
-    uint8_t way = 0;
-
-    for (; version; version = w->parent[version])
-        way |= (uint8_t)(1 << version);
-    return way;
-}
-
-static uint8_t content(const struct world *w, uint8_t version, unsigned granule)
-{
-    while (version > 1 && w->granule[version] != granule)
-        version = w->parent[version];
-    return version;
-}
+/* ---- lineages ---------------------------------------------------------------- */
 
 static void give_up(struct world *w, uint8_t versions)
 {
     w->acked &= (uint8_t)~versions;
     w->double_acked &= (uint8_t)~versions;
-}
-
-/* ---- lineages ------------------------------------------------------------------------- */
-
-struct lineage site_lineage(const struct site *s)
-{
-    struct lineage l = { .count = s->pasts };
-
-    for (unsigned i = 0; i < s->pasts; i++)
-        l.list[i] = (struct generation){ .id = s->id[i], .end = i ? s->end[i] : 0 };
-    return l;
 }
 
 static void take_lineage(struct site *s, const struct lineage *l)
@@ -53,11 +25,6 @@ static void take_lineage(struct site *s, const struct lineage *l)
         s->id[i] = (uint8_t)l->list[i].id;
         s->end[i] = (uint8_t)l->list[i].end;
     }
-}
-
-static bool knows(const struct site *s, uint8_t id)
-{
-    return memchr(s->id, id, s->pasts) != NULL;
 }
 
 static void begin(struct world *w, const struct rules *rules, struct site *s, uint8_t end)
@@ -74,25 +41,9 @@ static void begin(struct world *w, const struct rules *rules, struct site *s, ui
     take_lineage(s, &l);
 }
 
-enum kinship world_compare(const struct world *w, const struct rules *rules, unsigned source,
-                           unsigned target, struct fork *fork)
-{
-    const struct lineage here = site_lineage(&w->site[source]);
-    const struct lineage there = site_lineage(&w->site[target]);
-    enum kinship k = lineage_compare(&here, w->site[source].lsn, &there, w->site[target].lsn, fork);
+/* ---- what arrives ------------------------------------------------------------ */
 
-    if (k == KIN_FORK && rules->omit & NO_LSN) {
-        if (knows(&w->site[source], there.list[0].id))
-            return KIN_BEHIND;
-        if (knows(&w->site[target], here.list[0].id))
-            return KIN_PROMOTED;
-    }
-    return k;
-}
-
-/* ---- what arrives ----------------------------------------------------------------------- */
-
-static void make_durable(struct site *s)
+void site_make_durable(struct site *s)
 {
     s->durable_lsn = s->lsn;
     s->durable_complete = s->complete;
@@ -145,7 +96,7 @@ static void deliver(struct world *w, const struct rules *rules, const struct fli
     to->whole = true;
 }
 
-static unsigned queued(const struct world *w)
+unsigned world_queued(const struct world *w)
 {
     unsigned n = 0;
 
@@ -158,7 +109,7 @@ static void send(struct world *w, const struct rules *rules, unsigned site, unsi
 {
     struct site *s = &w->site[site];
 
-    w->queue[queued(w)] = (struct flight){
+    w->queue[world_queued(w)] = (struct flight){
         .there = true,
         .to = (uint8_t)!site,
         .granule = (uint8_t)granule,
@@ -174,7 +125,7 @@ static void send(struct world *w, const struct rules *rules, unsigned site, unsi
         s->unsure |= (uint8_t)(1 << granule);
 }
 
-/* ---- what a source does ------------------------------------------------------------------ */
+/* ---- what a source does ------------------------------------------------------ */
 
 static bool do_write(struct world *w, const struct rules *rules, unsigned site, unsigned granule)
 {
@@ -191,7 +142,7 @@ static bool do_write(struct world *w, const struct rules *rules, unsigned site, 
     s->data[granule] = version;
     if (s->degraded && w->session == site + 1)
         s->saved_lsn = s->lsn;
-    if (w->session != site + 1 || queued(w) == IN_FLIGHT)
+    if (w->session != site + 1 || world_queued(w) == IN_FLIGHT)
         s->dirty |= bit;
     else if (!(s->dirty & bit))
         send(w, rules, site, granule);
@@ -202,10 +153,11 @@ static bool do_write(struct world *w, const struct rules *rules, unsigned site, 
 
 static bool do_copy(struct world *w, const struct rules *rules)
 {
+    if (!w->session)
+        return false;
     const unsigned site = w->session - 1u;
     struct site *s = &w->site[site];
-
-    if (!w->session || !s->dirty || queued(w) == IN_FLIGHT)
+    if (!s->dirty || world_queued(w) == IN_FLIGHT)
         return false;
     const unsigned granule = s->dirty & 1 ? 0 : 1;
     s->dirty &= (uint8_t) ~(1 << granule);
@@ -246,17 +198,17 @@ static bool do_ack(struct world *w, const struct rules *rules, unsigned site)
         return false;
     const bool early = rules->omit & NO_DURABLE;
     if (!early)
-        make_durable(t);
+        site_make_durable(t);
     uint8_t under_way = 0;
-    for (unsigned i = 0; i < queued(w); i++)
+    for (unsigned i = 0; i < world_queued(w); i++)
         under_way |= (uint8_t)(1 << w->queue[i].granule);
     s->unsure &= under_way;
     if (t->whole) {
-        const uint8_t both = way_to(w, t->version) & way_to(w, s->version);
+        const uint8_t both = world_way(w, t->version) & world_way(w, s->version);
         w->acked |= both;
         w->double_acked |= both;
     }
-    if (!s->dirty && !s->unsure && !queued(w))
+    if (!s->dirty && !s->unsure && !world_queued(w))
         s->degraded = false;
     return true;
 }
@@ -274,7 +226,7 @@ static bool do_degrade(struct world *w, const struct rules *rules, unsigned site
     return true;
 }
 
-/* ---- what a target does ------------------------------------------------------------------- */
+/* ---- what a target does ------------------------------------------------------ */
 
 static void new_token(struct world *w, unsigned target)
 {
@@ -299,11 +251,11 @@ static bool do_meet(struct world *w, const struct rules *rules, unsigned site, c
     if (k == KIN_UNRELATED)
         *broken = "two sites that met are unrelated";
     if (!kinship_flows(k)) {
-        if (t->pasts && knows(s, t->id[0]) && !s->lost_count)
+        if (t->pasts && site_knows(s, t->id[0]) && !s->lost_count)
             *broken = "a target that began nothing is taken for a fork";
         return true;
     }
-    if (way_to(w, t->version) & w->acked & ~way_to(w, s->version))
+    if (world_way(w, t->version) & w->acked & ~world_way(w, s->version))
         *broken = "a source sends to a target that has acknowledged writes which it lacks";
     if (k == KIN_NEW)
         s->dirty = ALL;
@@ -330,7 +282,7 @@ static bool do_promote(struct world *w, const struct rules *rules, unsigned site
     if (!t->up || t->primary || !t->whole || !t->pasts || t->pasts == PASTS ||
         (old && t->version < 2))
         return false;
-    make_durable(t);
+    site_make_durable(t);
     for (unsigned g = 0; g < GRANULES; g++)
         if (t->stage[g] && !(rules->omit & NO_CUT))
             t->dirty |= (uint8_t)(1 << g);
@@ -340,10 +292,10 @@ static bool do_promote(struct world *w, const struct rules *rules, unsigned site
         t->dirty |= (uint8_t)(1 << w->granule[last]);
         t->version = w->parent[last];
         t->complete = w->lsn[t->version];
-        t->data[w->granule[last]] = content(w, t->version, w->granule[last]);
+        t->data[w->granule[last]] = world_content(w, t->version, w->granule[last]);
         give_up(w, (uint8_t)(1 << last));
     }
-    if (w->double_acked & ~way_to(w, t->version))
+    if (w->double_acked & ~world_way(w, t->version))
         *broken = "a promoted target lacks a write that was acknowledged by both";
     begin(w, rules, t, t->complete);
     t->lsn = t->saved_lsn = t->complete;
@@ -359,17 +311,18 @@ static void become_target(struct site *s)
     s->dirty |= s->unsure;
     s->unsure = s->got = 0;
     s->complete = s->lsn;
-    make_durable(s);
+    site_make_durable(s);
 }
 
 static bool do_handover(struct world *w, const struct rules *rules)
 {
+    if (!w->session || w->session_stale)
+        return false;
     const unsigned from = w->session - 1u, to = !from;
     struct site *s = &w->site[from], *t = &w->site[to];
     const char *broken = NULL;
-
-    if (!w->session || w->session_stale || s->dirty || s->unsure || queued(w) || t->dirty ||
-        t->durable_lsn != s->lsn || !t->durable_whole)
+    if (s->dirty || s->unsure || world_queued(w) || t->dirty || t->durable_lsn != s->lsn ||
+        !t->durable_whole)
         return false;
     if (!do_promote(w, rules, to, false, &broken))
         return false;
@@ -379,7 +332,7 @@ static bool do_handover(struct world *w, const struct rules *rules)
     return true;
 }
 
-/* ---- accidents ------------------------------------------------------------------------------ */
+/* ---- accidents --------------------------------------------------------------- */
 
 static bool do_crash(struct world *w, const struct rules *rules, unsigned site, bool lose)
 {
@@ -410,7 +363,7 @@ static bool do_crash(struct world *w, const struct rules *rules, unsigned site, 
     return true;
 }
 
-/* ---- after a failover ------------------------------------------------------------------------ */
+/* ---- after a failover -------------------------------------------------------- */
 
 static bool do_follow(struct world *w, const struct rules *rules, unsigned site,
                       const char **broken)
@@ -421,7 +374,7 @@ static bool do_follow(struct world *w, const struct rules *rules, unsigned site,
         return false;
     if (world_compare(w, rules, site, !site, NULL) != KIN_PROMOTED)
         return false;
-    if (way_to(w, s->version) & w->acked & ~way_to(w, t->version))
+    if (world_way(w, s->version) & w->acked & ~world_way(w, t->version))
         *broken = "a source that has acknowledged writes of its own becomes a target, unasked";
     end_session(w, rules);
     s->whole = !s->dirty && !s->unsure;
@@ -447,7 +400,7 @@ static bool do_discard(struct world *w, const struct rules *rules, unsigned site
         l.list[0].end = 0;
     }
     take_lineage(loser, &l);
-    give_up(w, way_to(w, loser->version) & (uint8_t)~way_to(w, winner->version));
+    give_up(w, world_way(w, loser->version) & (uint8_t)~world_way(w, winner->version));
     for (unsigned g = 0; g < GRANULES; g++)
         if (loser->stage[g])
             loser->dirty |= (uint8_t)(1 << g);
@@ -459,8 +412,7 @@ static bool do_discard(struct world *w, const struct rules *rules, unsigned site
     return true;
 }
 
-/* ---- all of it ----------------------------------------------------------------------------------
- */
+/* ---- all of it --------------------------------------------------------------- */
 
 static bool try(struct world *w, const struct rules *rules, struct action a, const char **broken)
 {
@@ -478,7 +430,7 @@ static bool try(struct world *w, const struct rules *rules, struct action a, con
     case SYNC:
         if (!s->up || s->primary)
             return false;
-        make_durable(s);
+        site_make_durable(s);
         return true;
     case ACK:
         return do_ack(w, rules, a.site);
@@ -525,123 +477,8 @@ bool world_do(struct world *w, const struct rules *rules, struct action a, const
             const uint8_t dirty = s->dirty;
             s->complete = s->lsn;
             s->whole = true;
-            make_durable(s);
+            site_make_durable(s);
             s->dirty = dirty;
         }
     return true;
-}
-
-void world_new(struct world *w)
-{
-    *w = (struct world){ .link = true, .versions = 1, .next_id = 1, .acked = 1 << 1 };
-    struct site *s = &w->site[0];
-    *s = (struct site){ .up = true,
-                        .primary = true,
-                        .whole = true,
-                        .pasts = 1,
-                        .id = { 1 },
-                        .version = 1,
-                        .data = { 1, 1 },
-                        .dirty = ALL };
-    make_durable(s);
-    s->dirty = ALL;
-    w->site[1].up = true;
-}
-
-/* ---- what must be so
- * ------------------------------------------------------------------------------ */
-
-/* What a site has of a granule, for good. */
-static uint8_t holds(const struct site *s, unsigned granule)
-{
-    return s->durable_stage[granule] ? s->durable_stage[granule] : s->durable_data[granule];
-}
-
-static const char *check_site(const struct world *w, const struct site *s)
-{
-    const struct lineage l = site_lineage(s);
-    uint8_t bytes[LINEAGE_BYTES];
-    struct lineage back;
-
-    for (unsigned g = 0; g < GRANULES; g++) {
-        if (s->whole && s->data[g] != content(w, s->version, g))
-            return s->primary ? "a primary's disk holds what its clients did not write"
-                              : "what a target takes for a state(k) is none";
-        if (s->durable_whole && s->durable_data[g] != content(w, s->durable_version, g))
-            return "what a target's crash leaves is no state(k)";
-    }
-    lineage_write(&l, bytes);
-    return lineage_read(bytes, &back) ? NULL : "a lineage is none";
-}
-
-const char *world_check(const struct world *w, const struct rules *rules)
-{
-    const struct site *a = &w->site[0], *b = &w->site[1];
-    const uint8_t known = a->dirty | a->unsure | b->dirty | b->unsure;
-    const char *wrong = check_site(w, a);
-
-    (void)rules;
-    if (!wrong)
-        wrong = check_site(w, b);
-    for (unsigned g = 0; g < GRANULES && !wrong; g++)
-        if (b->pasts && !(known & 1 << g) && holds(a, g) != holds(b, g))
-            wrong = "a granule differs, and no map says so";
-    if (wrong || !w->session || w->session_stale || queued(w))
-        return wrong;
-    const struct site *s = &w->site[w->session - 1], *t = &w->site[2 - w->session];
-    /* one that is not whole will be with the next frame */
-    if (!s->dirty && !s->unsure && t->durable_whole && t->durable_version != s->version)
-        return "a source takes a target for equal that is not";
-    return NULL;
-}
-
-/* ---- for people
- * ------------------------------------------------------------------------------------- */
-
-const char *action_name(struct action a, char room[64])
-{
-    static const char *const names[DEEDS] = {
-        "write",   "copy",    "deliver",     "late",     "sync",   "ack",
-        "cut",     "heal",    "meet",        "crash",    "lose",   "restart",
-        "degrade", "promote", "promote-old", "handover", "follow", "discard",
-    };
-
-    snprintf(room, 64, "%s site %u granule %u", names[a.deed], a.site, a.granule);
-    return room;
-}
-
-void world_print(const struct world *w)
-{
-    for (unsigned i = 0; i < 2; i++) {
-        const struct site *s = &w->site[i];
-        printf("  site %u:%s%s%s%s lsn %u complete %u version %u data %u,%u stage %u,%u durable "
-               "%u,%u dirty %x unsure %x past",
-               i, s->up ? " up" : "", s->primary ? " primary" : "", s->degraded ? " degraded" : "",
-               s->whole ? " whole" : "", s->lsn, s->complete, s->version, s->data[0], s->data[1],
-               s->stage[0], s->stage[1], s->durable_data[0], s->durable_data[1], s->dirty,
-               s->unsure);
-        for (unsigned k = 0; k < s->pasts; k++)
-            printf(" %u(%u)", s->id[k], s->end[k]);
-        printf("\n");
-    }
-    printf("  link %u session %u%s in flight %u late %u acked %x\n", w->link, w->session,
-           w->session_stale ? " stale" : "", queued(w), w->late.there, w->acked);
-}
-
-void world_script(struct world *w, const struct rules *rules, const struct action *list,
-                  unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        const char *broken = NULL;
-        const bool done = world_do(w, rules, list[i], &broken);
-        broken = broken ? broken : world_check(w, rules);
-        if (done && !broken)
-            continue;
-        char room[64];
-        printf("step %u, %s: %s\n", i, action_name(list[i], room),
-               broken ? broken : "cannot be done");
-        world_print(w);
-        fflush(stdout);
-        abort();
-    }
 }

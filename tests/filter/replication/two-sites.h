@@ -119,7 +119,13 @@ void world_new(struct world *);
 /* Does them in turn; aborts with a message if one cannot be done or breaks something. */
 void world_script(struct world *, const struct rules *, const struct action *, unsigned count);
 
+/* The truth: the versions on the way to this one, as bits; what a granule holds in it. */
+uint8_t world_way(const struct world *, uint8_t version);
+uint8_t world_content(const struct world *, uint8_t version, unsigned granule);
+unsigned world_queued(const struct world *);
+void site_make_durable(struct site *); /* what arrived is what a crash leaves */
 struct lineage site_lineage(const struct site *);
+bool site_knows(const struct site *, uint8_t id); /* of a generation */
 enum kinship world_compare(const struct world *, const struct rules *, unsigned source,
                            unsigned target, struct fork *);
 void world_print(const struct world *);
