@@ -14,6 +14,7 @@ struct log {
     uint64_t trimmed;
     void (*on_sync)(void *);
     void *arg;
+    uint64_t free;
 };
 
 static void must(bool so)
@@ -118,6 +119,16 @@ void fake_log_on_sync(struct log *log, void (*call)(void *), void *arg)
     log->arg = arg;
 }
 
+void fake_log_set_free(struct log *log, uint64_t bytes)
+{
+    log->free = bytes;
+}
+
+uint64_t fake_log_trimmed(const struct log *log)
+{
+    return log->trimmed;
+}
+
 /* The first frame at or behind a position; with the lock. */
 static size_t first_at(struct log *log, uint64_t position)
 {
@@ -168,6 +179,11 @@ uint64_t log_used(struct log *log)
     const uint64_t used = fake_log_end(log) - log->trimmed;
     pthread_mutex_unlock(&log->lock);
     return used;
+}
+
+uint64_t log_free(struct log *log)
+{
+    return log->free;
 }
 
 int log_read(struct log *log, uint64_t position, struct frame *ret, void **payload)
