@@ -14,6 +14,8 @@ struct log {
     uint64_t trimmed;
     void (*on_sync)(void *);
     void *arg;
+    void (*on_read)(void *);
+    void *read_arg;
     uint64_t free;
 };
 
@@ -129,6 +131,12 @@ uint64_t fake_log_trimmed(const struct log *log)
     return log->trimmed;
 }
 
+void fake_log_on_read(struct log *log, void (*call)(void *), void *arg)
+{
+    log->on_read = call;
+    log->read_arg = arg;
+}
+
 /* The first frame at or behind a position; with the lock. */
 static size_t first_at(struct log *log, uint64_t position)
 {
@@ -201,8 +209,9 @@ int log_read(struct log *log, uint64_t position, struct frame *ret, void **paylo
 
 int log_read_data(struct log *log, uint64_t position, uint64_t at, void *data, size_t length)
 {
+    if (log->on_read)
+        log->on_read(log->read_arg);
     const struct fake_frame *f = find(log, position);
-
     if (!f)
         return -ENODATA;
     must(at + length <= f->frame.raw);

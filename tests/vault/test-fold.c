@@ -136,6 +136,44 @@ static void test_a_long_life(void **state)
     world_tear_down(&l.w);
 }
 
+struct race {
+    struct world *w;
+    uint64_t to;
+    unsigned reads;
+};
+
+static void fold_before_read(void *arg)
+{
+    struct race *race = arg;
+
+    race->reads++;
+    if (race->to) {
+        const uint64_t to = race->to;
+        race->to = 0;
+        assert_int_equal(fold_to(&race->w->group, to), 0);
+    }
+}
+
+/* Between the index and the log all is folded that the view allows: the base has it then. */
+static void test_a_fold_between_looking_and_reading(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 20; seed < 30; seed++) {
+        struct world w;
+        world_set_up(&w, seed);
+        for (unsigned i = 0; i < 8; i++)
+            world_add_segment(&w);
+        struct view *v = world_open(&w, 0, w.lsn, false);
+        struct race race = { .w = &w, .to = furthest(&w) };
+        assert_true(race.to >= 6ull * SEGMENT);
+        fake_log_on_read(w.group.log, fold_before_read, &race);
+        assert_true(world_view_is(&w, v, 0, w.lsn, 0, UNITS));
+        assert_true(race.reads > 1 && !race.to);
+        view_close(v);
+        world_tear_down(&w);
+    }
+}
+
 /* ---- how far ----------------------------------------------------------------------- */
 
 static const uint64_t second = 1000000000, hour = 3600ull * 1000000000;
@@ -386,6 +424,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_long_life),
+        cmocka_unit_test(test_a_fold_between_looking_and_reading),
         cmocka_unit_test(test_by_age),
         cmocka_unit_test(test_by_size),
         cmocka_unit_test(test_not_into_a_set),
