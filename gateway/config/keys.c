@@ -286,10 +286,15 @@ static bool is_alphanumeric(char c)
 
 const char *name_fault(const char *name, enum name_kind kind)
 {
-    size_t length = strlen(name);
+    /* what a source of replication looks for at its target: the log of a group */
+    static const char log[] = "log:";
+    bool of_log = kind == NAME_EXPORT && !strncmp(name, log, strlen(log));
 
+    if (of_log)
+        name += strlen(log);
+    size_t length = strlen(name);
     if (!length)
-        return "is empty";
+        return of_log ? "has no group behind \"log:\"" : "is empty";
     if (length > NAME_LENGTH)
         return "is longer than 128 characters";
     if (kind == NAME_EXPORT && *name == '/')

@@ -8,6 +8,7 @@ WEIR_FILTERS=$WEIR_FILTERS:$WEIR_BUILD/tests/unit # has the filter "changed"
 policy gold '{ filter = "changed"; }'
 disk vm1 16M gold 'allow = [ "uid:0", "uid:'"$(id -u)"'" ];'
 disk vm2 1M
+disk log:db 1M
 serve
 
 ctl() { python3 "$WEIR_SOURCE/tests/filter/ctl.py" "$@"; }
@@ -113,6 +114,7 @@ assert_eq "$(ctl get "exports/vm1@changes:$id/compliance")" compliant
 assert_eq "$(ctl get "exports/vm1@changes:$id/read_only")" true
 nbdinfo --list --json "$(uri)" | jq -r '.exports[]."export-name"' | sort >names
 assert_eq "$(cat names)" "$(printf 'vm1\nvm2')" "names that clients are told"
+assert_eq "$(nbdinfo --size "$(uri log:db)")" 1048576 "what is for gateways is opened by name"
 is_there "vm1@changes:$id" || fail "a list closed it"
 
 # A reload leaves it alone, or is refused where its disk would go.
@@ -157,7 +159,7 @@ refuses 'does not answer "changes" with lines' nbdinfo --size "$(uri vm1@changes
 for name in vm1@changes: vm1@latest vm2@changes:1 vm3@changes:1 vm1@ @changes:1; do
     refuses "there is no export \"$name\"" nbdinfo --size "$(uri "$name")"
 done
-assert_eq "$("$weirctl" --json export list | jq -r '.exports[].name' | sort | tr '\n' ' ')" "vm1 vm2 "
+assert_eq "$("$weirctl" --json export list | jq -r '.exports[].name' | sort | tr '\n' ' ')" "log:db vm1 vm2 "
 
 # Who may not open the disk may not read its changes.
 sed 's/"uid:0", "uid:[0-9]*"/"uid:12345"/' before.conf >weir.conf

@@ -120,6 +120,17 @@ static void the_stop_closes_what_is_written(void **state)
     assert_false(is_there("e@one+test"));
 }
 
+/* What a source of replication opens. */
+static void a_log_is_named_with_a_colon(void **state)
+{
+    struct mistakes m = { 0 };
+
+    (void)state;
+    site_write("exports.d/log.conf", "name = \"log:tenant/db\"; datastore = \"ram\";\n");
+    assert_refused(config_reload(&m), &m, 0, "");
+    assert_true(is_there("log:tenant/db"));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -128,6 +139,7 @@ int main(void)
         TEST(a_point_has_no_policy),
         TEST(points_survive_a_reload),
         TEST(who_has_a_point_open_keeps_its_disk_where_it_is),
+        TEST(a_log_is_named_with_a_colon),
         TEST(the_stop_closes_what_is_written),
     };
 
