@@ -1,9 +1,10 @@
 /* replica-failback.c - how does a site whose disks clients had become the target of the other one?
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * Its vault is told to be a target again.  Nothing is copied by it: the site that is the source
- * now sends what either of them has written since they parted.  A vault that would give up
- * writes refuses, and so nothing is closed before it has said that it would not. */
+ * Its vault is told to be a target again, which it can only when nobody serves the disks.  Nothing
+ * is copied by it; the other site sends what either of them has written since they parted.  A vault
+ * that would give up writes refuses unless it is told that they may go: then the disks are served
+ * again as before. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ static enum exit_code demote(const struct invocation *invocation, const struct r
 
 /* ---- the disks that are served here ---------------------------------------------------------- */
 
-/* "open" ones are closed and put on the list, or those of the list opened again. */
+/* Those that are not closed are, and put on the list. */
 static enum exit_code close_heads(const struct invocation *invocation,
                                   const struct replica *replica, struct json_object *closed)
 {
@@ -78,12 +79,7 @@ static enum exit_code become_target(const struct invocation *invocation,
     enum exit_code code = judge_clients(invocation, replica);
 
     if (!code)
-        code = demote(invocation, replica, true, answer);
-    if (!code) {
-        json_object_put(*answer);
-        *answer = NULL;
         code = close_heads(invocation, replica, closed);
-    }
     if (!code)
         code = demote(invocation, replica, false, answer);
     if (code)

@@ -193,7 +193,7 @@ assert_eq "$out" "demote done"
 expect 0 --json export list
 json '[(e["name"], e["state"]) for e in d["exports"] if e["state"] != "active"] == [("vm1", "closed"), ("vm2", "closed")]'
 assert_eq "$(target_verbs | tail -2)" "\
-demote discard dry-run
+demote
 demote discard"
 expect 0 replica failback vm1
 assert_eq "$out" 'group "db" is a target here already'
