@@ -57,7 +57,6 @@ int index_refill(struct index *, uint64_t from, uint64_t to);
 
 /* index-work.c */
 int index_work_start(struct index *);
-void index_work_stop(struct index *);
 void index_work_pause(struct index *, bool pause); /* true: waits until nothing is being written */
 /* Writes all runs in memory.  For who makes many again. */
 int index_write_all(struct index *);

@@ -239,9 +239,9 @@ int index_work_start(struct index *index)
     return -r;
 }
 
-void index_work_stop(struct index *index)
+void index_stop(struct index *index)
 {
-    if (!index->threaded)
+    if (!index || !index->threaded)
         return;
     pthread_mutex_lock(&index->lock);
     index->stopping = true;

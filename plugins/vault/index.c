@@ -272,7 +272,7 @@ void index_close(struct index *index)
 {
     if (!index)
         return;
-    index_work_stop(index);
+    index_stop(index);
     for (unsigned level = 0; level < LEVELS; level++) {
         for (size_t i = 0; i < index->level[level].count; i++)
             run_put(index->level[level].run[i]);

@@ -190,8 +190,6 @@ static int find_lsn(struct points *p, uint64_t lsn, struct point *ret, struct we
 {
     const struct set *set = set_around(p, lsn);
 
-    if (lsn == p->state.lsn)
-        return find_latest(p, ret);
     if (lsn < p->trimmed_lsn || lsn > p->state.lsn) {
         weir_print(why,
                    "lsn:%" PRIu64 " is not in the history, which goes from lsn:%" PRIu64

@@ -182,6 +182,8 @@ struct index_setup {
 };
 /* Reads what runs there are; what is missing is made again from the log. */
 int index_open(const struct index_setup *, struct index **ret, struct weir_text *why);
+/* The thread ends, and the log is not used any more until index_close(), which does that, too. */
+void index_stop(struct index *);
 void index_close(struct index *);
 /* A frame was added to the log (complete sets only, in order). */
 int index_add(struct index *, const struct frame *, const void *payload);
