@@ -9,16 +9,15 @@
  * and copy the page before that. */
 void bits_set(struct map *m, uint64_t extent, uint64_t granules)
 {
-    struct chunk *c = chunk_of(m, extent);
-    const size_t i = extent % CHUNK;
-    const uint64_t dirty = granules & ~atomic_fetch_or(&c->dirty[i], granules);
-    const uint64_t unsure = granules & ~atomic_fetch_or(&c->unsure[i], granules);
+    struct extent *x = extent_of(m, extent);
+    const uint64_t dirty = granules & ~atomic_fetch_or(&x->dirty, granules);
+    const uint64_t unsure = granules & ~atomic_fetch_or(&x->unsure, granules);
 
     if (!(dirty | unsure))
         return;
     atomic_fetch_add(&m->dirty, (uint64_t)__builtin_popcountll(dirty));
     atomic_fetch_add(&m->unsure, (uint64_t)__builtin_popcountll(unsure));
-    atomic_fetch_or(&c->state[i], PENDING);
+    atomic_fetch_or(&x->state, PENDING);
 }
 
 void map_mark(struct map *m, uint64_t offset, uint64_t length)
@@ -47,7 +46,7 @@ bool map_any_dirty(const struct map *m, uint64_t offset, uint64_t length)
 {
     if (length && atomic_load_explicit(&m->dirty, memory_order_acquire))
         for (uint64_t e = offset / EXTENT; e <= (offset + length - 1) / EXTENT; e++)
-            if (atomic_load(&chunk_of(m, e)->dirty[e % CHUNK]) & granules_in(e, offset, length))
+            if (atomic_load(&extent_of(m, e)->dirty) & granules_in(e, offset, length))
                 return true;
     return false;
 }
@@ -58,7 +57,7 @@ int map_next_dirty(const struct map *m, uint64_t from, uint64_t *granule)
     uint64_t mask = ~0ull << from % EXTENT_GRANULES;
 
     for (uint64_t e = from / EXTENT_GRANULES; e < extents; e++, mask = ~0ull) {
-        const uint64_t dirty = atomic_load(&chunk_of(m, e)->dirty[e % CHUNK]) & mask;
+        const uint64_t dirty = atomic_load(&extent_of(m, e)->dirty) & mask;
         if (!dirty)
             continue;
         *granule = e * EXTENT_GRANULES + (uint64_t)__builtin_ctzll(dirty);
@@ -69,14 +68,13 @@ int map_next_dirty(const struct map *m, uint64_t from, uint64_t *granule)
 
 void map_taken(struct map *m, uint64_t granule)
 {
-    struct chunk *c = chunk_of(m, granule / EXTENT_GRANULES);
-    const size_t i = granule / EXTENT_GRANULES % CHUNK;
+    struct extent *x = extent_of(m, granule / EXTENT_GRANULES);
     const uint64_t bit = 1ull << granule % EXTENT_GRANULES;
 
     /* unsure before it is not dirty any more: who copies the page sees one of the two */
-    if (!(atomic_fetch_or(&c->unsure[i], bit) & bit))
+    if (!(atomic_fetch_or(&x->unsure, bit) & bit))
         atomic_fetch_add(&m->unsure, 1);
-    if (atomic_fetch_and(&c->dirty[i], ~bit) & bit)
+    if (atomic_fetch_and(&x->dirty, ~bit) & bit)
         atomic_fetch_sub(&m->dirty, 1);
 }
 
@@ -85,16 +83,15 @@ void map_sure(struct map *m)
     const uint64_t extents = extents_of(map_size(m));
 
     for (uint64_t e = 0; e < extents; e++) {
-        struct chunk *c = chunk_of(m, e);
-        const size_t i = e % CHUNK;
-        if (!atomic_load(&c->unsure[i]))
+        struct extent *x = extent_of(m, e);
+        if (!atomic_load(&x->unsure))
             continue;
-        const uint64_t dirty = atomic_load(&c->dirty[i]);
-        const uint64_t sure = atomic_fetch_and(&c->unsure[i], dirty) & ~dirty;
+        const uint64_t dirty = atomic_load(&x->dirty);
+        const uint64_t sure = atomic_fetch_and(&x->unsure, dirty) & ~dirty;
         if (!sure)
             continue;
         atomic_fetch_sub(&m->unsure, (uint64_t)__builtin_popcountll(sure));
-        atomic_fetch_or(&c->state[i], PENDING);
+        atomic_fetch_or(&x->state, PENDING);
     }
 }
 
@@ -107,9 +104,7 @@ void map_bitmap(const struct map *m, void *bitmap, size_t length, uint64_t from)
 
     for (size_t i = 0; i < length; i++) {
         const uint64_t byte = from + i, e = byte / 8;
-        out[i] = e < extents
-                     ? (uint8_t)(atomic_load(&chunk_of(m, e)->dirty[e % CHUNK]) >> byte % 8 * 8)
-                     : 0;
+        out[i] = e < extents ? (uint8_t)(atomic_load(&extent_of(m, e)->dirty) >> byte % 8 * 8) : 0;
     }
 }
 

@@ -20,7 +20,7 @@ void stamps_raise(struct map *m, uint64_t extent, uint64_t granules, uint32_t ep
             }
     }
     if (raised)
-        atomic_fetch_or(&c->state[extent % CHUNK], PENDING);
+        atomic_fetch_or(&c->extent[extent % CHUNK].state, PENDING);
 }
 
 void range_stamp(struct map *m, uint64_t offset, uint64_t length)
@@ -98,11 +98,11 @@ void range_leave(struct map *m, uint64_t offset, uint64_t length, uint64_t lsn)
     const uint32_t tick = atomic_load_explicit(&m->tick, memory_order_relaxed);
 
     for (uint64_t e = offset / EXTENT; e <= (offset + length - 1) / EXTENT; e++) {
-        struct chunk *c = chunk_of(m, e);
-        raise_to(&c->lsn[e % CHUNK], lsn);
-        if (atomic_load_explicit(&c->touched[e % CHUNK], memory_order_relaxed) != tick)
-            atomic_store_explicit(&c->touched[e % CHUNK], tick, memory_order_relaxed);
-        atomic_fetch_sub(&c->state[e % CHUNK], 1); /* last: what precedes holds for the keeper */
+        struct extent *x = extent_of(m, e);
+        raise_to(&x->lsn, lsn);
+        if (atomic_load_explicit(&x->touched, memory_order_relaxed) != tick)
+            atomic_store_explicit(&x->touched, tick, memory_order_relaxed);
+        atomic_fetch_sub(&x->state, 1); /* last: what precedes holds for the keeper */
     }
 }
 

@@ -125,19 +125,20 @@ static void extent_copy(struct map *m, uint64_t extent, uint64_t size, uint8_t *
 {
     const bool there = extent < extents_of(size);
     struct chunk *c = there ? chunk_of(m, extent) : NULL;
-    const size_t i = extent % CHUNK;
+    const struct extent *x = there ? extent_of(m, extent) : NULL;
     const uint64_t has = there ? granules_of(extent, size) : 0;
     uint64_t bits = ~has;
 
     if (there) {
         /* dirty before unsure: what is taken meanwhile is seen in one of them */
-        bits |= atomic_load(&c->dirty[i]);
+        bits |= atomic_load(&x->dirty);
         if (does(UNSURE_IS_DIRTY))
-            bits |= atomic_load(&c->unsure[i]);
+            bits |= atomic_load(&x->unsure);
     }
     put64(out, bits);
     for (unsigned g = 0; g < EXTENT_GRANULES; g++)
-        put32(out + 8 + 4 * (size_t)g, has >> g & 1 ? atomic_load(&c->stamp[i][g]) : NEVER);
+        put32(out + 8 + 4 * (size_t)g,
+              has >> g & 1 ? atomic_load(&c->stamp[extent % CHUNK][g]) : NEVER);
 }
 
 void page_copy(struct map *m, uint64_t page, void *buffer)
@@ -181,8 +182,8 @@ static bool extent_load(struct map *m, uint64_t extent, const uint8_t *in)
         else
             atomic_store(&c->stamp[extent % CHUNK][g], stamp);
     }
-    atomic_store(&c->dirty[extent % CHUNK], bits);
-    atomic_store(&c->unsure[extent % CHUNK], bits);
+    atomic_store(&c->extent[extent % CHUNK].dirty, bits);
+    atomic_store(&c->extent[extent % CHUNK].unsure, bits);
     atomic_fetch_add(&m->dirty, (uint64_t)__builtin_popcountll(bits));
     atomic_fetch_add(&m->unsure, (uint64_t)__builtin_popcountll(bits));
     return true;

@@ -18,16 +18,15 @@ static void unclose(struct map *m, uint64_t extent)
 
 static bool try_close(struct map *m, uint64_t extent, uint32_t tick)
 {
-    struct chunk *c = chunk_of(m, extent);
-    const size_t i = extent % CHUNK;
-    uint32_t s = atomic_load(&c->state[i]);
+    struct extent *x = extent_of(m, extent);
+    uint32_t s = atomic_load(&x->state);
 
-    if (!(s & HOT) || s & IN_FLIGHT || tick - atomic_load(&c->touched[i]) <= TICKS)
+    if (!(s & HOT) || s & IN_FLIGHT || tick - atomic_load(&x->touched) <= TICKS)
         return false;
-    if (!(s & CLOSING) && !atomic_compare_exchange_strong(&c->state[i], &s, s | CLOSING))
+    if (!(s & CLOSING) && !atomic_compare_exchange_strong(&x->state, &s, s | CLOSING))
         return false;
     /* after it is CLOSING: who left before has said all, who enters later takes CLOSING away */
-    if (!does(MARK_BEFORE_CLEAR) || atomic_load(&c->lsn[i]) <= atomic_load(&m->durable))
+    if (!does(MARK_BEFORE_CLEAR) || atomic_load(&x->lsn) <= atomic_load(&m->durable))
         return true;
     unclose(m, extent);
     return false;

@@ -67,12 +67,17 @@ enum {
 #define PENDING   (1u << 29) /* its page lacks something */
 #define IN_FLIGHT (PENDING - 1)
 
+/* Half a cache line: a write to a hot extent touches this, and a stamp. */
+struct extent {
+    _Atomic uint32_t state;
+    _Atomic uint32_t touched; /* tick of the last leave() */
+    _Atomic uint64_t lsn;     /* the highest of what left */
+    _Atomic uint64_t dirty, unsure;
+};
+
 /* Extents do not move: who looks at one need not know that the map grows. */
 struct chunk {
-    _Atomic uint32_t state[CHUNK];
-    _Atomic uint32_t touched[CHUNK]; /* tick of the last leave() */
-    _Atomic uint64_t lsn[CHUNK];     /* the highest of what left */
-    _Atomic uint64_t dirty[CHUNK], unsure[CHUNK];
+    struct extent extent[CHUNK];
     _Atomic uint32_t stamp[CHUNK][EXTENT_GRANULES];
 };
 
@@ -138,9 +143,14 @@ static inline struct chunk *chunk_of(const struct map *m, uint64_t extent)
     return atomic_load_explicit(&m->table, memory_order_acquire)->chunk[extent / CHUNK];
 }
 
+static inline struct extent *extent_of(const struct map *m, uint64_t number)
+{
+    return &chunk_of(m, number)->extent[number % CHUNK];
+}
+
 static inline _Atomic uint32_t *state_of(const struct map *m, uint64_t extent)
 {
-    return &chunk_of(m, extent)->state[extent % CHUNK];
+    return &extent_of(m, extent)->state;
 }
 
 /* The granules of an extent that [offset, offset + length) touches. */

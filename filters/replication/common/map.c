@@ -331,7 +331,7 @@ static bool settle(struct map *m)
     for (uint64_t e = 0; e < extents_of(size); e++) {
         const uint32_t s = atomic_load(state_of(m, e));
         all &= !(s & IN_FLIGHT);
-        if (s & HOT && atomic_load(&chunk_of(m, e)->lsn[e % CHUNK]) > durable)
+        if (s & HOT && atomic_load(&extent_of(m, e)->lsn) > durable)
             bits_set(m, e, granules_of(e, size));
     }
     return all;
