@@ -270,7 +270,7 @@ void *keep_thread(void *arg)
 {
     struct map *m = arg;
     struct timespec next, now;
-    bool did;
+    bool did = false;
 
     clock_gettime(CLOCK_MONOTONIC, &next);
     later(&next, m->period);

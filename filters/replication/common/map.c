@@ -348,7 +348,7 @@ static int take_back_all(struct map *m)
 
 int map_close(struct map *m)
 {
-    bool did;
+    bool did = false;
 
     if (!m)
         return 0;

@@ -148,6 +148,31 @@ static void test_a_page_of_another_place_is_not_believed(void **state)
     assert_int_equal(map_dirty(r->map), 15 * 64);
 }
 
+/* What a fresh map finds behind its end may be of the one before. */
+static void test_a_page_of_another_map_is_not_believed(void **state)
+{
+    struct rig *r = *state;
+    struct medium_file *f;
+    uint8_t page[4096];
+
+    assert_int_equal(rig_open(r, GIB), 0);
+    rig_clean(r);
+    assert_int_equal(map_close(r->map), 0);
+    r->map = NULL;
+    assert_int_equal(r->medium->open(r->medium, "map", 0, &f), 0);
+    assert_int_equal(file_read(f, page, 4096, 8192), 0);
+    f->close(f);
+    assert_int_equal(r->medium->remove(r->medium, "map"), 0);
+    assert_int_equal(rig_open(r, GIB), 0);
+    assert_int_equal(map_close(r->map), 0);
+    r->map = NULL;
+    assert_int_equal(r->medium->open(r->medium, "map", 0, &f), 0);
+    assert_int_equal(file_write(f, page, 4096, 8192), 0);
+    f->close(f);
+    assert_int_equal(rig_open(r, GIB), 0);
+    assert_int_equal(map_dirty(r->map), GIB / GRANULE);
+}
+
 static void test_a_page_that_cannot_be_read_is_as_good_as_damaged(void **state)
 {
     struct rig *r = *state;
@@ -248,6 +273,28 @@ static void test_one_header_may_be_damaged_and_epochs_still_rise(void **state)
     expect_problem(r, GIB, "header");
 }
 
+/* The older header knows less of what may have been given out. */
+static void test_epochs_of_a_lost_header_are_not_given_again(void **state)
+{
+    struct rig *r = *state;
+    struct map_point p = { 0 };
+
+    assert_int_equal(rig_open(r, GIB), 0); /* the second header, in the first place */
+    for (int i = 0; i < 3000; i++)
+        map_checkpoint(r->map);
+    while (map_work(r->map, r->now)) { /* the third, in the second */
+    }
+    for (int i = 0; i < 3500; i++)
+        p = map_checkpoint(r->map);
+    assert_true(p.epoch > 4200);
+    map_abandon(r->map);
+    r->map = NULL;
+    scribble(r, "map", 4096 + 20, 1);
+    assert_int_equal(rig_open(r, GIB), 0);
+    assert_null(r->found.problem);
+    assert_true(map_checkpoint(r->map).epoch > p.epoch);
+}
+
 /* ---- sentences ---------------------------------------------------------------------------------
  */
 
@@ -283,11 +330,13 @@ int main(void)
         RIG(test_intents_stay_for_ever_once_pages_could_not_be_synced),
         RIG(test_a_damaged_page_is_dirty_and_changed_and_no_other),
         RIG(test_a_page_of_another_place_is_not_believed),
+        RIG(test_a_page_of_another_map_is_not_believed),
         RIG(test_a_page_that_cannot_be_read_is_as_good_as_damaged),
         RIG(test_a_map_of_a_larger_disk_is_not_believed),
         RIG(test_intents_of_another_map_are_not_believed),
         RIG(test_damaged_intents_are_all_set),
         RIG(test_one_header_may_be_damaged_and_epochs_still_rise),
+        RIG(test_epochs_of_a_lost_header_are_not_given_again),
         RIG(test_a_map_belongs_to_one),
         RIG(test_a_full_file_system_is_noticed_at_once),
     };
