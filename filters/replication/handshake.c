@@ -30,6 +30,32 @@ static bool is_ours(const struct group *g, const struct status *st)
     return !memcmp(st->source, g->record.source, sizeof st->source);
 }
 
+/* Up to where this site may have what the target has not.  LSNs are reserved ahead, so after a
+ * crash the last one says little; but where no granule is unsure and the ring is empty, all is
+ * there. */
+static uint64_t lsn_beyond(struct group *g, const struct status *st)
+{
+    uint64_t unsure = 0;
+
+    for (unsigned i = 0; i < DISKS; i++)
+        unsure += g->disks[i] ? map_unsure(g->disks[i]->map) : 0;
+    return unsure || g->first || g->lsn < st->received_lsn ? g->lsn : st->received_lsn;
+}
+
+/* Is one of the two an older state of itself, as a backup brings it back?  What it forgot the other
+ * one takes for known. */
+static int judge_age(struct group *g, const struct status *st)
+{
+    if (!st->lineage.count || !is_ours(g, st) || st->token <= g->record.token || g->trusted)
+        return 0;
+    group_stop_for(
+        g, STOP_FORK,
+        "this site is an older state of itself: the target has had a later one of it (token "
+        "%" PRIu64 ", here %" PRIu64 "); if this one is to count, say \"resync all\"",
+        st->token, g->record.token);
+    return -EPERM;
+}
+
 /* 0: it may flow.  Else the group is stopped, and why. */
 static int judge(struct group *g, const struct status *st)
 {
@@ -49,8 +75,8 @@ static int judge(struct group *g, const struct status *st)
                        st->token, g->token);
         return -EPERM;
     }
-    enum kinship k =
-        lineage_compare(&g->record.lineage, g->lsn, &st->lineage, st->received_lsn, &fork);
+    enum kinship k = lineage_compare(&g->record.lineage, lsn_beyond(g, st), &st->lineage,
+                                     st->received_lsn, &fork);
     g->kinship = k;
     g->fork = fork;
     if (st->role == ROLE_PRIMARY) {
@@ -61,7 +87,7 @@ static int judge(struct group *g, const struct status *st)
         return -EPERM;
     }
     if (kinship_flows(k))
-        return 0;
+        return judge_age(g, st);
     if (st->error[0])
         snprintf(g->error, sizeof g->error, "%.200s", st->error);
     group_stop_for(
@@ -85,15 +111,18 @@ static void mark_everything(struct group *g)
         }
 }
 
+static uint64_t known_durable(const struct group *g)
+{
+    return g->durable_lsn > g->record.durable ? g->durable_lsn : g->record.durable;
+}
+
 /* What the ring holds and the target has is done with; what it has not is to be sent again.  True:
  * the two fit together. */
 static bool resume_ring(struct group *g, const struct status *st)
 {
     struct batch *b = g->first;
 
-    if (!b)
-        return true;
-    if (st->received_lsn < g->durable_lsn)
+    if (st->lineage.count && st->received_lsn < known_durable(g))
         return false;
     for (; b && b != g->open; b = b->next) {
         if (b->frame.first_lsn <= st->received_lsn && b->frame.last_lsn > st->received_lsn)
@@ -116,9 +145,10 @@ static void rebase(struct group *g, const struct status *st)
         group_say(g, WEIR_ERROR,
                   "the target has lost what it had said was durable (up to LSN %" PRIu64
                   ", it has %" PRIu64 "): everything is sent again",
-                  g->durable_lsn, st->received_lsn);
+                  known_durable(g), st->received_lsn);
         mark_everything(g);
     }
+    g->record.durable = st->durable_lsn;
     g->received_lsn = st->received_lsn;
     g->durable_lsn = g->flushed_lsn = st->durable_lsn;
     g->complete_durable = st->complete_lsn;
@@ -181,7 +211,11 @@ static int acquire(struct group *g, struct link *link, struct status *st, char w
 
     memcpy(c.group, g->record.uuid, sizeof c.group);
     memcpy(c.source, g->record.source, sizeof c.source);
-    int r = link_command(link, &c, g->key);
+    /* known here before it is there: see judge_age() */
+    g->record.token = st->token + 1;
+    int r = record_save(g);
+    if (!r)
+        r = link_command(link, &c, g->key);
     if (!r)
         r = link_status(link, st, why);
     if (!r && !is_ours(g, st))

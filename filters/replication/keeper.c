@@ -320,11 +320,17 @@ static void keep_ceiling(struct group *g)
         g->record.ceiling = before;
 }
 
-static void note_synced(struct group *g)
+/* Once a group was in step; and now and then how far the target was. */
+static void keep_record(struct group *g)
 {
-    if (g->record.synced || g->initial || !g->complete_lsn)
+    const uint64_t minute = 60 * second;
+    bool first = !g->record.synced && !g->initial && g->complete_durable;
+
+    if (!first && (now_ns() < g->recorded_at + minute || g->durable_lsn <= g->record.durable))
         return;
-    g->record.synced = true;
+    g->record.synced |= first;
+    g->record.durable = g->durable_lsn;
+    g->recorded_at = now_ns();
     pthread_mutex_unlock(&g->lock);
     record_save(g);
     pthread_mutex_lock(&g->lock);
@@ -334,7 +340,7 @@ static void tend(struct group *g, uint64_t *looked)
 {
     declare(g);
     keep_ceiling(g);
-    note_synced(g);
+    keep_record(g);
     mend(g);
     hand_over(g);
     if (g->connected && !g->lost && now_ns() >= *looked + second) {

@@ -89,6 +89,7 @@ static void group_stop(struct group *g)
     g->started = false;
     stream_drop(g);
     g->record.ceiling = g->lsn;
+    g->record.durable = g->durable_lsn;
     pthread_mutex_unlock(&g->lock);
     record_save(g); /* else the next start finds a higher one, which is as good */
     spill_close(g);

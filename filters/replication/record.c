@@ -10,7 +10,7 @@
 #include <string.h>
 
 static const char magic[8] = "WEIRGRP1";
-enum { HEAD = 8 + 8 + 16 + 16 + LINEAGE_BYTES + 8 + 4 + 4, DIGEST = 8 };
+enum { HEAD = 8 + 8 + 16 + 16 + LINEAGE_BYTES + 8 + 8 + 8 + 4 + 4, DIGEST = 8 };
 
 static uint8_t *put(uint8_t *at, const void *bytes, size_t n)
 {
@@ -40,6 +40,8 @@ static size_t record_bytes(const struct group_record *r, uint8_t **ret)
     at = put(at, r->source, 16);
     at = put(at, lineage, sizeof lineage);
     at = put(at, &r->ceiling, 8);
+    at = put(at, &r->token, 8);
+    at = put(at, &r->durable, 8);
     at = put(at, &flags, 4);
     at = put(at, &count, 4);
     for (unsigned i = 0; i < count; i++)
@@ -69,6 +71,8 @@ static int parse(const uint8_t *bytes, size_t size, struct group_record *r)
     at = take(at, r->source, 16);
     at = take(at, lineage, sizeof lineage);
     at = take(at, &r->ceiling, 8);
+    at = take(at, &r->token, 8);
+    at = take(at, &r->durable, 8);
     at = take(at, &flags, 4);
     at = take(at, &count, 4);
     if (count > DISKS || size != HEAD + (size_t)count * NAME_LENGTH + DIGEST ||

@@ -156,6 +156,9 @@ struct group_record {
     uint8_t uuid[16], source[16];
     struct lineage lineage;
     uint64_t ceiling; /* no LSN at or above it was ever used */
+    uint64_t token;   /* the highest that was asked for: a target with a higher one knows of a later
+                         life of this source, one with a much lower one was set back itself */
+    uint64_t durable; /* an LSN up to which the target had all for good; may lag */
     bool fenced;      /* the target was promoted: serve nothing until it says otherwise */
     bool detached;    /* by the operator */
     bool synced;      /* a plain target was in step once */
@@ -223,7 +226,9 @@ struct group {
     struct status peer; /* as last read */
     uint64_t degraded_since, degraded_ns;
     enum handover handover;
-    bool met; /* the target was there once */
+    bool met;             /* the target was there once */
+    bool trusted;         /* the operator has said that this site counts */
+    uint64_t recorded_at; /* ns */
 
     struct use *waiting, **waiting_last; /* for complete_lsn */
     struct use *flushes, **flushes_last; /* for complete_durable */

@@ -147,7 +147,8 @@ static uint8_t *seal(struct group *g, struct batch *b)
     f->previous = g->last_position;
     f->previous_digest = g->last_digest;
     f->position = frame_place(g->end, frame_span(f));
-    frame_write(f, out + FRAME_HEADER, g->key, out);
+    if (frame_write(f, out + FRAME_HEADER, g->key, out))
+        return NULL;
     g->last_position = f->position;
     g->last_digest = frame_digest(out);
     g->end = f->position + frame_span(f);
@@ -176,6 +177,7 @@ static void send(struct group *g, struct batch *b)
     if (!r)
         pack(g, b);
     uint8_t *frame = r ? NULL : seal(g, b);
+    r = frame || r ? r : -ENOMEM;
     uint64_t span = frame_span(&b->frame);
     pthread_mutex_lock(&g->lock);
     b->state = r ? b->state : BATCH_SENT;
@@ -201,8 +203,9 @@ static void send(struct group *g, struct batch *b)
         sender_done(g, (uint64_t)(uintptr_t)b, ENOTCONN);
     pthread_mutex_lock(&g->lock);
     g->busy = NULL;
-    if (r) { /* the spill file cannot be read back: what was in it is dirty */
-        snprintf(g->error, sizeof g->error, "the spill file cannot be read: %s", strerror(-r));
+    if (r) {
+        snprintf(g->error, sizeof g->error,
+                 "a frame cannot be made, or read from the spill file: %s", strerror(-r));
         g->lost = true;
     }
     pthread_cond_broadcast(&g->changed);

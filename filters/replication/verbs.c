@@ -144,6 +144,7 @@ static int verb_resync(void *self, const char *arguments, struct weir_text *answ
     for (unsigned i = 0; all && i < DISKS; i++)
         if (g->disks[i])
             map_mark_all(g->disks[i]->map);
+    g->trusted = all;
     if (g->connected)
         g->lost = true; /* meets the target anew */
     weir_print(answer, "%" PRIu64 " granules of 64 KiB are to be sent", group_dirty(g));
