@@ -145,21 +145,27 @@ static void *take_points(void *arg)
     return NULL;
 }
 
+static void note_inside(unsigned ret[WRITERS][EXTENTS])
+{
+    for (unsigned i = 0; i < WRITERS * EXTENTS; i++)
+        ret[i / EXTENTS][i % EXTENTS] = atomic_load(&storm.inside[i / EXTENTS][i % EXTENTS]);
+}
+
 /* Who is in a write all the while that a copy is made must be found in it. */
 static void look_at_a_crash(void)
 {
     struct rig crashed = { 0 };
-    unsigned before[WRITERS][EXTENTS];
+    unsigned before[WRITERS][EXTENTS], after[WRITERS][EXTENTS];
 
-    for (unsigned i = 0; i < WRITERS * EXTENTS; i++)
-        before[i / EXTENTS][i % EXTENTS] = atomic_load(&storm.inside[i / EXTENTS][i % EXTENTS]);
+    note_inside(before);
     crashed.memory = memory_copy(storm.rig->memory);
+    note_inside(after);
     crashed.medium = memory_medium(crashed.memory, "maps");
     if (rig_open(&crashed, map_size(storm.map)))
         abort();
     for (unsigned w = 0; w < WRITERS; w++)
         for (unsigned e = 0; e < EXTENTS; e++) {
-            if (!(before[w][e] & 1) || before[w][e] != atomic_load(&storm.inside[w][e]))
+            if (!(before[w][e] & 1) || before[w][e] != after[w][e])
                 continue;
             atomic_fetch_add(&storm.looks, 1);
             if (!map_any_dirty(crashed.map, e * (uint64_t)EXTENT + w * (uint64_t)GRANULE, 1))
@@ -187,7 +193,7 @@ static void *rule(void *arg)
         map_sure(storm.map);
         if (round % 8 == 0 && map_sync(storm.map))
             abort();
-        if (round % 64 == 0 && size < 4 * GIB && map_grow(storm.map, size += 300 * MIB))
+        if (round % 64 == 0 && size < 2 * GIB && map_grow(storm.map, size += 300 * MIB))
             abort();
         look_at_a_crash();
     }
