@@ -225,9 +225,12 @@ int place_apply(struct weir_below *b, struct settings *settings)
 
 /* ---- what a filter may ask for ----------------------------------------------- */
 
+/* A point of a disk has the key of the disk, which may go by this. */
 const char *weir_export_name(const struct weir_below *b)
 {
-    return export_name(b->export);
+    const struct export *base = export_config(b->export)->base;
+
+    return export_name(base ? base : b->export);
 }
 
 void weir_geometry(const struct weir_below *b, struct weir_geometry *g)

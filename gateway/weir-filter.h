@@ -155,6 +155,7 @@ struct weir_geometry {
     uint64_t reserved[4];
 };
 
+/* Of the disk as it was (BASE@POINT), too, the name of the disk. */
 const char *weir_export_name(const struct weir_below *);
 /* The disk as it is just below this filter. */
 void weir_geometry(const struct weir_below *, struct weir_geometry *);
