@@ -76,6 +76,12 @@ struct json_object *request(const char *op, const char *path)
     return ret;
 }
 
+void print_part(const char *name, struct weir_text *path)
+{
+    for (; *name; name++)
+        weir_print(path, *name == '/' ? "%%2F" : "%c", *name);
+}
+
 enum exit_code say_silent(const struct invocation *invocation, const struct gateway *gateway)
 {
     int error = gateway->error;

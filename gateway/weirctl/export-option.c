@@ -86,8 +86,9 @@ enum exit_code option_get_or_set(const struct invocation *invocation, struct gat
 
     if (json_object_is_type(options, json_type_object) && !member_of(options, option))
         return say_no_option(invocation, word, option, options);
-    weir_print(&path, "exports/%s/filters/%s/options/%s", invocation->words[0],
-               text_of(filter, "place"), option);
+    weir_print(&path, "exports/");
+    print_part(invocation->words[0], &path);
+    weir_print(&path, "/filters/%s/options/%s", text_of(filter, "place"), option);
     if (!value) {
         code = gateway_ask(invocation, gateway, request("get", text_string(&path)), &answer);
         if (!code)

@@ -38,11 +38,12 @@ void filtered_close(struct filtered *disk)
 
 void filtered_path(const struct filtered *disk, const char *rest, struct weir_text *ret)
 {
+    weir_print(ret, "exports/");
+    print_part(disk->export, ret);
     if (disk->filter)
-        weir_print(ret, "exports/%s/filters/%s/%s", disk->export, text_of(disk->filter, "place"),
-                   rest);
+        weir_print(ret, "/filters/%s/%s", text_of(disk->filter, "place"), rest);
     else
-        weir_print(ret, "exports/%s/store/%s", disk->export, rest);
+        weir_print(ret, "/store/%s", rest);
 }
 
 enum exit_code filtered_verb(const struct invocation *invocation, const struct filtered *disk,

@@ -51,6 +51,8 @@ enum exit_code say_silent(const struct invocation *, const struct gateway *);
 
 /* A request: {"op":op,"path":path}, path NULL: none.  Takes part in gateway_ask(). */
 struct json_object *request(const char *op, const char *path);
+/* The name of an export as one part of a path: a slash in it is %2F. */
+void print_part(const char *name, struct weir_text *path);
 /* Sends the request, gives it up, waits and says what went wrong.  *answer may be NULL. */
 enum exit_code gateway_ask(const struct invocation *, struct gateway *, struct json_object *request,
                            struct json_object **answer);

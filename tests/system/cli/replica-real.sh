@@ -11,9 +11,14 @@ name = "far";
 filters = ( { filter = "replication"; target = "nbd+unix:///?socket=$work/far.sock"; target_type = "plain";
               reconnect_delay = "100ms"; } );
 EOF
+cat >"$work/policies.d/lone.conf" <<EOF
+name = "lone";
+filters = ( { filter = "replication"; target = "nbd+unix:///?socket=$work/nobody"; } );
+EOF
 cat >"$work/weir.conf" <<EOF
 datastores = ( { name = "disks"; type = "file"; path = "$work/disks"; } );
-exports = ( { name = "vm1"; datastore = "disks"; image = "vm1"; size = "32M"; policy = "far"; } );
+exports = ( { name = "vm1"; datastore = "disks"; image = "vm1"; size = "32M"; policy = "far"; },
+            { name = "db/log"; datastore = "disks"; image = "log"; size = "1M"; policy = "lone"; } );
 include_policies = "policies.d";
 EOF
 truncate -s 32M "$work/far"
@@ -37,6 +42,13 @@ expect 4 replica verify vm1
 complains '"vm1" cannot be compared: nbd+unix:///'
 expect 4 replica failover vm1 --planned
 complains '"vm1" cannot be handed over: nbd+unix:///'
+
+# ---- a disk whose name has a slash
+expect 0 replica status db/log
+says "db/log"
+expect 0 export option db/log replication mode sync
+expect 0 export option db/log replication mode
+assert_eq "$out" sync
 
 # ---- what was lost there is sent again
 truncate -s 0 "$work/far"
