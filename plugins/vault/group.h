@@ -74,6 +74,7 @@ struct group {
         complete; /* the last state(k) that is durable; frames behind it are a part of a set */
     struct log_end applied; /* heads are this, not yet durably */
     uint64_t complete_time;
+    bool full;          /* `error` says so: it is over when a frame is taken */
     bool closed;        /* no frames are taken at present: they wait */
     unsigned receiving; /* calls of log_receive() under way */
     char error[256];    /* why nothing is taken at present */
@@ -83,6 +84,8 @@ struct group {
         struct pinned *next;
     } * pinned;
     bool stopping;
+    bool unsaved; /* the record would say more than it did when it was saved */
+    int broken;   /* -errno: an image could not be made durable, and nothing is applied any more */
     bool replaying; /* frames may be in the heads already: a VERIFY says nothing */
     struct applier *applier;
     struct folder *folder;
@@ -104,7 +107,7 @@ void group_close(struct group *);
 bool group_work(struct group *); /* manual: what the threads would do; false: nothing was to do */
 /* The lineage of what was received; with the lock. */
 struct lineage group_lineage(const struct group *);
-/* Why nothing is taken at present: shown until group_set_error(g, "").  Takes the lock. */
+/* Why nothing is taken at present: shown until group_set_error(g, "%s", "").  Takes the lock. */
 void group_set_error(struct group *, const char *format, ...) WEIR_PRINTF(2, 3);
 
 /* ---- group-save.c ---------------------------------------------------------------------------- */
@@ -121,13 +124,29 @@ int apply_frame(void *group, const struct frame *, void *payload, const struct l
 /* Heads, bases and needs are durable, and the record says so; trims the log behind that where no
  * history is kept.  With the turn. */
 int apply_sync(struct group *);
+/* With the turn: what lies in the log from `from` up to the last state(k) goes to the heads
+ * (again).
+ */
+int apply_again(struct group *, uint64_t from);
 int apply_start(struct group *); /* the thread that does it */
 void apply_stop(struct group *);
 
 /* ---- head.c ---------------------------------------------------------------------------------- */
 
-/* With the turn.  Opens the images of a disk that the record has, or makes those of a new one. */
-int head_images(struct group *, unsigned disk, struct weir_text *why);
+/* Of a disk that the record has; disks.c. */
+int images_open(struct group *, unsigned disk, struct weir_text *why);
+void images_close(struct group *, unsigned disk);
+/* With the turn.  What a record DISK says: a new disk, in the record when that is durable, or a new
+ * size.  -EBADMSG: it cannot be, and the group's error says why. */
+int images_declare(struct group *, const struct record *, const char *name);
+/* A map for each disk, of what is written here from now on; `record` gets its points. */
+int maps_begin(struct group *, struct group_record *record, struct weir_text *why);
+int maps_open(struct group *, struct weir_text *why); /* those of a primary that starts again */
+void maps_close(struct group *, bool remove);
+/* Calls each() for what was written here since this site was promoted. */
+int maps_written(struct group *,
+                 int (*each)(void *arg, unsigned disk, uint64_t offset, uint64_t length),
+                 void *arg);
 
 /* ---- fold.c ---------------------------------------------------------------------------------- */
 
@@ -161,5 +180,7 @@ int needs_save(struct group *); /* with the turn */
 int group_roll_back(struct group *, uint64_t lsn,
                     void (*progress)(void *arg, uint64_t done, uint64_t all), void *arg,
                     struct weir_text *why);
+/* The same for what is in `needs`, which no index knows of. */
+int group_restore_needs(struct group *, uint64_t lsn, struct weir_text *why);
 
 #endif

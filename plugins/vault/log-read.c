@@ -112,7 +112,7 @@ int read_next(struct log *log, struct log_end *end, struct frame *ret, void **pa
 /* ---- what is kept -----------------------------------------------------------------------------
  */
 
-int cache_create(struct log_cache **ret)
+int log_cache_create(struct log_cache **ret)
 {
     *ret = calloc(1, sizeof(**ret));
     if (!*ret)
@@ -129,7 +129,7 @@ static void empty(struct log_cache *cache, struct cached *c)
     *c = (struct cached){ 0 };
 }
 
-void cache_forget(struct log_cache *cache)
+void log_cache_forget(struct log_cache *cache)
 {
     pthread_mutex_lock(&cache->lock);
     for (unsigned i = 0; i < CACHED; i++)
@@ -137,11 +137,11 @@ void cache_forget(struct log_cache *cache)
     pthread_mutex_unlock(&cache->lock);
 }
 
-void cache_destroy(struct log_cache *cache)
+void log_cache_destroy(struct log_cache *cache)
 {
     if (!cache)
         return;
-    cache_forget(cache);
+    log_cache_forget(cache);
     pthread_mutex_destroy(&cache->lock);
     free(cache);
 }

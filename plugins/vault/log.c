@@ -84,7 +84,7 @@ int log_open(const struct log_setup *setup, struct log **ret, struct weir_text *
     init_lock(log);
     log->setup = *setup;
     *ret = log;
-    int r = cache_create(&log->cache);
+    int r = log_cache_create(&log->cache);
     if (!r)
         r = log_recover(log, why);
     if (!r && !setup->manual) {
@@ -114,7 +114,7 @@ void log_close(struct log *log)
         arrival_free(a);
     }
     segments_close(log);
-    cache_destroy(log->cache);
+    log_cache_destroy(log->cache);
     pthread_cond_destroy(&log->changed);
     pthread_mutex_destroy(&log->lock);
     free(log);
@@ -225,7 +225,7 @@ int log_cut(struct log *log, const struct log_end *end)
     if (r)
         log_fail(log, r, "what lies behind the end of the log could not be removed");
     pthread_mutex_unlock(&log->lock);
-    cache_forget(log->cache);
+    log_cache_forget(log->cache);
     return r;
 }
 

@@ -108,8 +108,8 @@ int read_frame(struct log *, uint64_t position, struct frame *ret, uint64_t *dig
                void **payload);
 /* The frame that follows on `end`; moves it behind that.  -ENODATA: there is none. */
 int read_next(struct log *, struct log_end *end, struct frame *ret, void **payload);
-int cache_create(struct log_cache **ret);
-void cache_destroy(struct log_cache *);
-void cache_forget(struct log_cache *);
+int log_cache_create(struct log_cache **ret);
+void log_cache_destroy(struct log_cache *);
+void log_cache_forget(struct log_cache *);
 
 #endif

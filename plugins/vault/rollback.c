@@ -86,3 +86,52 @@ int group_roll_back(struct group *g, uint64_t lsn,
                    g->name, lsn, strerror(-r));
     return r;
 }
+
+/* ---- granules that the index knows nothing of ------------------------------------------------ */
+
+static int restore_granule(struct rollback *b, unsigned disk, uint64_t granule)
+{
+    const uint64_t offset = granule * MAP_GRANULE, size = b->group->disks[disk].size;
+
+    if (offset >= size)
+        return 0;
+    b->group->disks[disk].unsynced = true;
+    return state_pieces(b->then, disk, offset,
+                        size - offset < MAP_GRANULE ? size - offset : MAP_GRANULE, put_piece, b);
+}
+
+static int restore_disk(struct rollback *b, unsigned disk)
+{
+    const uint64_t granules = (b->group->disks[disk].size + MAP_GRANULE - 1) / MAP_GRANULE;
+    uint8_t bits[512];
+    int r = 0;
+
+    for (uint64_t i = 0; !r && i < granules; i++) {
+        const uint64_t in_chunk = i % (8 * sizeof(bits));
+        if (!in_chunk)
+            needs_bitmap(b->group, disk, bits, sizeof(bits), i / 8);
+        if (bits[in_chunk / 8] >> in_chunk % 8 & 1)
+            r = restore_granule(b, disk, i);
+    }
+    return r;
+}
+
+int group_restore_needs(struct group *g, uint64_t lsn, struct weir_text *why)
+{
+    struct rollback b = { .group = g };
+    int r = copier_init(&b.copier, g, false);
+
+    if (!r)
+        r = index_view_open(g->index, lsn, &b.then);
+    for (unsigned disk = 0; !r && disk < DISKS; disk++)
+        if (g->disks[disk].head)
+            r = restore_disk(&b, disk);
+    if (!r)
+        r = copier_flush(&b.copier);
+    copier_finish(&b.copier);
+    index_view_close(b.then);
+    if (r)
+        weir_print(why, "what was written to group %s before it was demoted cannot be undone: %s",
+                   g->name, strerror(-r));
+    return r;
+}

@@ -1,0 +1,127 @@
+/* group-demote.c - how does a primary become a target again?
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What was written here since it was promoted is in the maps of the disks.  The source is to send
+ * these granules, whatever its own map says: that is durable before the role changes.  The
+ * generation that began here ends, as if it had never been: then the group is at the LSN that it
+ * was promoted at, or behind it, but for what it needs. */
+#include "group-private.h"
+
+#include "scope.h"
+#include "text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int add_bytes(void *arg, unsigned disk, uint64_t offset, uint64_t length)
+{
+    (void)disk;
+    (void)offset;
+    *(uint64_t *)arg += length;
+    return 0;
+}
+
+static int mark(void *arg, unsigned disk, uint64_t offset, uint64_t length)
+{
+    needs_mark(arg, disk, offset, length);
+    return 0;
+}
+
+/* With the turn. */
+static int may_demote(struct group *g, bool discard, uint64_t *bytes, struct weir_text *why)
+{
+    hold_lock(&g->lock);
+    if (g->record.role == ROLE_TARGET) {
+        weir_print(why, "group \"%s\" is a target already", g->name);
+        return -EALREADY;
+    }
+    for (unsigned i = 0; i < g->record.disks; i++)
+        if (g->disks[i].served) {
+            weir_print(why, "disk \"%s\" of group \"%s\" is served: close its export first",
+                       g->disks[i].name, g->name);
+            return -EBUSY;
+        }
+    *bytes = 0;
+    int r = maps_written(g, add_bytes, bytes);
+    if (r || !*bytes || discard)
+        return r;
+    weir_print(why,
+               "up to %" PRIu64 " bytes were written to group \"%s\" since it was promoted at LSN "
+               "%" PRIu64 ", and would be lost unless the source has them: say \"demote discard\" "
+               "if they may go",
+               *bytes, g->name, g->record.promoted_lsn);
+    return -EPERM;
+}
+
+/* The one that this site began goes. */
+static void end_generation(struct lineage *l)
+{
+    if (!l->count)
+        return;
+    memmove(l->list, l->list + 1, (l->count - 1) * sizeof(*l->list));
+    l->count--;
+}
+
+static int need_written(struct group *g)
+{
+    if (!does(DEMOTE_NEEDS))
+        return 0;
+    int r = maps_written(g, mark, g);
+    return r ? r : needs_save(g);
+}
+
+/* With the turn. */
+static int demote(struct group *g, struct weir_text *why)
+{
+    cleanup_free struct group_record *next = malloc(sizeof(*next));
+    int r = next ? need_written(g) : -ENOMEM;
+
+    if (r) {
+        weir_print(why, "what was written to group \"%s\" cannot be noted: %s", g->name,
+                   strerror(-r));
+        return r;
+    }
+    *next = g->record;
+    next->role = ROLE_TARGET;
+    next->unsettled = next->unsettled || needs_count(g);
+    end_generation(&next->lineage);
+    r = group_save(g, next);
+    if (r) {
+        weir_print(why, "the record of group \"%s\" cannot be saved: %s", g->name, strerror(-r));
+        return r;
+    }
+    maps_close(g, true);
+    /* promoted at an older point: what the log has behind it is this group's past again */
+    if (g->applied.position < g->complete.position)
+        r = apply_again(g, g->applied.position);
+    if (r)
+        weir_print(why, "the log of group \"%s\" cannot be applied: %s", g->name, strerror(-r));
+    else
+        r = apply_sync(g);
+    return r;
+}
+
+int group_demote(struct group *g, bool discard, bool dry_run, struct weir_text *answer,
+                 struct weir_text *why)
+{
+    uint64_t bytes;
+    int r = frames_close(g, why);
+
+    if (r)
+        return r;
+    pthread_mutex_lock(&g->turn);
+    r = may_demote(g, discard || dry_run, &bytes, why);
+    if (!r && !dry_run)
+        r = demote(g, why);
+    if (!r)
+        weir_print(answer,
+                   "group \"%s\" %s a target at LSN %" PRIu64 "; of what was written here %" PRIu64
+                   " bytes %s sent again by the source",
+                   g->name, dry_run ? "would be" : "is", g->complete.last_lsn, bytes,
+                   dry_run ? "would be" : "are to be");
+    pthread_mutex_unlock(&g->turn);
+    frames_open(g);
+    return r;
+}
