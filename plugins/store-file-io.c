@@ -98,14 +98,14 @@ static bool aligned(const struct file_store *f, const void *data)
     return ((uintptr_t)data & (f->memory_align - 1)) == 0;
 }
 
-int file_read(struct file_store *f, void *data, uint64_t length, uint64_t offset)
+int file_store_read(struct file_store *f, void *data, uint64_t length, uint64_t offset)
 {
     return aligned(f, data) ? read_all(f, data, length, offset)
                             : bounced(f, data, NULL, length, offset, false);
 }
 
-int file_write(struct file_store *f, const void *data, uint64_t length, uint64_t offset,
-               bool durable)
+int file_store_write(struct file_store *f, const void *data, uint64_t length, uint64_t offset,
+                     bool durable)
 {
     if (durable) {
         /* the bytes that a filter's FUA write builds on may be gone */
@@ -175,9 +175,9 @@ int file_serve(void *self, struct weir_request *req)
         return -EPERM;
     switch (req->op) {
     case WEIR_READ:
-        return file_read(f, req->data, req->length, req->offset);
+        return file_store_read(f, req->data, req->length, req->offset);
     case WEIR_WRITE:
-        return file_write(f, req->data, req->length, req->offset, durable);
+        return file_store_write(f, req->data, req->length, req->offset, durable);
     case WEIR_FLUSH:
         return file_flush(f);
     case WEIR_TRIM:

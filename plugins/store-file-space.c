@@ -58,7 +58,7 @@ static int write_zeroes(struct file_store *f, uint64_t length, uint64_t offset)
 
     while (length && r == 0) {
         uint64_t piece = length < sizeof zeroes ? length : sizeof zeroes;
-        r = file_write(f, zeroes, piece, offset, false);
+        r = file_store_write(f, zeroes, piece, offset, false);
         offset += piece;
         length -= piece;
     }

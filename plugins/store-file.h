@@ -74,9 +74,9 @@ bool device_rotational(unsigned major, unsigned minor);
 
 /* ---- store-file-io.c ------------------------------------------------------------ */
 
-int file_read(struct file_store *, void *data, uint64_t length, uint64_t offset);
-int file_write(struct file_store *, const void *data, uint64_t length, uint64_t offset,
-               bool durable);
+int file_store_read(struct file_store *, void *data, uint64_t length, uint64_t offset);
+int file_store_write(struct file_store *, const void *data, uint64_t length, uint64_t offset,
+                     bool durable);
 int file_flush(struct file_store *);
 int file_serve(void *self, struct weir_request *);
 
