@@ -245,7 +245,8 @@ static void stop(struct group *g)
     pthread_mutex_unlock(&g->lock);
     fold_stop(g);
     apply_stop(g);
-    log_close(g->log); /* waits for a frame that is being applied */
+    index_stop(g->index); /* its thread syncs the log */
+    log_close(g->log);    /* waits for a frame that is being applied */
     g->log = NULL;
     if (g->applied.position && !g->broken)
         apply_sync(g); /* what fails here is applied again at the next start */
