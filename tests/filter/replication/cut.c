@@ -156,9 +156,9 @@ static bool is_demanded(const struct search *s, const struct operation *op)
 {
     switch (s->question->demand) {
     case DEMAND_ACKED:
-        return op->acked != NEVER;
+        return op->acked != NEVER && op->acked <= s->question->by;
     case DEMAND_HARDENED:
-        return op->hardened;
+        return op->hardened != NEVER && op->hardened <= s->question->by;
     default:
         return false;
     }

@@ -25,8 +25,9 @@ enum demand { DEMAND_NONE, DEMAND_HARDENED, DEMAND_ACKED };
 struct cut_question {
     const struct history *history;
     const uint32_t *seen[HISTORY_DISKS]; /* for each block of each disk */
-    enum demand demand;                  /* which operations must be in it */
-    bool torn; /* whatever was never acknowledged may be there in part, block by block */
+    enum demand demand;                  /* which operations must be in it … */
+    uint64_t by; /* … of those that are so at that moment; NEVER: in the end */
+    bool torn;   /* whatever was never acknowledged may be there in part, block by block */
 };
 
 struct cut {

@@ -35,15 +35,28 @@ void history_free(struct history *h)
 
 void history_harden(struct history *h)
 {
-    uint64_t flush[HISTORY_DISKS] = { 0 }; /* when the last one that was acknowledged was sent */
+    /* Of each disk: of the flushes that were sent after the operation, the first answer. */
+    uint64_t flushed[HISTORY_DISKS], *acked = calloc(h->moments + 2, sizeof *acked);
 
-    for (size_t i = 0; i < h->ops; i++)
-        if (h->op[i].kind == KIND_FLUSH && h->op[i].acked != NEVER)
-            flush[h->op[i].disk] = h->op[i].sent;
-    for (size_t i = 0; i < h->ops; i++) {
-        struct operation *op = &h->op[i];
-        op->hardened = op->acked != NEVER && (op->fua || op->acked < flush[op->disk]);
+    if (!acked)
+        abort();
+    for (unsigned d = 0; d < HISTORY_DISKS; d++)
+        flushed[d] = NEVER;
+    for (size_t i = 0; i < h->ops; i++) /* at each moment, who was acknowledged: id, 0: nobody */
+        if (h->op[i].acked != NEVER)
+            acked[h->op[i].acked] = i + 1;
+    size_t next = h->ops; /* flushes from there on have been sent after the moment */
+    for (uint64_t moment = h->moments + 1; moment-- > 0;) {
+        for (; next && h->op[next - 1].sent > moment; next--)
+            if (h->op[next - 1].kind == KIND_FLUSH &&
+                h->op[next - 1].acked < flushed[h->op[next - 1].disk])
+                flushed[h->op[next - 1].disk] = h->op[next - 1].acked;
+        if (!acked[moment])
+            continue;
+        struct operation *op = &h->op[acked[moment] - 1];
+        op->hardened = op->fua ? op->acked : flushed[op->disk];
     }
+    free(acked);
 }
 
 /* ---- reading ------------------------------------------------------------------------------- */
@@ -74,7 +87,7 @@ static bool take_disk(struct history *h, const char *line)
 
 static bool take_sent(struct history *h, const char *line)
 {
-    struct operation op = { .sent = h->moments, .acked = NEVER, .ended = NEVER };
+    struct operation op = { .sent = h->moments, .acked = NEVER, .ended = NEVER, .hardened = NEVER };
     uint64_t id;
     char kind;
     int fua;

@@ -40,8 +40,9 @@ struct operation {
     uint32_t disk;
     enum history_kind kind;
     bool fua;
-    bool torn;     /* it was refused, or its server died: perhaps a part of it was done */
-    bool hardened; /* acknowledged with FUA, or before a flush of its disk that was acknowledged */
+    bool torn;         /* it was refused, or its server died: perhaps a part of it was done */
+    uint64_t hardened; /* the moment when FUA, or a flush of its disk that was sent later, was
+                          acknowledged */
 };
 
 struct history {

@@ -3,8 +3,8 @@
  *
  * prefix-check --log FILE [OPTION…] IMAGE…     one image for each disk of the ledger, in its order:
  *                                              a file or an NBD URI
- *   --acked            all that was acknowledged must be there
- *   --hardened         all that was flushed, or acknowledged with FUA, must be there
+ *   --acked            all that was acknowledged before the images were read must be there
+ *   --hardened         all that was flushed or acknowledged with FUA by then must be there
  *   --torn             what was never acknowledged may be there in part (a store that was killed)
  *   --initial FILE     what a disk held in the beginning; once for each disk
  *   --json             the last line is an object
@@ -29,6 +29,7 @@ struct check {
     enum demand demand;
     bool torn, json;
     struct history history;
+    uint64_t by; /* how far the log was before the images were read */
     uint32_t *seen[HISTORY_DISKS];
     char wrong[512]; /* the first block that no ledger wrote there */
 };
@@ -53,7 +54,7 @@ static struct loss count_lost(const struct history *h, const struct cut *cut)
             continue;
         loss.count++;
         loss.bytes += op->length;
-        loss.hardened += op->hardened;
+        loss.hardened += op->hardened != NEVER;
         if (op->acked_at < loss.first_ack)
             loss.first_ack = op->acked_at;
     }
@@ -84,7 +85,9 @@ static void print_contradiction(const struct check *c, const struct cut *cut)
 
 static int judge(const struct check *c, enum demand demand, struct cut *cut)
 {
-    struct cut_question question = { .history = &c->history, .demand = demand, .torn = c->torn };
+    struct cut_question question = {
+        .history = &c->history, .demand = demand, .by = c->by, .torn = c->torn
+    };
 
     for (unsigned i = 0; i < c->images; i++)
         question.seen[i] = c->seen[i];
@@ -155,6 +158,7 @@ static int check(struct check *c)
     for (unsigned i = 0; i < c->images; i++)
         if (scan(c, i, sentence) < 0)
             return cannot(sentence);
+    c->by = c->history.moments;
     history_free(&c->history); /* what was sent meanwhile is in it now */
     if (history_read(c->log, &c->history, sentence) < 0)
         return cannot(sentence[0] ? sentence : "the log cannot be opened");

@@ -106,6 +106,8 @@ static void every_image(void **unused)
         size_t count[BLOCKS], all = 1;
         struct world_form form = small_form();
         world_make(&w, &form);
+        if (world_random(3) == 0)
+            w.by = world_random(w.history.moments);
         struct oracle *o = oracle_make(&w);
         for (uint64_t b = 0; b < world_blocks(&w); b++)
             all *= count[b] = choices(&w, b, choice[b]);

@@ -15,7 +15,7 @@ enum { ITEMS = 14, BITS = 4, INITIAL = 15, CLEARED = 14 };
 
 struct item {
     uint64_t sent, ended;
-    bool acked, hardened;
+    bool acked, demanded, hardened;
     uint64_t first, count;
     uint32_t value; /* 0: clears */
 };
@@ -86,11 +86,12 @@ static uint64_t apply(const struct oracle *o, const struct item *item, uint64_t 
 static void note(struct oracle *o, uint64_t image, uint32_t done)
 {
     struct entry *e = find(&o->images, image, 0, 0);
-    unsigned lost = 0, hardened = 0;
+    unsigned lost = 0, demanded = 0, hardened = 0;
 
     for (unsigned i = 0; i < o->items; i++)
         if (!(done & 1u << i)) {
             lost += o->item[i].acked;
+            demanded += o->item[i].demanded;
             hardened += o->item[i].hardened;
         }
     o->images.used += !e->used;
@@ -100,7 +101,7 @@ static void note(struct oracle *o, uint64_t image, uint32_t done)
     e->image = image;
     e->legal[DEMAND_NONE] = true;
     e->legal[DEMAND_HARDENED] |= !hardened;
-    e->legal[DEMAND_ACKED] |= !lost;
+    e->legal[DEMAND_ACKED] |= !demanded;
 }
 
 static void walk(struct oracle *o, uint64_t image, uint32_t decided, uint32_t done)
@@ -139,7 +140,8 @@ struct oracle *oracle_make(const struct world *w)
                 .sent = op->sent,
                 .ended = op->ended,
                 .acked = op->acked != NEVER,
-                .hardened = op->hardened,
+                .demanded = op->acked != NEVER && op->acked <= w->by,
+                .hardened = op->hardened <= w->by && op->hardened != NEVER,
                 .first = (uint64_t)op->disk * w->form.blocks + op->offset / LEDGER_BLOCK + b,
                 .count = each,
                 .value = op->kind == KIND_WRITE ? (uint32_t)i + 1 : 0,

@@ -72,7 +72,9 @@ static void send_one(struct making *m)
     struct world *w = m->w;
     const struct world_form *f = &w->form;
     uint64_t blocks = 1 + world_random(f->longest);
-    struct operation op = { .sent = ++w->history.moments, .acked = NEVER, .ended = NEVER };
+    struct operation op = {
+        .sent = ++w->history.moments, .acked = NEVER, .ended = NEVER, .hardened = NEVER
+    };
 
     op.disk = (uint32_t)world_random(f->disks);
     op.kind = chance(f->flush)    ? KIND_FLUSH
@@ -126,7 +128,7 @@ void world_make(struct world *w, const struct world_form *form)
 {
     struct making m = { .w = w };
 
-    *w = (struct world){ .form = *form };
+    *w = (struct world){ .form = *form, .by = NEVER };
     w->history.disks = form->disks;
     w->history.run = world_random(UINT64_MAX);
     for (unsigned i = 0; i < form->disks; i++) {
@@ -187,7 +189,7 @@ void world_image(const struct world *w, size_t count, uint32_t without, uint32_t
 
 bool world_judge(const struct world *w, const uint32_t *seen, enum demand demand, struct cut *cut)
 {
-    struct cut_question question = { .history = &w->history, .demand = demand };
+    struct cut_question question = { .history = &w->history, .demand = demand, .by = w->by };
 
     for (unsigned i = 0; i < w->form.disks; i++)
         question.seen[i] = seen + (size_t)i * w->form.blocks;

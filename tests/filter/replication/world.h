@@ -27,6 +27,7 @@ struct step {
 struct world {
     struct history history;
     struct world_form form;
+    uint64_t by;   /* until when what was acknowledged is demanded (cut.h) */
     bool *initial; /* for each block of all disks */
     struct step *step;
     size_t steps;
