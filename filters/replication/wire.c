@@ -43,7 +43,9 @@ struct connection {
     struct job *queue, **last;
     unsigned load; /* jobs that are not answered */
     bool ready, ended;
-    struct job *sent; /* its thread's alone */
+    /* its thread's alone: */
+    struct job *sent;
+    uint64_t moved; /* when a byte moved last, or there was nothing to wait for */
 };
 
 struct wire {
@@ -111,6 +113,7 @@ static void turn(struct connection *c, int timeout_ms)
         take_wake(c);
     if (!list[1].revents || is_down(h))
         return;
+    c->moved = now_ns();
     if ((direction & LIBNBD_AIO_DIRECTION_READ) && (list[1].revents & ~POLLOUT))
         nbd_aio_notify_read(h);
     else if ((direction & LIBNBD_AIO_DIRECTION_WRITE) && (list[1].revents & ~POLLIN))
@@ -200,6 +203,8 @@ static void finish(struct connection *c, struct job *j, int error)
 
 static void send_queued(struct connection *c)
 {
+    if (!c->sent)
+        c->moved = now_ns();
     pthread_mutex_lock(&c->wire->lock);
     struct job *j = c->queue;
     c->queue = NULL;
@@ -287,18 +292,32 @@ static void say_goodbye(struct connection *c)
         turn(c, 100);
 }
 
+/* Waits, and not for ever for a target that takes and says nothing while it owes an answer: its
+ * host, or something between, may go on acknowledging what nobody reads, which watch() does not
+ * see. False: it is lost. */
+static bool wait_for_more(struct connection *c)
+{
+    const uint64_t timeout = c->wire->setup.config->peer_timeout;
+    uint64_t silent = now_ns() - c->moved;
+
+    if (c->sent && silent >= timeout)
+        return false;
+    turn(c, c->sent ? (int)((timeout - silent) / 1000000 + 1) : -1);
+    return true;
+}
+
 static void *connection_main(void *arg)
 {
     struct connection *c = arg;
     char why[WHY] = "";
     int r = reach(c, why);
+    bool there = !r;
 
     tell_ready(c, r, why);
-    while (!r && !is_closing(c->wire) && !is_down(c->handle)) {
+    while (there && !is_closing(c->wire) && !is_down(c->handle)) {
         send_queued(c);
         reap(c, false);
-        if (!is_down(c->handle))
-            turn(c, -1);
+        there = is_down(c->handle) || wait_for_more(c);
         reap(c, false);
     }
     pthread_mutex_lock(&c->wire->lock);
