@@ -68,7 +68,8 @@ static int judge(struct group *g, const struct status *st)
                        "\"group\", or say \"accept\" there to have it replaced");
         return -EPERM;
     }
-    if (g->token && g->token != st->token && !is_ours(g, st) && st->role == ROLE_TARGET) {
+    if (g->token && g->token != st->token && !is_ours(g, st) && !is_zero(st->source) &&
+        st->role == ROLE_TARGET) {
         group_stop_for(g, STOP_FENCED,
                        "another source has taken over this group (token %" PRIu64
                        ", ours was %" PRIu64 ")",

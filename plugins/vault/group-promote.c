@@ -178,6 +178,7 @@ static int new_role(struct promotion *p, const struct log_end *applied, struct w
     next->lineage = lineage_at(&next->lineage, p->lsn);
     lineage_begin(&next->lineage, id, p->lsn);
     next->token++;
+    memset(next->source, 0, sizeof(next->source)); /* it is no source's: this site has it */
     next->role = ROLE_PRIMARY;
     next->applied = *applied;
     next->promoted_lsn = p->lsn;
