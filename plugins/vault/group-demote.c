@@ -29,8 +29,9 @@ static int mark(void *arg, unsigned disk, uint64_t offset, uint64_t length)
     return 0;
 }
 
-/* With the turn. */
-static int may_demote(struct group *g, bool discard, uint64_t *bytes, struct weir_text *why)
+/* With the turn.  `dry_run`: what would be lost is said while the disks are served, too. */
+static int may_demote(struct group *g, bool discard, bool dry_run, uint64_t *bytes,
+                      struct weir_text *why)
 {
     hold_lock(&g->lock);
     if (g->record.role == ROLE_TARGET) {
@@ -38,14 +39,14 @@ static int may_demote(struct group *g, bool discard, uint64_t *bytes, struct wei
         return -EALREADY;
     }
     for (unsigned i = 0; i < g->record.disks; i++)
-        if (g->disks[i].served) {
+        if (g->disks[i].served && !dry_run) {
             weir_print(why, "disk \"%s\" of group \"%s\" is served: close its export first",
                        g->disks[i].name, g->name);
             return -EBUSY;
         }
     *bytes = 0;
     int r = maps_written(g, add_bytes, bytes);
-    if (r || !*bytes || discard)
+    if (r || !*bytes || discard || dry_run)
         return r;
     weir_print(why,
                "up to %" PRIu64 " bytes were written to group \"%s\" since it was promoted at LSN "
@@ -112,7 +113,7 @@ int group_demote(struct group *g, bool discard, bool dry_run, struct weir_text *
     if (r)
         return r;
     pthread_mutex_lock(&g->turn);
-    r = may_demote(g, discard || dry_run, &bytes, why);
+    r = may_demote(g, discard, dry_run, &bytes, why);
     if (!r && !dry_run)
         r = demote(g, why);
     if (!r)
