@@ -277,7 +277,7 @@ static void what_is(struct group *g, struct group_record *next)
 int apply_sync(struct group *g)
 {
     cleanup_free struct group_record *next = malloc(sizeof(*next));
-    const uint64_t trimmed = g->record.trimmed;
+    const uint64_t trimmed = g->record.trimmed, horizon = g->record.horizon.last_lsn;
 
     if (!next)
         return -ENOMEM;
@@ -300,6 +300,8 @@ int apply_sync(struct group *g)
         g->unsaved = true;
         return r;
     }
+    if (g->points && next->horizon.last_lsn != horizon) /* there is no going back behind it */
+        points_trim(g->points, next->trimmed, next->horizon.last_lsn);
     return next->trimmed == trimmed ? 0 : trim(g, next->trimmed, next->horizon.last_lsn);
 }
 

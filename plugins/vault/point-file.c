@@ -104,13 +104,21 @@ static struct stored of_reached(const struct reached *r)
 static int take_mark(struct points *p, const struct stored *s)
 {
     char name[NAME_LENGTH] = "";
+    const struct mark mark = { .lsn = s->word[0],
+                               .position = s->word[1],
+                               .time = s->word[2],
+                               .name = s->length ? name : NULL,
+                               .quiesced = s->flags & FLAG_QUIESCED };
 
     memcpy(name, s->name, s->length);
-    return mark_add(p, &(struct mark){ .lsn = s->word[0],
-                                       .position = s->word[1],
-                                       .time = s->word[2],
-                                       .name = s->length ? name : NULL,
-                                       .quiesced = s->flags & FLAG_QUIESCED });
+    return mark_is_kept(p, &mark) ? mark_add(p, &mark) : 0;
+}
+
+static int take_set(struct points *p, const struct stored *s)
+{
+    const struct set set = { s->word[0], s->word[1], s->word[2], s->word[3] };
+
+    return set_is_kept(p, &set) ? set_add(p, &set) : 0;
 }
 
 /* Records up to the last place that was reached and that the log still has; *known: there is one.
@@ -122,10 +130,10 @@ static int take_all(struct points *p, const uint8_t *bytes, size_t size, uint64_
     int r = 0;
 
     for (size_t at = 0; !r && (length = get(bytes + at, size - at, &s)) > 0; at += length) {
-        if (s.kind == KIND_MARK && s.word[1] >= p->trimmed) {
+        if (s.kind == KIND_MARK) {
             r = take_mark(p, &s);
-        } else if (s.kind == KIND_SET && s.word[3] >= p->trimmed) {
-            r = set_add(p, &(struct set){ s.word[0], s.word[1], s.word[2], s.word[3] });
+        } else if (s.kind == KIND_SET) {
+            r = take_set(p, &s);
         } else if (s.kind == KIND_REACHED) {
             if (s.word[1] > end)
                 break;

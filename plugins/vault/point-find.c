@@ -226,11 +226,10 @@ static bool read_lsn(const char *text, uint64_t *ret)
     return !errno && !*end;
 }
 
-int points_find(struct points *p, const char *word, struct point *ret, struct weir_text *why)
+static int find(struct points *p, const char *word, struct point *ret, struct weir_text *why)
 {
     uint64_t number;
 
-    hold_lock(&p->lock);
     if (strcmp(word, "latest") == 0)
         return find_latest(p, ret);
     if (strncmp(word, "rp:", 3) == 0)
@@ -245,4 +244,14 @@ int points_find(struct points *p, const char *word, struct point *ret, struct we
         "or lsn:NUMBER",
         word);
     return -EINVAL;
+}
+
+int points_find(struct points *p, const char *word, struct point *ret, struct weir_text *why)
+{
+    hold_lock(&p->lock);
+    int r = find(p, word, ret, why);
+
+    if (!r && ret->position < p->trimmed) /* of the log nothing before that is needed */
+        ret->position = p->trimmed;
+    return r;
 }

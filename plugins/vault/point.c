@@ -63,14 +63,31 @@ void points_drop_behind(struct points *p, uint64_t position)
         p->sets--;
 }
 
-static void drop_marks_before(struct points *p, uint64_t position)
+bool mark_is_kept(const struct points *p, const struct mark *m)
 {
-    size_t gone = 0;
+    return m->lsn == p->trimmed_lsn || (m->lsn > p->trimmed_lsn && m->position >= p->trimmed);
+}
 
-    while (gone < p->marks && p->mark[gone].position < position)
-        free(p->mark[gone++].name);
-    p->marks -= gone;
-    memmove(p->mark, p->mark + gone, p->marks * sizeof *p->mark);
+bool set_is_kept(const struct points *p, const struct set *s)
+{
+    return s->last > p->trimmed_lsn && s->ended >= p->trimmed;
+}
+
+static void drop_trimmed(struct points *p)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < p->marks; i++)
+        if (mark_is_kept(p, &p->mark[i]))
+            p->mark[kept++] = p->mark[i];
+        else
+            free(p->mark[i].name);
+    p->marks = kept;
+    kept = 0;
+    for (size_t i = 0; i < p->sets; i++)
+        if (set_is_kept(p, &p->set[i]))
+            p->set[kept++] = p->set[i];
+    p->sets = kept;
 }
 
 static void set_state(struct points *p)
@@ -80,18 +97,12 @@ static void set_state(struct points *p)
 
 void points_trim(struct points *p, uint64_t position, uint64_t lsn)
 {
-    size_t gone = 0;
-
     hold_lock(&p->lock);
-    if (position <= p->trimmed)
+    if (position < p->trimmed || (position == p->trimmed && lsn <= p->trimmed_lsn))
         return;
-    drop_marks_before(p, position);
-    while (gone < p->sets && p->set[gone].ended < position)
-        gone++;
-    p->sets -= gone;
-    memmove(p->set, p->set + gone, p->sets * sizeof *p->set);
     p->trimmed = position;
     p->trimmed_lsn = lsn;
+    drop_trimmed(p);
     if (p->at.position < position)
         p->at = (struct reached){ .lsn = lsn, .position = position, .time = p->at.time };
     if (p->state.position < position)
@@ -162,7 +173,8 @@ static int add_marks(struct points *p, const struct frame *frame, const void *pa
 
     while (!error && frame_next(frame, payload, &walk, &r, &data)) {
         char name[NAME_LENGTH] = "";
-        if (r.op != RECORD_MARK || r.length >= NAME_LENGTH || (ends_set && r.lsn < frame->last_lsn))
+        if (r.op != RECORD_MARK || r.length >= NAME_LENGTH || r.lsn < p->trimmed_lsn ||
+            (ends_set && r.lsn < frame->last_lsn))
             continue;
         memcpy(name, data, r.length);
         const struct mark mark = { .lsn = r.lsn,

@@ -50,7 +50,9 @@ struct points {
 int mark_add(struct points *, const struct mark *); /* the name is copied */
 int set_add(struct points *, const struct set *);
 void mark_point(const struct mark *, struct point *ret);
-size_t mark_from(const struct points *, uint64_t lsn); /* the first of at least that LSN */
+size_t mark_from(const struct points *, uint64_t lsn);         /* the first of at least that LSN */
+bool mark_is_kept(const struct points *, const struct mark *); /* it was not trimmed */
+bool set_is_kept(const struct points *, const struct set *);
 const struct set *set_around(const struct points *, uint64_t lsn); /* NULL: a state */
 void points_drop_behind(struct points *, uint64_t position);       /* all at or behind it */
 

@@ -242,7 +242,8 @@ int points_frame(struct points *, const struct frame *, const void *payload);
  * is not inside of a set).  -ENOENT with the nearest ones in the sentence; -EINVAL: not understood.
  * Fold must not pass ret->position as long as it is used. */
 int points_find(struct points *, const char *word, struct point *ret, struct weir_text *why);
-/* Those of frames before `position` are gone, named too; the state there is that of `lsn`. */
+/* Those of frames before `position` are gone, named too, and those of LSNs before `lsn`: that is
+ * the oldest state there is, and a mark of just it stays. */
 void points_trim(struct points *, uint64_t position, uint64_t lsn);
 /* Is state(lsn) one that can be gone back to: not trimmed, not inside of a set? */
 bool points_is_state(struct points *, uint64_t lsn);

@@ -45,12 +45,12 @@ static int find_point(struct group *g, const char *word, struct point *ret, stru
 }
 
 /* From here on no fold passes the position.  -ESTALE: one has, or is about to. */
-static int pin(struct view *v, uint64_t position)
+static int pin(struct view *v, uint64_t lsn, uint64_t position)
 {
     struct group *g = v->group;
     hold_lock(&g->lock);
 
-    if (position < g->record.folding_to || position < g->record.horizon.position)
+    if (position < g->record.folding_to || lsn < g->record.horizon.last_lsn)
         return -ESTALE;
     v->pin = (struct pinned){ .position = position, .next = g->pinned };
     g->pinned = &v->pin;
@@ -100,7 +100,9 @@ static int choose(struct view *v, const char *word, const char *since, struct we
     v->lsn = point.lsn;
     v->changes = since != NULL;
     v->since = from.lsn;
-    r = pin(v, since && from.position < point.position ? from.position : point.position);
+    if (!since)
+        from = point;
+    r = pin(v, from.lsn, from.position < point.position ? from.position : point.position);
     if (r)
         weir_print(why,
                    "\"%s\" is being folded into the oldest state that is kept: choose a later "

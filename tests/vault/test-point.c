@@ -265,6 +265,31 @@ static void test_trim(void **state)
     tear_down(&s);
 }
 
+/* What is trimmed is before a state, which may have a name. */
+static void test_the_oldest_state_keeps_its_mark(void **state)
+{
+    struct stage s;
+    struct point point;
+
+    (void)state;
+    set_up(&s);
+    add(&s, "inside", "edge", 0); /* 1 to 4 */
+    add(&s, "behind", NULL, 0);   /* 5 to 7 */
+    points_trim(s.points, 0, 4);  /* in the midst of a segment */
+    s.trimmed_lsn = 4;
+    for (unsigned restart = 0; restart < 2; restart++) {
+        expect_points(&s, "4:edge! 6:behind ");
+        assert_int_equal(find(&s, "lsn:3", &point, "from lsn:4 to lsn:7"), -ENOENT);
+        points_close(s.points);
+        open_points(&s);
+    }
+    points_trim(s.points, SEGMENT, 7);
+    expect_points(&s, "");
+    points_trim(s.points, 2ull * SEGMENT, 0); /* all begins anew, with low numbers */
+    expect(&s, "latest", 0);
+    tear_down(&s);
+}
+
 static void test_cut(void **state)
 {
     struct stage s;
@@ -414,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_nothing_inside_of_a_set),
         cmocka_unit_test(test_restarts_read_the_end_of_the_log_alone),
         cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_the_oldest_state_keeps_its_mark),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_thinning),
         cmocka_unit_test(test_crashes),
