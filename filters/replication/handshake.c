@@ -102,8 +102,19 @@ static int judge(struct group *g, const struct status *st)
 /* ---- what does it lack?
  * -------------------------------------------------------------------------- */
 
+/* What is marked outside of a write is in a crash's way until the maps are synced. */
+static int sync_maps(struct group *g)
+{
+    int r = 0;
+
+    for (unsigned i = 0; i < DISKS && !r; i++) /* nobody leaves while the keeper runs */
+        r = g->disks[i] ? map_sync(g->disks[i]->map) : 0;
+    return r;
+}
+
 static void mark_everything(struct group *g)
 {
+    g->marked_all = true;
     stream_drop(g);
     for (unsigned i = 0; i < DISKS; i++)
         if (g->disks[i]) {
@@ -149,7 +160,6 @@ static void rebase(struct group *g, const struct status *st)
                   known_durable(g), st->received_lsn);
         mark_everything(g);
     }
-    g->record.durable = st->durable_lsn;
     g->received_lsn = st->received_lsn;
     g->durable_lsn = g->flushed_lsn = st->durable_lsn;
     g->complete_durable = st->complete_lsn;
@@ -195,8 +205,9 @@ static int meet_plain(struct group *g)
 {
     pthread_mutex_lock(&g->lock);
     bool first = !g->record.synced;
-    if (first)
+    if (first) /* and so it is after a crash, until it was in step once */
         mark_everything(g);
+    g->marked_all = false;
     for (struct batch *b = g->first; b && b != g->open; b = b->next)
         if (b->state != BATCH_SPILLED)
             b->state = BATCH_CLOSED;
@@ -264,6 +275,14 @@ int handshake(struct group *g, struct link *link, char why[WHY])
     if (g->stop != STOP_DETACHED)
         g->stop = STOP_NONE;
     g->error[0] = '\0';
+    bool marked = g->marked_all;
+    g->marked_all = false;
     pthread_mutex_unlock(&g->lock);
+    r = marked ? sync_maps(g) : 0;
+    if (r) {
+        why_print(why, "the change map cannot be written: %s", strerror(-r));
+        return r;
+    }
+    g->record.durable = st.durable_lsn; /* what that lacks is in the maps by now */
     return 0;
 }

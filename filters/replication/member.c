@@ -173,6 +173,8 @@ static int join(struct group *g, struct disk *d, const struct group_record *own,
         g->lsn = g->record.ceiling;
     bool start = !r && !g->started && group_whole(g);
     pthread_mutex_unlock(&g->lock);
+    if (!r && !known) /* all is dirty, durably, before the record says that it belongs here */
+        r = map_sync(d->map);
     if (r)
         return r;
     if (g->record.fenced)

@@ -228,6 +228,7 @@ struct group {
     enum handover handover;
     bool met;             /* the target was there once */
     bool trusted;         /* the operator has said that this site counts */
+    bool marked_all;      /* the maps are to be synced */
     uint64_t recorded_at; /* ns */
 
     struct use *waiting, **waiting_last; /* for complete_lsn */

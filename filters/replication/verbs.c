@@ -147,8 +147,14 @@ static int verb_resync(void *self, const char *arguments, struct weir_text *answ
     g->trusted = all;
     if (g->connected)
         g->lost = true; /* meets the target anew */
-    weir_print(answer, "%" PRIu64 " granules of 64 KiB are to be sent", group_dirty(g));
-    return done(g, 0);
+    uint64_t dirty = group_dirty(g);
+    done(g, 0);
+    int r = all ? map_sync(((struct disk *)self)->map) : 0;
+    if (r)
+        weir_print(answer, "the change map cannot be written: %s", strerror(-r));
+    else
+        weir_print(answer, "%" PRIu64 " granules of 64 KiB are to be sent", dirty);
+    return r;
 }
 
 static int verb_verify(void *self, const char *arguments, struct weir_text *answer)
