@@ -173,13 +173,14 @@ static int join(struct group *g, struct disk *d, const struct group_record *own,
         g->lsn = g->record.ceiling;
     bool start = !r && !g->started && group_whole(g);
     pthread_mutex_unlock(&g->lock);
-    if (!r && !known) /* all is dirty, durably, before the record says that it belongs here */
-        r = map_sync(d->map);
     if (r)
         return r;
-    if (g->record.fenced)
+    if (!known) /* all is dirty, durably, before the record says that it belongs here */
+        r = map_sync(d->map);
+    if (!r && g->record.fenced)
         group_fence(g); /* before the first request */
-    r = start ? group_start(g, why) : record_save(g);
+    if (!r)
+        r = start ? group_start(g, why) : record_save(g);
     if (!r)
         return 0;
     pthread_mutex_lock(&g->lock);
