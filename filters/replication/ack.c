@@ -144,8 +144,7 @@ void ack_settle(struct group *g)
     settle_maps(g, before);
     release(g, g->waiting, false);
     release(g, g->flushes, true);
-    if (g->ahead && g->in_memory <= g->config.ring / 4 && g->spill_head == g->spill_tail)
-        g->ahead = false;
+    stream_look_for_room(g);
     pthread_cond_broadcast(&g->work);
     pthread_cond_broadcast(&g->changed);
 }

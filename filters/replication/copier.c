@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUN = 1 << 20 }; /* bytes that are read at a time */
+enum { RUN = 1 << 20 }; /* bytes that are read at a time, at most */
 
 /* ---- what is next ------------------------------------------------------------------------ */
 
@@ -30,6 +30,12 @@ struct piece {
     bool verify;
 };
 
+/* What goes into one frame. */
+static uint64_t run_length(const struct group *g)
+{
+    return g->config.frame < RUN ? g->config.frame : RUN;
+}
+
 /* From the cursor on, then from the start. */
 static bool next_dirty(struct group *g, struct piece *p)
 {
@@ -40,7 +46,7 @@ static bool next_dirty(struct group *g, struct piece *p)
             (map_next_dirty(d->map, d->cursor, &n) && map_next_dirty(d->map, 0, &n)))
             continue;
         uint64_t size = atomic_load(&d->size), end = n + 1;
-        while ((end - n) * GRANULE < RUN && end * GRANULE < size &&
+        while ((end - n) * GRANULE < run_length(g) && end * GRANULE < size &&
                map_any_dirty(d->map, end * GRANULE, 1))
             end++;
         if (end * GRANULE > size && n * GRANULE >= size)
@@ -152,6 +158,7 @@ void *copier_main(void *arg)
 
     pthread_mutex_lock(&g->lock);
     while (!g->stopping) {
+        stream_look_for_room(g);
         if (!data || !may_copy(g) || (!next_dirty(g, &p) && !next_verify(g, &p))) {
             rest(g, 1000000000);
             continue;

@@ -232,9 +232,9 @@ static int acquire(struct group *g, struct link *link, struct status *st, char w
         r = link_status(link, st, why);
     if (!r && !is_ours(g, st))
         r = -EPERM;
-    if (r == -EPERM)
-        why_print(why, "the target does not take this source%s%s", st->error[0] ? ": " : "",
-                  st->error);
+    if (r)
+        why_print(why, "the target does not take this source: %.180s",
+                  st->error[0] ? st->error : strerror(-r));
     return r;
 }
 

@@ -157,6 +157,26 @@ static int connect_and_meet(struct group *g)
     return r;
 }
 
+/* A new disk, or one of a new size. */
+static void declare(struct group *g)
+{
+    for (unsigned i = 0; i < DISKS; i++) {
+        struct disk *d = g->disks[i];
+        if (!d || !d->declare)
+            continue;
+        struct record r = {
+            .op = RECORD_DISK,
+            .length = (uint32_t)strlen(d->name),
+            .offset = atomic_load(&d->size),
+        };
+        bool sent;
+        pthread_mutex_unlock(&g->lock);
+        stream_record(d, &r, d->name, false, &sent);
+        pthread_mutex_lock(&g->lock);
+        d->declare = !sent || atomic_load(&d->size) != r.offset;
+    }
+}
+
 /* What goes on once the target is there. */
 static void begin(struct group *g)
 {
@@ -186,8 +206,10 @@ static void connect(struct group *g)
     if (g->alone_again)
         degrade(g);
     int r = g->stopping ? -ESHUTDOWN : connect_and_meet(g);
-    if (!r)
+    if (!r) {
         begin(g);
+        declare(g);
+    }
     give_stream(g);
     bool fenced = g->stop == STOP_FENCED, changed = fenced != g->record.fenced;
     if (r && r != -EPERM) /* nothing is known anew */
@@ -200,29 +222,6 @@ static void connect(struct group *g)
     if (changed || !r)
         group_fence(g);
     pthread_mutex_lock(&g->lock);
-}
-
-/* ---- a new disk, or a new size
- * ------------------------------------------------------------------- */
-
-static void declare(struct group *g)
-{
-    for (unsigned i = 0; i < DISKS; i++) {
-        struct disk *d = g->disks[i];
-        if (!d || !d->declare)
-            continue;
-        struct record r = {
-            .op = RECORD_DISK,
-            .length = (uint32_t)strlen(d->name),
-            .offset = atomic_load(&d->size),
-        };
-        bool sent;
-        d->declare = false;
-        pthread_mutex_unlock(&g->lock);
-        stream_record(d, &r, d->name, false, &sent);
-        pthread_mutex_lock(&g->lock);
-        d->declare |= !sent;
-    }
 }
 
 /* ---- in step again

@@ -283,7 +283,8 @@ void request_retry(struct gate_wait *); /* after gate_open() */
 uint64_t stream_record(struct disk *, struct record *, const void *data, bool durable, bool *sent);
 /* A copy of the range goes in, which is not dirty from now on; 0 or -EAGAIN: there is no room. */
 int stream_copy(struct disk *, struct record *, const void *data);
-void stream_close_open(struct group *);                  /* under the lock */
+void stream_close_open(struct group *); /* under the lock */
+void stream_look_for_room(struct group *);
 void stream_free(struct group *, struct batch *);        /* under the lock, as the next two */
 uint8_t *stream_take_bytes(struct group *, size_t room); /* NULL: no memory */
 void stream_give_bytes(struct group *, uint8_t *bytes, size_t allocated);

@@ -240,11 +240,20 @@ void sender_done(void *arg, uint64_t ticket, int error)
 
 /* ---- restore points ------------------------------------------------------------------------- */
 
+/* A mark is of the group; its record needs some disk that the target knows. */
+static struct disk *declared_disk(const struct group *g)
+{
+    for (unsigned i = 0; i < DISKS; i++)
+        if (g->disks[i] && !g->disks[i]->declare)
+            return g->disks[i];
+    return NULL;
+}
+
 static bool mark_is_due(struct group *g, uint64_t *when)
 {
     const uint64_t next = g->marked_at + g->config.mark_every;
 
-    if (g->stop || !g->record.lineage.count)
+    if (g->stop || !g->record.lineage.count || !declared_disk(g))
         return false;
     if (g->mark_now)
         return true;
@@ -261,11 +270,9 @@ static bool mark_is_due(struct group *g, uint64_t *when)
 static void mark(struct group *g)
 {
     struct record r = { .op = RECORD_MARK };
-    struct disk *d = NULL;
+    struct disk *d = declared_disk(g);
     bool sent;
 
-    for (unsigned i = 0; i < DISKS && !d; i++)
-        d = g->disks[i];
     g->marked_at = now_ns();
     g->mark_now = false;
     pthread_mutex_unlock(&g->lock);

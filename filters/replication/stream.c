@@ -85,6 +85,14 @@ static bool is_room(const struct group *g, size_t bytes)
     return spill_has_room(g, bytes) && g->in_memory + bytes <= g->config.ring + g->config.ring / 4;
 }
 
+/* Ahead ends when the ring is nearly empty, not when a frame has left it: else it would begin again
+ * with the next write (LINBIT/drbd issue 46). */
+void stream_look_for_room(struct group *g)
+{
+    if (g->ahead && g->in_memory <= g->config.ring / 4 && g->spill_head == g->spill_tail)
+        g->ahead = false;
+}
+
 /* Where a record with so many bytes goes; NULL: nowhere. */
 static struct batch *batch_for(struct group *g, size_t data)
 {
@@ -162,9 +170,10 @@ uint64_t stream_record(struct disk *d, struct record *r, const void *data, bool 
     pthread_mutex_lock(&g->lock);
     r->lsn = ++g->lsn;
     r->disk = (uint16_t)d->number;
-    /* what is dirty will be copied, so this need not be sent */
-    bool mapped =
-        g->stop || !g->started || (changes && map_any_dirty(d->map, r->offset, r->length));
+    /* what is dirty will be copied, so this need not be sent; and a disk is declared before
+     * anything else of it is */
+    bool mapped = g->stop || !g->started || (d->declare && r->op != RECORD_DISK) ||
+                  (changes && map_any_dirty(d->map, r->offset, r->length));
     if (!mapped) {
         b = batch_for(g, length);
         g->ahead |= !b;
@@ -191,7 +200,7 @@ int stream_copy(struct disk *d, struct record *r, const void *data)
     uint8_t *at;
 
     pthread_mutex_lock(&g->lock);
-    struct batch *b = g->stop ? NULL : batch_for(g, length);
+    struct batch *b = g->stop || d->declare ? NULL : batch_for(g, length);
     if (!b) {
         g->ahead = true;
         pthread_mutex_unlock(&g->lock);
