@@ -265,8 +265,10 @@ static void what_is(struct group *g, struct group_record *next)
     next->applied_time = g->complete_time;
     /* nothing was a state(k), and the last frame ended one */
     const bool ends = next->initial && g->complete.last_lsn;
-    if (next->role == ROLE_TARGET && (next->initial || !g->config.history))
-        next->trimmed = next->applied.position - next->applied.position % SEGMENT;
+    const uint64_t segment = segment_floor(next->applied.position);
+    if (next->role == ROLE_TARGET && (next->initial || !g->config.history) &&
+        segment > next->trimmed)
+        next->trimmed = segment;
     if (ends || (!next->initial && !g->config.history))
         next->horizon = next->applied;
     if (ends)

@@ -3,8 +3,8 @@
  *
  * What was written here since it was promoted is in the maps of the disks.  The source is to send
  * these granules, whatever its own map says: that is durable before the role changes.  The
- * generation that began here ends, as if it had never been: then the group is at the LSN that it
- * was promoted at, or behind it, but for what it needs. */
+ * generation that began here is forgotten: the group is at the last LSN that it received, but for what
+ * it needs. */
 #include "group-private.h"
 
 #include "scope.h"
@@ -56,15 +56,6 @@ static int may_demote(struct group *g, bool discard, bool dry_run, uint64_t *byt
     return -EPERM;
 }
 
-/* The one that this site began goes. */
-static void end_generation(struct lineage *l)
-{
-    if (!l->count)
-        return;
-    memmove(l->list, l->list + 1, (l->count - 1) * sizeof(*l->list));
-    l->count--;
-}
-
 static int need_written(struct group *g)
 {
     if (!does(DEMOTE_NEEDS))
@@ -87,7 +78,7 @@ static int demote(struct group *g, struct weir_text *why)
     *next = g->record;
     next->role = ROLE_TARGET;
     next->unsettled = next->unsettled || needs_count(g);
-    end_generation(&next->lineage);
+    next->lineage = next->before;
     r = group_save(g, next);
     if (r) {
         weir_print(why, "the record of group \"%s\" cannot be saved: %s", g->name, strerror(-r));

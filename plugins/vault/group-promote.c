@@ -175,7 +175,7 @@ static int new_role(struct promotion *p, const struct log_end *applied, struct w
     while (!id)
         if (getrandom(&id, sizeof(id), 0) < 0)
             return -errno;
-    next->lineage = lineage_at(&next->lineage, p->lsn);
+    next->before = next->lineage;
     lineage_begin(&next->lineage, id, p->lsn);
     next->token++;
     memset(next->source, 0, sizeof(next->source)); /* it is no source's: this site has it */

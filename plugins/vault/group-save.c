@@ -17,7 +17,7 @@ enum {
     VERSION = 1,
     HEADER = 16,
     DISK_BYTES = NAME_LENGTH + 8 + 20,
-    MOST_BYTES = HEADER + 512 + LINEAGE_BYTES + DISKS * DISK_BYTES,
+    MOST_BYTES = HEADER + 512 + 2 * LINEAGE_BYTES + DISKS * DISK_BYTES,
 };
 static const char magic[8] = { 'W', 'E', 'I', 'R', 'G', 'R', 'U', 'P' };
 static const char file_name[] = "group";
@@ -95,7 +95,7 @@ static bool all(struct cursor *c, struct group_record *r)
     bytes(c, r->uuid, sizeof(r->uuid));
     bytes(c, r->source, sizeof(r->source));
     number(c, &role);
-    if (!lineage(c, &r->lineage))
+    if (!lineage(c, &r->lineage) || !lineage(c, &r->before))
         return false;
     number(c, &r->token);
     end(c, &r->applied);

@@ -245,11 +245,10 @@ static void stop(struct group *g)
     pthread_mutex_unlock(&g->lock);
     fold_stop(g);
     apply_stop(g);
+    log_stop(g->log); /* waits for a frame that is being applied */
+    if (g->log && !g->broken)
+        apply_sync(g);    /* what fails here is applied again at the next start */
     index_stop(g->index); /* its thread syncs the log */
-    log_close(g->log);    /* waits for a frame that is being applied */
-    g->log = NULL;
-    if (g->applied.position && !g->broken)
-        apply_sync(g); /* what fails here is applied again at the next start */
 }
 
 void group_close(struct group *g)
@@ -257,6 +256,7 @@ void group_close(struct group *g)
     if (!g)
         return;
     stop(g);
+    log_close(g->log);
     index_close(g->index);
     points_close(g->points);
     maps_close(g, false);

@@ -25,6 +25,7 @@ struct group_record {
     /* TARGET: the source's, as it was last told; of what was received it is this as it was at the
      * last LSN received (group_lineage()).  PRIMARY: this site's own. */
     struct lineage lineage;
+    struct lineage before; /* PRIMARY: what it was when this site was promoted */
     uint64_t token;
     struct log_end
         applied; /* heads are state(applied.last_lsn), durably; the log is read from there */

@@ -97,8 +97,9 @@ static void entered(struct map_wait *wait, int error)
 }
 
 /* map_enter() for who can wait. */
-static int enter(struct map *map, uint64_t offset, uint64_t length)
+static int enter(struct head *h, uint64_t offset, uint64_t length)
 {
+    struct map *map = h->map;
     struct entering e = { .wait.ready = entered,
                           .lock = PTHREAD_MUTEX_INITIALIZER,
                           .done = PTHREAD_COND_INITIALIZER };
@@ -106,6 +107,8 @@ static int enter(struct map *map, uint64_t offset, uint64_t length)
 
     if (r != 1)
         return r;
+    if (h->group->manual)
+        map_work(map, 0);
     pthread_mutex_lock(&e.lock);
     while (!e.ready)
         pthread_cond_wait(&e.done, &e.lock);
@@ -117,7 +120,7 @@ static int enter(struct map *map, uint64_t offset, uint64_t length)
 
 static int change(struct head *h, const struct weir_request *req)
 {
-    int r = enter(h->map, req->offset, req->length);
+    int r = enter(h, req->offset, req->length);
 
     if (r)
         return r;

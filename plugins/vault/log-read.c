@@ -85,7 +85,7 @@ int read_frame(struct log *log, uint64_t position, struct frame *ret, uint64_t *
 /* The next one is right behind the end or, where it did not fit, at the next segment's start. */
 int read_next(struct log *log, struct log_end *end, struct frame *ret, void **payload)
 {
-    const uint64_t segment = segment_start(end->position + SEGMENT - 1);
+    const uint64_t segment = segment_floor(end->position + SEGMENT - 1);
     const uint64_t place[] = { end->position, segment };
     uint64_t digest;
 
@@ -258,7 +258,7 @@ int log_scan(struct log *log, uint64_t from, uint64_t to,
     while (!r && from < to && is_received(log, from)) {
         r = read_frame(log, from, &frame, &digest, &payload);
         if (r == -ENODATA && from % SEGMENT) { /* the next one did not fit behind the last */
-            from = segment_start(from + SEGMENT);
+            from = segment_floor(from + SEGMENT);
             r = 0;
             continue;
         }

@@ -111,7 +111,7 @@ static void receive_first(struct log *log)
 
     log->ahead = a->next;
     a->next = NULL;
-    if (before && segment_start(a->frame.position) != before->start &&
+    if (before && segment_floor(a->frame.position) != before->start &&
         before->start + before->size > end) {
         /* what was forgotten there would follow from the frame before as this one does */
         before->cut = before->unsynced = true;

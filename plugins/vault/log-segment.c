@@ -31,9 +31,9 @@ struct segment *segment_find(struct log *log, uint64_t position)
 {
     struct segment *s = log->segments;
 
-    while (s && s->start < segment_start(position))
+    while (s && s->start < segment_floor(position))
         s = s->next;
-    return s && s->start == segment_start(position) ? s : NULL;
+    return s && s->start == segment_floor(position) ? s : NULL;
 }
 
 static void insert(struct log *log, struct segment *s)
@@ -84,7 +84,7 @@ int segment_make(struct log *log, uint64_t position, struct segment **ret)
         return 0;
     }
     pthread_mutex_unlock(&log->lock);
-    r = open_file(log, segment_start(position), MEDIUM_CREATE, &s);
+    r = open_file(log, segment_floor(position), MEDIUM_CREATE, &s);
     pthread_mutex_lock(&log->lock);
     if (r)
         return r;
@@ -116,7 +116,7 @@ static int found(void *arg, const char *name)
 
     if (!segment_parse(name, &start))
         return 0;
-    if (start < segment_start(log->trimmed)) /* a crash came between the record and its removal */
+    if (start < segment_floor(log->trimmed)) /* a crash came between the record and its removal */
         return log->setup.medium->remove(log->setup.medium, name);
     r = open_file(log, start, 0, &s);
     if (r) {

@@ -28,7 +28,7 @@ static bool work(struct log *log)
 
     if (log->error || log->handed.position == end)
         return false;
-    if (log->durable.position < end && sync_to(log, end))
+    if (log->durable.position < end && does(LOG_HAND_OVER) && sync_to(log, end))
         return false;
     return hand_over(log);
 }
@@ -98,16 +98,23 @@ int log_open(const struct log_setup *setup, struct log **ret, struct weir_text *
     return r;
 }
 
-void log_close(struct log *log)
+void log_stop(struct log *log)
 {
-    if (!log)
+    if (!log || !log->started)
         return;
     pthread_mutex_lock(&log->lock);
     log->stopping = true;
     pthread_cond_broadcast(&log->changed);
     pthread_mutex_unlock(&log->lock);
-    if (log->started)
-        pthread_join(log->thread, NULL);
+    pthread_join(log->thread, NULL);
+    log->started = false;
+}
+
+void log_close(struct log *log)
+{
+    if (!log)
+        return;
+    log_stop(log);
     drop_ahead(log);
     for (struct arrival *a = log->waiting, *next; a; a = next) {
         next = a->next;

@@ -63,10 +63,6 @@ struct log {
 
 /* ---- log-segment.c: files -------------------------------------------------------------------- */
 
-static inline uint64_t segment_start(uint64_t position)
-{
-    return position - position % SEGMENT;
-}
 struct segment *segment_find(struct log *, uint64_t position); /* with the lock; NULL */
 /* With the lock, which it lets go of to make the file. */
 int segment_make(struct log *, uint64_t position, struct segment **ret);

@@ -214,8 +214,9 @@ int needs_load(struct group *g, struct weir_text *why)
                    strerror(-r));
         return r;
     }
+    for (unsigned i = 0; i < DISKS; i++)
+        g->needs->disk[i].size = 0; /* the granules say it only roughly */
     for (unsigned i = 0; i < g->record.disks; i++) {
-        g->needs->disk[i].size = 0; /* the granules said it only roughly */
         r = needs_size(g, i, g->record.disk[i].size);
         if (r)
             return r;
