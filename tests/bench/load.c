@@ -3,15 +3,15 @@
  *
  *     bench-load SECONDS CLIENT...
  *     CLIENT: socket=PATH[,export=NAME][,depth=N][,size=BYTES][,op=read|write|flush]
- *             [,span=BYTES][,every=US][,start=MS]
+ *             [,span=BYTES][,every=US][,start=MS][,data=same|random]
  *
  * Each client is a thread with a connection of its own that keeps `depth` requests of
  * `size` in flight at random places of the first `span` bytes, or with `every` sends one
- * every so often, from `start` on; op=flush is a write, and then a flush, which alone is timed.
- * All begin together.  Prints JSON: when that was
- * (CLOCK_MONOTONIC), and for each client what was answered in each 10 ms, when the first
- * and the last, and how long each 1000th part took.  fio counts over its own run only,
- * and starts its jobs one after the other. */
+ * every so often, from `start` on; op=flush is a write, and then a flush, which alone is timed;
+ * data=random: what is written is new each time, and nothing compresses it.  All begin together.
+ * Prints JSON: when that was (CLOCK_MONOTONIC), and for each client what was answered in each 10
+ * ms, when the first and the last, and how long each 1000th part took.  fio counts over its own run
+ * only, and starts its jobs one after the other. */
 #include <errno.h>
 #include <inttypes.h>
 #include <libnbd.h>
@@ -27,7 +27,7 @@ enum { CLIENTS_MAX = 64, DEPTH_MAX = 1024, MS = 1000000, BIN = 10 * MS, PARTS = 
 struct client {
     const char *socket, *export;
     unsigned depth, size;
-    bool write, flush;
+    bool write, flush, fresh;
     uint64_t span, every, start; /* bytes; ns; ns */
 
     struct nbd_handle *nbd;
@@ -46,6 +46,7 @@ struct client {
 struct request {
     struct client *client;
     uint64_t sent;
+    uint64_t fresh[]; /* what it writes, of a client that writes no other */
 };
 
 static uint64_t began, span_of_run;
@@ -94,6 +95,8 @@ static void set(struct client *c, const char *key, char *value)
         c->every = number * 1000;
     else if (strcmp(key, "start") == 0)
         c->start = number * MS;
+    else if (strcmp(key, "data") == 0)
+        c->fresh = strcmp(value, "random") == 0;
     else
         die(key, "is no key of a client");
 }
@@ -168,17 +171,27 @@ static void send_flush(struct client *c)
     check(c, nbd_aio_flush(c->nbd, done, 0) < 0 ? -1 : 0);
 }
 
-static void send_one(struct client *c, uint64_t now)
+static uint64_t next_random(struct client *c)
 {
-    struct request *r = must(malloc(sizeof *r));
+    c->random = c->random * 6364136223846793005u + 1442695040888963407u;
+    return c->random;
+}
+
+static void send_one(struct client *c)
+{
+    const size_t words = c->fresh ? (c->size + sizeof(uint64_t) - 1) / sizeof(uint64_t) : 0;
+    struct request *r = must(malloc(sizeof *r + words * sizeof *r->fresh));
     nbd_completion_callback done = { .callback = c->flush ? written : answered, .user_data = r };
 
-    *r = (struct request){ c, now };
-    c->random = c->random * 6364136223846793005u + 1442695040888963407u;
-    uint64_t where = (c->random >> 33) % (c->span / c->size) * c->size;
+    r->client = c;
+    for (size_t i = 0; i < words; i++)
+        r->fresh[i] = next_random(c);
+    const void *data = c->fresh ? (const void *)r->fresh : c->data;
+    uint64_t where = (next_random(c) >> 33) % (c->span / c->size) * c->size;
+    r->sent = clock_ns();
     c->in_flight++;
     c->sent++;
-    int64_t cookie = c->write ? nbd_aio_pwrite(c->nbd, c->data, c->size, where, done, 0)
+    int64_t cookie = c->write ? nbd_aio_pwrite(c->nbd, data, c->size, where, done, 0)
                               : nbd_aio_pread(c->nbd, c->data, c->size, where, done, 0);
     check(c, cookie < 0 ? -1 : 0);
 }
@@ -194,11 +207,11 @@ static uint64_t send_all(struct client *c)
         send_flush(c);
     if (!c->every) {
         while (c->in_flight < c->depth)
-            send_one(c, clock_ns());
+            send_one(c);
         return span_of_run;
     }
     while (c->start + c->sent * c->every <= now && c->in_flight < c->depth)
-        send_one(c, clock_ns());
+        send_one(c);
     uint64_t next = c->start + c->sent * c->every;
     return next > now ? next : now + MS; /* behind: when something was answered */
 }
