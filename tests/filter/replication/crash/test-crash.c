@@ -272,7 +272,7 @@ static void history_until(const struct moment *m, struct history *h)
     for (uint32_t i = 0; i < SITE_DISKS; i++)
         h->disk[i].size = SITE_SIZE;
     for (uint32_t i = 0; i < m->ids; i++) {
-        world.op[i].acked = world.op[i].ended = NEVER;
+        world.op[i].acked = world.op[i].ended = world.op[i].hardened = NEVER;
         world.op[i].torn = false; /* a record is applied whole or not at all */
     }
     for (uint32_t i = 0; i < m->events; i++) {
@@ -332,7 +332,9 @@ static void judge_failover(const struct moment *m, enum memory_loss loss, uint64
     for (uint32_t i = 0; i < SITE_DISKS; i++)
         look_at(t, i, seen[i], seed);
     history_until(m, &history);
-    struct cut_question question = { .history = &history, .demand = promised(m, loss) };
+    struct cut_question question = { .history = &history,
+                                     .demand = promised(m, loss),
+                                     .by = m->events };
     for (uint32_t i = 0; i < SITE_DISKS; i++)
         question.seen[i] = seen[i];
     if (cut_judge(&question, &cut))
