@@ -8,8 +8,8 @@
 #include <string.h>
 
 struct log {
-    pthread_mutex_t lock; /* guards all below */
-    struct fake_frame *frame;
+    pthread_mutex_t lock;      /* guards all below */
+    struct fake_frame **frame; /* each stays where it is */
     size_t count, room;
     uint64_t trimmed;
     void (*on_sync)(void *);
@@ -31,16 +31,25 @@ struct log *fake_log_create(void)
 
     must(log != NULL);
     pthread_mutex_init(&log->lock, NULL);
-    log->room = 1 << 16; /* so that frames do not move */
-    log->frame = calloc(log->room, sizeof *log->frame);
-    must(log->frame != NULL);
     return log;
+}
+
+/* With the lock. */
+static struct fake_frame *another(struct log *log)
+{
+    if (log->count == log->room) {
+        log->room = log->room ? log->room * 2 : 64;
+        log->frame = realloc(log->frame, log->room * sizeof *log->frame);
+        must(log->frame != NULL);
+    }
+    struct fake_frame *f = calloc(1, sizeof *f);
+    must(f != NULL);
+    return log->frame[log->count++] = f;
 }
 
 void fake_log_destroy(struct log *log)
 {
-    for (size_t i = 0; i < log->count; i++)
-        free(log->frame[i].payload);
+    fake_log_cut(log, 0);
     free(log->frame);
     pthread_mutex_destroy(&log->lock);
     free(log);
@@ -53,7 +62,7 @@ const struct fake_frame *fake_log_add(struct log *log, uint64_t position, uint32
     size_t size = (size_t)count * FRAME_RECORD, at = size;
 
     pthread_mutex_lock(&log->lock);
-    must(log->count < log->room && position >= fake_log_end(log));
+    must(position >= fake_log_end(log));
     for (unsigned i = 0; i < count; i++)
         size += record_data(&record[i].record);
     uint8_t *payload = calloc(1, size ? size : 1);
@@ -65,8 +74,8 @@ const struct fake_frame *fake_log_add(struct log *log, uint64_t position, uint32
             memcpy(payload + at, record[i].data, length);
         at += length;
     }
-    struct fake_frame *f = &log->frame[log->count];
-    const struct fake_frame *last = log->count ? f - 1 : NULL;
+    const struct fake_frame *last = log->count ? log->frame[log->count - 1] : NULL;
+    struct fake_frame *f = another(log);
     *f = (struct fake_frame){ .frame = { .flags = flags,
                                          .position = position,
                                          .previous = last ? last->frame.position : 0,
@@ -78,23 +87,21 @@ const struct fake_frame *fake_log_add(struct log *log, uint64_t position, uint32
                                          .stored = (uint32_t)size },
                               .payload = payload };
     must(position / SEGMENT == (position + frame_span(&f->frame) - 1) / SEGMENT);
-    log->count++;
     pthread_mutex_unlock(&log->lock);
     return f;
 }
 
 void fake_log_copy(struct log *log, const struct fake_frame *f)
 {
-    must(log->count < log->room);
     void *payload = malloc(f->frame.raw ? f->frame.raw : 1);
     must(payload != NULL);
     memcpy(payload, f->payload, f->frame.raw);
-    log->frame[log->count++] = (struct fake_frame){ .frame = f->frame, .payload = payload };
+    *another(log) = (struct fake_frame){ .frame = f->frame, .payload = payload };
 }
 
 uint64_t fake_log_end(const struct log *log)
 {
-    const struct frame *last = log->count ? &log->frame[log->count - 1].frame : NULL;
+    const struct frame *last = log->count ? &log->frame[log->count - 1]->frame : NULL;
 
     return last ? last->position + frame_span(last) : 0;
 }
@@ -106,13 +113,15 @@ size_t fake_log_frames(const struct log *log)
 
 const struct fake_frame *fake_log_frame(const struct log *log, size_t index)
 {
-    return &log->frame[index];
+    return log->frame[index];
 }
 
 void fake_log_cut(struct log *log, uint64_t position)
 {
-    while (log->count && log->frame[log->count - 1].frame.position >= position)
-        free(log->frame[--log->count].payload);
+    while (log->count && log->frame[log->count - 1]->frame.position >= position) {
+        free(log->frame[--log->count]->payload);
+        free(log->frame[log->count]);
+    }
 }
 
 void fake_log_on_sync(struct log *log, void (*call)(void *), void *arg)
@@ -144,7 +153,7 @@ static size_t first_at(struct log *log, uint64_t position)
 
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
-        if (log->frame[middle].frame.position < position)
+        if (log->frame[middle]->frame.position < position)
             low = middle + 1;
         else
             high = middle;
@@ -158,8 +167,8 @@ static const struct fake_frame *find(struct log *log, uint64_t position)
 
     pthread_mutex_lock(&log->lock);
     const size_t i = first_at(log, position);
-    if (i < log->count && log->frame[i].frame.position == position && position >= log->trimmed)
-        found = &log->frame[i];
+    if (i < log->count && log->frame[i]->frame.position == position && position >= log->trimmed)
+        found = log->frame[i];
     pthread_mutex_unlock(&log->lock);
     return found;
 }
@@ -219,16 +228,25 @@ int log_read_data(struct log *log, uint64_t position, uint64_t at, void *data, s
     return 0;
 }
 
+/* The frame of that number if it is before `to`. */
+static const struct fake_frame *before(struct log *log, size_t i, uint64_t to)
+{
+    pthread_mutex_lock(&log->lock);
+    const struct fake_frame *f = i < log->count ? log->frame[i] : NULL;
+    pthread_mutex_unlock(&log->lock);
+    return f && f->frame.position < to ? f : NULL;
+}
+
 int log_scan(struct log *log, uint64_t from, uint64_t to,
              int (*each)(void *arg, const struct frame *, const void *payload), void *arg)
 {
-    pthread_mutex_lock(&log->lock);
-    size_t i = first_at(log, from > log->trimmed ? from : log->trimmed);
-    const size_t count = log->count;
-    pthread_mutex_unlock(&log->lock);
+    const struct fake_frame *f;
     int r = 0;
 
-    for (; !r && i < count && log->frame[i].frame.position < to; i++)
-        r = each(arg, &log->frame[i].frame, log->frame[i].payload);
+    pthread_mutex_lock(&log->lock);
+    size_t i = first_at(log, from > log->trimmed ? from : log->trimmed);
+    pthread_mutex_unlock(&log->lock);
+    for (; !r && (f = before(log, i, to)); i++)
+        r = each(arg, &f->frame, f->payload);
     return r;
 }

@@ -284,7 +284,7 @@ static bool all_is_right(struct world *w)
             return false;
         first = s.last_lsn + 1; /* before it nothing is opened */
     }
-    for (uint64_t lsn = first; lsn <= w->lsn; lsn += 3)
+    for (uint64_t lsn = first; lsn <= w->lsn; lsn += 5)
         if (!world_lsn_is_right(w, lsn))
             return false;
     return world_lsn_is_right(w, w->lsn);
@@ -296,7 +296,8 @@ static void note_trim(struct world *w)
     w->trim[w->trims++].position = fake_log_trimmed(w->group.log);
 }
 
-/* How many states after a crash during two folds are wrong, or do not become right. */
+/* How many states after a crash during two folds are wrong, or do not become right; of a broken
+ * order the first is enough. */
 static unsigned wrong_states(enum broken broken, unsigned *states)
 {
     struct world w, after;
@@ -316,9 +317,9 @@ static unsigned wrong_states(enum broken broken, unsigned *states)
         note_trim(&w);
     }
     *states = 0;
-    for (size_t n = 0; n <= memory_ops(w.memory); n++)
+    for (size_t n = 0; n <= memory_ops(w.memory) && !(broken && wrong); n++)
         for (unsigned loss = MEMORY_ALL; loss <= MEMORY_TORN; loss++)
-            for (uint64_t seed = 0; seed < (loss >= MEMORY_SOME ? 6 : 1); seed++) {
+            for (uint64_t seed = 0; seed < (loss >= MEMORY_SOME ? 4 : 1); seed++) {
                 world_crash(&after, &w, n, loss, n * 64 + seed);
                 bool right = all_is_right(&after);
                 /* what was interrupted is done again; and then there is nothing left */
@@ -347,7 +348,7 @@ static void test_each_rule_of_order_is_needed(void **state)
     (void)state;
     for (unsigned broken = NOTHING_BROKEN + 1; broken < NO_RULE; broken++) {
         unsigned states, wrong = wrong_states(broken, &states);
-        print_message("without rule %u: %u of %u states are wrong\n", broken, wrong, states);
+        print_message("without rule %u: wrong after %u states\n", broken, states);
         assert_true(wrong > 0);
     }
 }

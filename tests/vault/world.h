@@ -11,7 +11,7 @@
 #include "group.h"
 #include "medium-memory.h"
 
-enum { WORLD_DISKS = 2, UNITS = 96, UNIT = 1024, WRITES = 1 << 14 };
+enum { WORLD_DISKS = 2, UNITS = 96, UNIT = 512, WRITES = 1 << 12 };
 
 /* Rules of order, each of which a test leaves out to see that it is missed. */
 enum broken {
