@@ -174,6 +174,43 @@ static void test_a_fold_between_looking_and_reading(void **state)
     }
 }
 
+struct intruder {
+    struct world *w;
+    struct view *view;
+};
+
+static void open_while_announcing(void *arg, enum memory_call call, const char *name,
+                                  uint64_t offset)
+{
+    struct intruder *i = arg;
+
+    (void)offset;
+    if (i->view || call != MEMORY_CALL_WRITE || strncmp(name, "group", 5) != 0)
+        return;
+    i->view = world_open(i->w, 0, 2, false);
+    assert_non_null(i->view);
+}
+
+/* Somebody opens a point while the fold is being announced: it waits, and nothing was changed. */
+static void test_a_point_that_comes_between(void **state)
+{
+    struct world w;
+    struct intruder intruder = { .w = &w };
+
+    (void)state;
+    world_set_up(&w, 30);
+    for (unsigned i = 0; i < 6; i++)
+        world_add_segment(&w);
+    memory_gate(w.memory, open_while_announcing, &intruder);
+    assert_int_equal(fold_to(&w.group, 4ull * SEGMENT), -EBUSY);
+    assert_int_equal(w.group.record.folding_to, 0);
+    assert_true(world_view_is(&w, intruder.view, 0, 2, 0, UNITS));
+    memory_gate(w.memory, NULL, NULL);
+    view_close(intruder.view);
+    assert_int_equal(fold_to(&w.group, 4ull * SEGMENT), 0);
+    world_tear_down(&w);
+}
+
 /* ---- how far ----------------------------------------------------------------------- */
 
 static const uint64_t second = 1000000000, hour = 3600ull * 1000000000;
@@ -426,6 +463,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_long_life),
         cmocka_unit_test(test_a_fold_between_looking_and_reading),
+        cmocka_unit_test(test_a_point_that_comes_between),
         cmocka_unit_test(test_by_age),
         cmocka_unit_test(test_by_size),
         cmocka_unit_test(test_not_into_a_set),
