@@ -14,7 +14,7 @@ struct run_list {
 };
 
 /* Segments are added in memory (active), become a run in memory when a frame of a later one comes
- * (index.c), a file of level 0 once the log holds them durably, and parts of larger runs when the
+ * (index.c), a file of level 0 soon after, and parts of larger runs when the
  * log has left the span of those (index-work.c).  A run is never changed: it is taken off its list,
  * or exchanged for the same in a file. */
 struct index {

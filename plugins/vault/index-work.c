@@ -37,16 +37,15 @@ static void exchange(struct index *index, struct run *memory, struct run *file)
     run_put(file);
 }
 
-/* The log comes first: a run that is there after a crash speaks only of frames that are, too. */
+/* The log need not be durable up to there: what a crash takes of it, index_open() takes of the
+ * runs. */
 static int write_segment(struct index *index, struct run *memory)
 {
     struct source source = { .run = memory };
     struct sweep sweep;
     struct run *file = run_create(0, memory->from, memory->to);
-    int r = file ? log_sync(index->log) : -ENOMEM;
+    int r = file ? sweep_init(&sweep, 1, 0, UINT64_MAX) : -ENOMEM;
 
-    if (!r)
-        r = sweep_init(&sweep, 1, 0, UINT64_MAX);
     if (r) {
         run_put(file);
         return r;
@@ -128,7 +127,9 @@ static void facts_of(const struct source *source, size_t count, struct run_facts
     ret->first_lsn = source[count - 1].facts.first_lsn;
 }
 
-static int write_merged(struct index *index, const struct merge *m, struct source *source)
+/* -EBADMSG: *damaged is which of the sources is. */
+static int write_merged(struct index *index, const struct merge *m, struct source *source,
+                        struct run **damaged)
 {
     const size_t n = m->part.count;
     struct run *run = run_create(m->level, m->from, m->to);
@@ -144,6 +145,7 @@ static int write_merged(struct index *index, const struct merge *m, struct sourc
     for (size_t i = 0; i < n; i++)
         sweep.cursor[i].source = &source[i];
     r = run_write(run, index->medium, &sweep, atomic_load(&index->trimmed));
+    *damaged = r == -EBADMSG ? source[sweep.failed].run : NULL;
     sweep_finish(&sweep);
     if (!r) {
         hold_lock(&index->lock);
@@ -154,20 +156,27 @@ static int write_merged(struct index *index, const struct merge *m, struct sourc
     return r;
 }
 
+/* A part that is damaged or gone is mended, and the next time it is merged. */
 static int merge(struct index *index, const struct merge *m)
 {
     const size_t n = m->part.count;
     struct source *source = calloc(n, sizeof *source);
+    struct run *damaged = NULL;
     size_t open = 0;
     int r = source ? 0 : -ENOMEM;
 
     for (; !r && open < n; open++) {
-        r = source_open(&source[open], index->medium, m->part.run[n - 1 - open]);
+        struct run *part = m->part.run[n - 1 - open];
+        r = source_open(&source[open], index->medium, part);
+        if (r == -EBADMSG || r == -ENOENT)
+            damaged = part;
         if (r)
             break;
     }
     if (!r)
-        r = write_merged(index, m, source);
+        r = write_merged(index, m, source, &damaged);
+    if (damaged)
+        r = index_mend(index, damaged);
     while (open > 0)
         source_close(&source[--open]);
     free(source);

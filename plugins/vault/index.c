@@ -218,6 +218,7 @@ int index_refill(struct index *index, uint64_t from, uint64_t to)
 struct listing {
     struct index *index;
     uint64_t trimmed, end;
+    bool removed;
 };
 
 static int each_name(void *arg, const char *name)
@@ -229,8 +230,10 @@ static int each_name(void *arg, const char *name)
 
     if (!is)
         return 0;
-    if (is < 0 || to <= l->trimmed || to > segment_floor(l->end))
+    if (is < 0 || to <= l->trimmed || to > segment_floor(l->end)) {
+        l->removed = true;
         return l->index->medium->remove(l->index->medium, name);
+    }
     struct run *run = run_create(level, from, to);
     if (!run)
         return -ENOMEM;
@@ -255,6 +258,10 @@ int index_open(const struct index_setup *setup, struct index **ret, struct weir_
     pthread_cond_init(&index->changed, NULL);
     index->cache = cache_create(CACHED);
     r = index->cache ? index->medium->list(index->medium, each_name, &listing) : -ENOMEM;
+    /* other frames may come to be where those were that a crash took of the log: a run of them must
+     * not come back */
+    if (!r && listing.removed)
+        r = index->medium->sync(index->medium);
     if (!r)
         r = index_refill(index, setup->trimmed, setup->end);
     if (!r && !setup->manual)

@@ -33,7 +33,5 @@ void fake_log_set_free(struct log *, uint64_t bytes); /* what log_free() says */
 uint64_t fake_log_trimmed(const struct log *);
 /* Called before each log_read_data(), without any lock. */
 void fake_log_on_read(struct log *, void (*call)(void *arg), void *arg);
-/* Called by log_sync(). */
-void fake_log_on_sync(struct log *, void (*call)(void *arg), void *arg);
 
 #endif

@@ -456,6 +456,40 @@ static void test_damage_is_mended(void **state)
     tear_down(&s);
 }
 
+/* A part of a run that is to be merged is damaged, or not there. */
+static void test_damage_before_a_merge(void **state)
+{
+    struct stage s;
+    struct medium_file *f;
+    uint8_t byte;
+
+    (void)state;
+    for (unsigned how = 0; how < 3; how++) {
+        set_up(&s, 11);
+        open_index(&s, false);
+        for (unsigned i = 0; i < 16; i++)
+            add_segment(&s);
+        while (index_work(s.index))
+            ;
+        const char name[] = "run.0000000008000000-000000000c000000";
+        if (how == 0) {
+            assert_int_equal(s.medium->remove(s.medium, name), 0);
+        } else { /* its first leaf, which is all of it, or its header */
+            assert_int_equal(s.medium->open(s.medium, name, 0, &f), 0);
+            assert_int_equal(file_read(f, &byte, 1, how == 1 ? 100 : 4196), 0);
+            byte ^= 1;
+            assert_int_equal(file_write(f, &byte, 1, how == 1 ? 100 : 4196), 0);
+            f->close(f);
+        }
+        add_segment(&s); /* the sixteen can be merged now */
+        while (index_work(s.index))
+            ;
+        assert_int_equal(files(&s), 16 + 1);
+        check_lsn(&s, s.lsn);
+        tear_down(&s);
+    }
+}
+
 /* A leaf that is damaged is found when it is read: that read fails, the next view is whole. */
 static void test_a_damaged_leaf_is_an_error_of_one_view(void **state)
 {
@@ -609,70 +643,80 @@ static void copy_log(struct log *to, const struct log *from, uint64_t end)
     }
 }
 
-struct synced {
-    struct stage *s;
-    struct {
-        size_t ops;
-        uint64_t end;
-    } at[256];
-    unsigned count;
+/* How far the log had come when. */
+struct grown {
+    size_t ops;
+    uint64_t end;
 };
 
-static void note_sync(void *arg)
+/* A stage as a crash after `ops` leaves it; of the log what is before `end`. */
+static void crash(struct stage *after, struct stage *s, size_t ops, enum memory_loss loss,
+                  uint64_t seed, uint64_t end)
 {
-    struct synced *n = arg;
-
-    n->at[n->count].ops = memory_ops(n->s->memory);
-    n->at[n->count++].end = fake_log_end(n->s->log);
+    *after = (struct stage){ .seed = seed, .log = fake_log_create() };
+    after->memory = memory_cut(s->memory, ops, loss, seed);
+    after->medium = memory_medium(after->memory, "group");
+    after->written = calloc(WRITES, sizeof *after->written);
+    assert_non_null(after->written);
+    while (after->writes < s->writes && s->written[after->writes].position < end) {
+        after->written[after->writes] = s->written[after->writes];
+        after->lsn = after->written[after->writes++].lsn;
+    }
+    copy_log(after->log, s->log, end);
 }
 
-/* Power fails while runs are written: of the log only what was synced is there then, and other
- * frames come behind it.  No run may speak of those that are gone. */
+/* Other frames than those that are gone come behind the end, and power fails once more. */
+static void go_on_and_crash(struct stage *s)
+{
+    struct stage after;
+    const uint64_t end = fake_log_end(s->log);
+
+    memory_record(s->memory);
+    open_index(s, false);
+    if (end % SEGMENT)
+        add_frame(s, end);
+    add_segment(s);
+    add_segment(s);
+    check_lsn(s, s->lsn);
+    check_lsn(s, random_lsn(s));
+    crash(&after, s, memory_ops(s->memory), MEMORY_SOME, s->seed, UINT64_MAX);
+    open_index(&after, false);
+    check_lsn(&after, after.lsn);
+    check_lsn(&after, random_lsn(&after));
+    tear_down(&after);
+}
+
+/* Power fails while runs are written: of the log any part of its end is gone then.  No run may
+ * speak of frames that are, not even one that was removed already. */
 static void test_crashes_while_runs_are_written(void **state)
 {
-    struct stage s;
-    struct synced synced = { .s = &s };
-    unsigned states = 0;
+    enum { SEGMENTS = 36 };
+    struct stage s, after;
+    struct grown grown[SEGMENTS + 1] = { 0 };
+    unsigned states = 0, at = 0;
 
     (void)state;
     set_up(&s, 10);
     open_index(&s, false);
     memory_record(s.memory);
-    fake_log_on_sync(s.log, note_sync, &synced);
-    for (unsigned i = 0; i < 36; i++) {
+    for (unsigned i = 0; i < SEGMENTS; i++) {
         add_segment(&s);
+        grown[i + 1] = (struct grown){ memory_ops(s.memory), fake_log_end(s.log) };
         for (uint64_t n = chance(&s, 4); n > 0; n--)
             index_work(s.index);
     }
-    index_close(s.index);
-    for (size_t n = 0; n <= memory_ops(s.memory); n++)
-        for (unsigned loss = MEMORY_ALL; loss <= MEMORY_TORN; loss++) {
-            struct stage after = { .seed = n * 4 + loss, .log = fake_log_create() };
-            uint64_t end = 0;
-            for (unsigned i = 0; i < synced.count && synced.at[i].ops <= n; i++)
-                end = synced.at[i].end;
-            /* the log up to there … */
-            after.memory = memory_cut(s.memory, n, loss, after.seed);
-            after.medium = memory_medium(after.memory, "group");
-            after.written = calloc(WRITES, sizeof *after.written);
-            assert_non_null(after.written);
-            while (after.writes < s.writes && s.written[after.writes].position < end) {
-                after.written[after.writes] = s.written[after.writes];
-                after.lsn = after.written[after.writes++].lsn;
-            }
-            copy_log(after.log, s.log, end);
-            open_index(&after, false);
-            /* … and others behind it */
-            if (end % SEGMENT)
-                add_frame(&after, end);
-            add_segment(&after);
-            check_lsn(&after, after.lsn);
-            check_lsn(&after, random_lsn(&after));
+    for (size_t n = 0; n <= memory_ops(s.memory); n++) {
+        while (at < SEGMENTS && grown[at + 1].ops <= n)
+            at++;
+        for (unsigned loss = MEMORY_ALL; loss <= MEMORY_TORN; loss++, states++) {
+            const uint64_t lost = chance(&s, 2) ? 0 : chance(&s, 4ull * SEGMENT);
+            const uint64_t end = grown[at].end > lost ? grown[at].end - lost : 0;
+            crash(&after, &s, n, loss, n * 4 + loss, end);
+            go_on_and_crash(&after);
             tear_down(&after);
-            states++;
         }
+    }
     print_message("%u states\n", states);
-    s.index = NULL;
     tear_down(&s);
 }
 
@@ -684,6 +728,7 @@ int main(void)
         cmocka_unit_test(test_what_is_trimmed_is_removed),
         cmocka_unit_test(test_what_is_cut_never_was),
         cmocka_unit_test(test_damage_is_mended),
+        cmocka_unit_test(test_damage_before_a_merge),
         cmocka_unit_test(test_a_damaged_leaf_is_an_error_of_one_view),
         cmocka_unit_test(test_a_large_run),
         cmocka_unit_test(test_views_while_the_thread_works),
