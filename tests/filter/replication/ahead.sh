@@ -13,7 +13,7 @@ checks() { for _ in 1 2 3 4 5; do target_is_cut; done; }
 mapped() { statistic replication mapped; }
 start_sites
 wait_streaming
-start_ledger --seed "$seed" --rate 800 "$url"
+start_ledger --seed "$seed" --rate 500 "$url"
 
 for ((i = 0; i < rounds; i++)); do
     wait_acked 100
@@ -37,19 +37,19 @@ REPLICATION='ring = "32M"; spill = "256M"; frame = "256k"; compression = "none";
 configure_source
 start_source
 wait_streaming
-start_ledger --seed "$seed" --rate 800 "$url"
+start_ledger --seed "$seed" --rate 500 "$url"
 before=$(mapped)
 proxy cut
 spills() { [ "$(statistic replication spill_bytes)" -gt 10000000 ]; }
 wait_until 60 spills
 checks
 proxy heal
+stop_ledger
 wait_streaming
 empty() { [ "$(statistic replication spill_bytes)" = 0 ]; }
 wait_until 60 empty
 checks
 assert_eq "$(mapped)" "$before" "bytes that were left to the map"
-stop_ledger
 grep -q "refused 0 lost 0" "$work/ledger.log" || fail "a guest saw it: $(cat "$work/ledger.log")"
 wait_in_step
 target_is_cut --acked

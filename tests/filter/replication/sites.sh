@@ -19,6 +19,7 @@ kept() {
     local name=$1 status child; shift
     trap 'kill "$child" 2>/dev/null; wait "$child"; exit' TERM
     while :; do
+        rm -f "$work/$name.sock" # of one that was aborted
         "$@" &
         child=$!
         echo $child >"$work/$name.pid"
@@ -88,7 +89,7 @@ configure_target() {
     {
         if [ "$TARGET_TYPE" = vault ]; then
             echo "datastores = ( { name = \"dr\"; type = \"vault\"; path = \"$work/target/vault\"; $VAULT } );"
-            echo "exports = ( { name = \"log:$GROUP\"; datastore = \"dr\"; }"
+            echo "exports = ( { name = \"log:$GROUP\"; datastore = \"dr\"; image = \"log:$GROUP\"; }"
         else
             echo "datastores = ( { name = \"plain\"; type = \"file\"; path = \"$work/target/disks\"; } ); exports = ("
         fi
@@ -111,6 +112,9 @@ start_sites() {
     configure_source
     start_target
     start_source
+    wait_streaming
+    # the vault has taken in what it has answered for a moment later
+    [ "$TARGET_TYPE" != vault ] || wait_until 60 nbdinfo --size "$(read_point "${DISKS[0]}")"
 }
 
 # ---- how far they are ----------------------------------------------------------------------------------
