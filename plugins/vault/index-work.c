@@ -67,11 +67,11 @@ static struct run *next_in_memory(struct index *index)
     hold_lock(&index->lock);
     const struct run_list *list = &index->level[0];
 
-    /* the newest are at the end */
-    size_t i = list->count;
-    while (i > 0 && list->run[i - 1]->in_memory)
-        i--;
-    return i < list->count ? run_hold(list->run[i]) : NULL;
+    /* the newest are at the end; one that was mended is anywhere */
+    for (size_t i = list->count; i-- > 0;)
+        if (list->run[i]->in_memory)
+            return run_hold(list->run[i]);
+    return NULL;
 }
 
 int index_write_all(struct index *index)
