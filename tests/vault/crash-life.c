@@ -54,7 +54,9 @@ static void prepare(struct life *l)
     struct group_record record = { .initial = true };
     struct medium_file *file;
 
-    record.applied.position = SEGMENT - (4 + chance(l, 120)) * FRAME_ALIGN;
+    /* in the first copy, or some time later */
+    const uint64_t room = chance(l, 4) ? 200 + chance(l, 130) : 4 + chance(l, 120);
+    record.applied.position = SEGMENT - room * FRAME_ALIGN;
     record.horizon.position = record.trimmed = record.applied.position;
     g->medium = memory_medium(l->memory, "vault");
     pthread_mutex_init(&g->lock, NULL);
@@ -335,8 +337,8 @@ static bool one_step(struct life *l)
         return chance(l, 3) || begin_anew(l);
     case 7:
     case 8:
-        return fold(l);
     case 9:
+        return fold(l);
     case 10:
     case 11:
         group_work(l->group);

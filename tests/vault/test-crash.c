@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause
  *
  * A source and an administrator do at random what they do; all that lasts is recorded, and then the
- * power is lost at every moment, with a random part of what was not synced.  Each state is opened
+ * power is lost at many moments, with a random part of what was not synced.  Each state is opened
  * and judged: it has what was said to be durable; heads are state(k) of the last complete LSN, but
  * for what is needed; what a primary has flushed is there; role, token and generation are what they
  * were before or after.  Some go on: the source sends what is missing, and the heads are its disks.
@@ -280,12 +280,12 @@ static bool run(uint64_t seed, uint64_t most)
     size_t moment = 0;
 
     life_create(l, seed);
-    bool good = life_open(l) && life_go(l, 5 + model_chance(&l->model, 40));
+    bool good = life_open(l) && life_go(l, 5 + model_chance(&l->model, 60));
     const size_t moments = memory_ops(l->memory);
     uint64_t luck = seed;
     for (; good && moment <= moments && states < most; moment++) {
-        const uint64_t now = memory_chance(&luck);
-        if ((wanted == SIZE_MAX || wanted == moment) && !crash(l, moment, now))
+        const uint64_t now = memory_chance(&luck); /* some moments of many lives, not all of few */
+        if ((wanted == SIZE_MAX ? now >> 62 == 0 : wanted == moment) && !crash(l, moment, now))
             good = false;
     }
     if (!good)
