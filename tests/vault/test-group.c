@@ -10,8 +10,12 @@
 #include "group-rig.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "text.h"
@@ -152,12 +156,398 @@ static void test_failover(void **state)
     group_rig_finish(&rig);
 }
 
+/* ---- who may write --------------------------------------------------------------------------- */
+
+/* A frame with a token that is not the present one is refused, from the reply on. */
+static void test_token(void **state)
+{
+    (void)state;
+    struct group_rig rig;
+
+    group_rig_init(&rig);
+    rig_first_copy(&rig, M, 1);
+    struct source old = rig.source;
+    struct sent late = source_frame(&old, 0, 0, 4 * K, 5);
+    assert_int_equal(rig_acquire(&rig), 0);
+    assert_int_equal(rig.source.token, old.token + 1);
+    assert_int_equal(group_send(&rig, late, false), -EPERM);
+    group_rig_again(&rig); /* it was durable */
+    assert_int_equal(rig_status(&rig).token, old.token + 1);
+    assert_int_equal(group_send(&rig, source_frame(&rig.source, 0, 0, 4 * K, 2), true), 0);
+    rig.source.generation = 8; /* nobody has told of it */
+    assert_int_equal(group_send(&rig, source_frame(&rig.source, 0, 0, 4 * K, 2), true), -EPERM);
+    rig.source.generation = 7;
+    group_rig_finish(&rig);
+}
+
+/* Who has another past is refused, until an operator accepts that all is given up. */
+static void test_unrelated(void **state)
+{
+    (void)state;
+    struct group_rig rig;
+    struct weir_text answer = { 0 };
+
+    group_rig_init(&rig);
+    rig_first_copy(&rig, M, 1);
+    rig.lineage.list[0].id = 99;
+    assert_int_equal(rig_acquire(&rig), -EPERM);
+    assert_string_not_equal(rig_status(&rig).error, "");
+    rig.lineage.list[0].id = 7;
+    assert_int_equal(rig_acquire(&rig), 0);
+    assert_string_equal(rig_status(&rig).error, "");
+    memset(rig.source.group, 0x99, sizeof(rig.source.group));
+    rig.lineage.list[0].id = rig.source.generation = 99;
+    assert_int_equal(rig_acquire(&rig), -EPERM);
+    assert_int_equal(group_accept(rig.group, &answer, NULL), 0);
+    text_finish(&answer);
+    assert_int_equal(rig_acquire(&rig), 0);
+    assert_int_equal(rig_status(&rig).complete_lsn, 2); /* nothing is given up yet */
+    assert_int_equal(group_send(&rig, source_frame(&rig.source, 0, 0, 4 * K, 2), true), -EPERM);
+    group_rig_again(&rig);
+    assert_int_equal(rig_command(&rig, COMMAND_BEGIN, 0), 0);
+    const struct status s = rig_status(&rig);
+    assert_int_equal(s.complete_lsn, 0);
+    assert_int_equal(s.end % SEGMENT, 0);
+    assert_int_equal(s.last_digest, 0);
+    rig.source.lsn = 0;
+    rig_first_copy(&rig, M, 3);
+    rig_expect_head(&rig, 0, GRAN, 3);
+    rig_expect_head(&rig, GRAN, M - GRAN, 0);
+    rig.source.lsn = 2;
+    group_rig_again(&rig);
+    rig_expect_head(&rig, 0, GRAN, 3);
+    memset(rig.source.group, 0x17, sizeof(rig.source.group)); /* what was accepted was one time */
+    assert_int_equal(rig_acquire(&rig), -EPERM);
+    group_rig_finish(&rig);
+}
+
+/* A generation that the source has begun since is followed, and one that it has left is a fork. */
+static void test_generations(void **state)
+{
+    (void)state;
+    struct group_rig rig;
+
+    group_rig_init(&rig);
+    rig_first_copy(&rig, M, 1);
+    const struct lineage old = rig.lineage;
+    lineage_begin(&rig.lineage, 8, 2);
+    assert_int_equal(rig_command(&rig, COMMAND_GENERATION, rig.source.lsn), 0);
+    assert_int_equal(rig_status(&rig).lineage.list[0].id, 7); /* nothing of it is here */
+    rig.source.generation = 8;
+    assert_int_equal(group_send(&rig, source_frame(&rig.source, 0, 0, 4 * K, 2), true), 0);
+    assert_int_equal(rig_status(&rig).lineage.list[0].id, 8);
+    rig.lineage = old;
+    rig.source.lsn = 5;
+    assert_int_equal(rig_acquire(&rig), -EPERM);
+    group_rig_finish(&rig);
+}
+
+static void test_handover(void **state)
+{
+    (void)state;
+    struct group_rig rig;
+
+    group_rig_init(&rig);
+    rig_first_copy(&rig, M, 1);
+    assert_int_equal(rig_command(&rig, COMMAND_HANDOVER, 3), -EIO); /* not there yet */
+    assert_int_equal(rig_status(&rig).role, ROLE_TARGET);
+    assert_int_equal(group_send(&rig, source_frame(&rig.source, 0, GRAN, 4 * K, 2), false), 0);
+    assert_int_equal(rig_command(&rig, COMMAND_HANDOVER, 3), 0);
+    assert_int_equal(rig_status(&rig).role, ROLE_PRIMARY);
+    assert_int_equal(rig_status(&rig).lineage.list[1].end, 3);
+    rig_expect_head(&rig, GRAN, 4 * K, 2);
+    assert_int_equal(rig_command(&rig, COMMAND_HANDOVER, 3), -EPERM); /* the token is gone */
+    group_rig_finish(&rig);
+}
+
+/* ---- points, verify, room ---------------------------------------------------------------------
+ */
+
+static void test_promote_point(void **state)
+{
+    (void)state;
+    struct group_rig rig;
+
+    group_rig_init(&rig);
+    rig_first_copy(&rig, M, 1);
+    source_begin(&rig.source, 0);
+    source_mark(&rig.source, "before");
+    assert_int_equal(group_send(&rig, source_finish(&rig.source), true), 0);
+    assert_int_equal(group_send(&rig, source_frame(&rig.source, 0, 0, 4 * K, 2), true), 0);
+    rig_wait_applied(&rig, 4);
+    assert_int_equal(promote(&rig, "rp:never"), -ENOENT);
+    assert_int_equal(promote(&rig, "rp:before"), 0);
+    assert_int_equal(rig_status(&rig).lineage.list[1].end, 3);
+    group_rig_again(&rig);
+    rig_expect_head(&rig, 0, GRAN, 1);
+    assert_int_equal(demote(&rig, false), 0); /* nothing was written here */
+    rig_expect_head(&rig, 0, 4 * K, 2);       /* and what was set aside is its past again */
+    assert_int_equal(rig_acquire(&rig), 0);
+    assert_int_equal(rig_status(&rig).received_lsn, 4);
+    group_rig_finish(&rig);
+}
+
+/* A VERIFY looks at what a head holds at its own LSN. */
+static void test_verify(void **state)
+{
+    (void)state;
+    struct group_rig rig;
+    char right[GRAN], wrong = 9;
+
+    group_rig_init(&rig);
+    rig_first_copy(&rig, M, 1);
+    memset(right, 1, sizeof(right));
+    source_begin(&rig.source, 0);
+    source_verify(&rig.source, 0, 0, GRAN, digest_of(right, GRAN));
+    source_write(&rig.source, 0, 0, &wrong, 1);
+    source_verify(&rig.source, 0, GRAN, GRAN, 0);
+    assert_int_equal(group_send(&rig, source_finish(&rig.source), true), 0);
+    rig_wait_applied(&rig, 5);
+    struct status s = rig_status(&rig);
+    assert_int_equal(s.verified, 2);
+    assert_int_equal(s.mismatches, 1);
+    assert_int_equal(s.needs, 1);
+    group_rig_again(&rig);
+    assert_int_equal(rig_status(&rig).needs, 1);
+    assert_int_equal(rig_status(&rig).mismatches, 1);
+    assert_int_equal(group_send(&rig, source_frame(&rig.source, 0, GRAN, GRAN / 2, 5), true), 0);
+    assert_int_equal(group_send(&rig, source_frame(&rig.source, 0, GRAN, GRAN, 5), true), 0);
+    rig_wait_applied(&rig, 7);
+    assert_int_equal(rig_status(&rig).needs, 0);
+    group_rig_finish(&rig);
+}
+
+/* A first copy that is larger than the log may be goes to head and base as it comes. */
+static void test_copy_larger_than_log(void **state)
+{
+    (void)state;
+    const uint64_t size = 180 * (uint64_t)M;
+    struct group_rig rig;
+    char *data = calloc(1, 4 * M);
+
+    group_rig_init(&rig);
+    group_put(rig.group);
+    rig.config.limit = 140 * (uint64_t)M;
+    assert_int_equal(group_get(&rig.config, rig.folder, "g", &rig.group, NULL), 0);
+    assert_int_equal(rig_acquire(&rig), 0);
+    for (uint64_t at = 0; at < size; at += 4 * M) {
+        memset(data, (int)(1 + at / M), 4 * M);
+        source_begin(&rig.source, at + 4 * M < size ? FRAME_PART : 0);
+        if (!at)
+            source_disk(&rig.source, 0, "vm", size);
+        source_write(&rig.source, 0, at, data, 4 * M);
+        struct sent sent = source_finish(&rig.source);
+        int r;
+        while ((r = group_receive(rig.group, sent.position, sent.bytes, sent.size, false)) ==
+               -ENOSPC)
+            usleep(10000); /* until the log was trimmed */
+        assert_int_equal(r, 0);
+        free(sent.bytes);
+    }
+    rig_wait_applied(&rig, rig.source.lsn);
+    assert_string_equal(rig_status(&rig).error, "");
+    assert_int_equal(rig_status(&rig).complete_lsn, rig.source.lsn);
+    for (uint64_t at = 0; at < size; at += 4 * M)
+        rig_expect_head(&rig, at, 512, (uint8_t)(1 + at / M));
+    assert_int_equal(file_read(rig.group->disks[0].base, data, 512, size - 512), 0);
+    assert_int_equal((uint8_t)data[0], (uint8_t)(1 + (size - 4 * M) / M));
+    free(data);
+    group_rig_finish(&rig);
+}
+
+/* A full log is an answer, and is over when there is room. */
+static void test_full(void **state)
+{
+    (void)state;
+    struct group_rig rig;
+
+    group_rig_init(&rig);
+    rig_first_copy(&rig, M, 1);
+    group_put(rig.group);
+    rig.config.limit = 128 * K;
+    assert_int_equal(group_get(&rig.config, rig.folder, "g", &rig.group, NULL), 0);
+    struct sent sent = source_frame(&rig.source, 0, 0, GRAN, 2);
+    assert_int_equal(group_receive(rig.group, sent.position, sent.bytes, sent.size, true), -ENOSPC);
+    assert_string_not_equal(rig_status(&rig).error, "");
+    group_put(rig.group);
+    rig.config.limit = 0;
+    assert_int_equal(group_get(&rig.config, rig.folder, "g", &rig.group, NULL), 0);
+    assert_int_equal(group_send(&rig, sent, true), 0);
+    group_rig_finish(&rig);
+}
+
+/* A record that cannot be is refused with a sentence, and what came before stays. */
+static void test_beyond_the_end(void **state)
+{
+    (void)state;
+    struct group_rig rig;
+
+    group_rig_init(&rig);
+    rig_first_copy(&rig, M, 1);
+    assert_int_equal(group_send(&rig, source_frame(&rig.source, 0, M - 2 * K, 4 * K, 2), false), 0);
+    while (!*rig_status(&rig).error)
+        usleep(1000);
+    assert_non_null(strstr(rig_status(&rig).error, "beyond the end"));
+    assert_int_equal(group_send(&rig, source_frame(&rig.source, 0, 0, 4 * K, 2), true), -EIO);
+    group_rig_finish(&rig);
+}
+
+/* Heads in a folder of images: a file that was there is not taken for empty. */
+static void test_heads_elsewhere(void **state)
+{
+    (void)state;
+    struct group_rig rig;
+    char path[200];
+
+    group_rig_init(&rig);
+    group_put(rig.group);
+    rig.config.heads = "images";
+    snprintf(path, sizeof(path), "%s/images", rig.folder);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof(path), "%s/images/vm.raw", rig.folder);
+    FILE *f = fopen(path, "w");
+    assert_int_equal(fwrite("old", 1, 3, f), 3);
+    fclose(f);
+    assert_int_equal(group_get(&rig.config, rig.folder, "g", &rig.group, NULL), 0);
+    rig_first_copy(&rig, M, 1);
+    assert_int_equal(rig_status(&rig).needs, M / GRAN - 1); /* all that was not sent */
+    group_rig_finish(&rig);
+}
+
+/* All who name a group have one object; another process has none. */
+static void test_shared(void **state)
+{
+    (void)state;
+    struct group_rig rig;
+    struct group *again, *other;
+
+    group_rig_init(&rig);
+    assert_int_equal(group_get(&rig.config, rig.folder, "g", &again, NULL), 0);
+    assert_ptr_equal(again, rig.group);
+    assert_int_equal(group_get(&rig.config, rig.folder, "h", &other, NULL), 0);
+    assert_ptr_not_equal(other, rig.group);
+    group_put(other);
+    group_put(again);
+    assert_int_equal(rig_acquire(&rig), 0);
+    group_rig_finish(&rig);
+}
+
+/* ---- many at once -----------------------------------------------------------------------------
+ */
+
+enum { FRAMES = 300, SENDERS = 8 };
+
+struct storm {
+    struct group_rig *rig;
+    struct sent sent[FRAMES];
+    _Atomic unsigned next;
+    _Atomic int failed;
+};
+
+static void *send_next(void *arg)
+{
+    struct storm *s = arg;
+
+    for (unsigned i; (i = s->next++) < FRAMES;) {
+        const struct sent *f = &s->sent[i];
+        if (group_receive(s->rig->group, f->position, f->bytes, f->size, i % 3 == 0))
+            s->failed++;
+    }
+    return NULL;
+}
+
+static void *look_on(void *arg)
+{
+    struct storm *s = arg;
+    struct status said;
+    uint64_t before = 0;
+
+    while (s->next < FRAMES) {
+        group_status(s->rig->group, &said);
+        if (said.complete_lsn < before || said.complete_lsn > said.durable_lsn ||
+            said.durable_lsn > said.received_lsn || said.applied_lsn > said.complete_lsn)
+            s->failed++;
+        before = said.complete_lsn;
+        usleep(500);
+    }
+    return NULL;
+}
+
+/* Frames in any order by many connections, sets among them. */
+static void test_storm(void **state)
+{
+    (void)state;
+    struct group_rig rig;
+    struct storm s = { .rig = &rig };
+    pthread_t thread[SENDERS + 1];
+
+    group_rig_init(&rig);
+    rig_first_copy(&rig, M, 1);
+    for (unsigned i = 0; i < FRAMES; i++)
+        s.sent[i] = source_frame(&rig.source, i % 7 < 3 && i + 1 < FRAMES ? FRAME_PART : 0,
+                                 i % 32 * 32 * K, 32 * K, (int)i);
+    for (unsigned i = 0; i <= SENDERS; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, i < SENDERS ? send_next : look_on, &s),
+                         0);
+    for (unsigned i = 0; i <= SENDERS; i++)
+        pthread_join(thread[i], NULL);
+    assert_int_equal(s.failed, 0);
+    rig_wait_applied(&rig, FRAMES + 2);
+    for (unsigned i = FRAMES - 32; i < FRAMES; i++)
+        rig_expect_head(&rig, i % 32 * 32 * K, 32 * K, (uint8_t)i);
+    for (unsigned i = 0; i < FRAMES; i++)
+        free(s.sent[i].bytes);
+    group_rig_finish(&rig);
+}
+
+/* While they send, the target is promoted: no frame comes after that, and none is half there. */
+static void test_promoted_in_a_storm(void **state)
+{
+    (void)state;
+    struct group_rig rig;
+    struct storm s = { .rig = &rig };
+    pthread_t thread[SENDERS];
+
+    group_rig_init(&rig);
+    rig_first_copy(&rig, M, 1);
+    for (unsigned i = 0; i < FRAMES; i++)
+        s.sent[i] = source_frame(&rig.source, 0, 0, GRAN, (int)i);
+    for (unsigned i = 0; i < SENDERS; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, send_next, &s), 0);
+    while (s.next < FRAMES / 3)
+        usleep(100);
+    assert_int_equal(promote(&rig, NULL), 0);
+    const struct status at = rig_status(&rig);
+    for (unsigned i = 0; i < SENDERS; i++)
+        pthread_join(thread[i], NULL);
+    assert_int_equal(rig_status(&rig).received_lsn, at.received_lsn);
+    assert_int_equal(at.received_lsn, at.complete_lsn);
+    assert_int_equal(at.lineage.list[1].end, at.complete_lsn);
+    rig_expect_head(&rig, 0, GRAN, (uint8_t)(at.complete_lsn - 3));
+    for (unsigned i = 0; i < FRAMES; i++)
+        free(s.sent[i].bytes);
+    group_rig_finish(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_copy),
         cmocka_unit_test(test_set),
         cmocka_unit_test(test_failover),
+        cmocka_unit_test(test_token),
+        cmocka_unit_test(test_unrelated),
+        cmocka_unit_test(test_generations),
+        cmocka_unit_test(test_handover),
+        cmocka_unit_test(test_promote_point),
+        cmocka_unit_test(test_verify),
+        cmocka_unit_test(test_copy_larger_than_log),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_beyond_the_end),
+        cmocka_unit_test(test_heads_elsewhere),
+        cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_storm),
+        cmocka_unit_test(test_promoted_in_a_storm),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
