@@ -20,22 +20,15 @@ static const uint64_t second = 1000000000;
 void time_write(uint64_t time, char out[TIME_TEXT])
 {
     const time_t seconds = (time_t)(time / second);
-    uint64_t fraction = time % second;
-    int digits = 9;
+    char fraction[16]; /* ".123456789", without zeroes at its end */
     struct tm tm;
-    size_t length;
 
-    if (!gmtime_r(&seconds, &tm) ||
-        !(length = strftime(out, TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &tm))) {
-        snprintf(out, TIME_TEXT, "%" PRIu64 " ns", time);
-        return;
-    }
-    for (; digits > 0 && fraction % 10 == 0; digits--)
-        fraction /= 10;
-    if (digits)
-        snprintf(out + length, TIME_TEXT - length, ".%0*" PRIu64 "Z", digits, fraction);
-    else
-        snprintf(out + length, TIME_TEXT - length, "Z");
+    snprintf(fraction, sizeof fraction, ".%09u", (unsigned)(time % second));
+    for (size_t n = strlen(fraction); n > 0 && strchr("0.", fraction[n - 1]); n--)
+        fraction[n - 1] = 0;
+    gmtime_r(&seconds, &tm); /* 64 bits of ns end in 2554 */
+    const size_t length = strftime(out, TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
+    stpcpy(stpcpy(out + length, fraction), "Z");
 }
 
 /* Does a text begin as a pattern says, in which 0 is any digit and T is T, t or a blank? */
