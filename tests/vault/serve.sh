@@ -50,6 +50,7 @@ assert_eq "$(extents vm1@rp:second | tail -n 1)" "3 983040"
 
 echo "== and says what has changed since another"
 assert_eq "$(extents "vm1@rp:second,changes:rp:first")" "$(printf '%s\n' "1 4096" "0 4096" "2 4096" "1 1036288")"
+assert_eq "$(extents "vm1@changes:lsn:8")" "$(printf '%s\n' "0 512" "1 1048064")"
 assert_eq "$(extents "vm1@latest,changes:lsn:8")" "$(printf '%s\n' "0 512" "1 1048064")"
 
 echo "== what is written to one is its own, and goes with it"
