@@ -3,8 +3,8 @@
  *
  * What was written here since it was promoted is in the maps of the disks.  The source is to send
  * these granules, whatever its own map says: that is durable before the role changes.  The
- * generation that began here is forgotten: the group is at the last LSN that it received, but for what
- * it needs. */
+ * generation that began here is forgotten: the group is at the last LSN that it received, but for
+ * what it needs. */
 #include "group-private.h"
 
 #include "scope.h"

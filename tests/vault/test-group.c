@@ -10,8 +10,6 @@
 #include "group-rig.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -432,103 +430,6 @@ static void test_shared(void **state)
     group_rig_finish(&rig);
 }
 
-/* ---- many at once -----------------------------------------------------------------------------
- */
-
-enum { FRAMES = 300, SENDERS = 8 };
-
-struct storm {
-    struct group_rig *rig;
-    struct sent sent[FRAMES];
-    _Atomic unsigned next;
-    _Atomic int failed;
-};
-
-static void *send_next(void *arg)
-{
-    struct storm *s = arg;
-
-    for (unsigned i; (i = s->next++) < FRAMES;) {
-        const struct sent *f = &s->sent[i];
-        if (group_receive(s->rig->group, f->position, f->bytes, f->size, i % 3 == 0))
-            s->failed++;
-    }
-    return NULL;
-}
-
-static void *look_on(void *arg)
-{
-    struct storm *s = arg;
-    struct status said;
-    uint64_t before = 0;
-
-    while (s->next < FRAMES) {
-        group_status(s->rig->group, &said);
-        if (said.complete_lsn < before || said.complete_lsn > said.durable_lsn ||
-            said.durable_lsn > said.received_lsn || said.applied_lsn > said.complete_lsn)
-            s->failed++;
-        before = said.complete_lsn;
-        usleep(500);
-    }
-    return NULL;
-}
-
-/* Frames in any order by many connections, sets among them. */
-static void test_storm(void **state)
-{
-    (void)state;
-    struct group_rig rig;
-    struct storm s = { .rig = &rig };
-    pthread_t thread[SENDERS + 1];
-
-    group_rig_init(&rig);
-    rig_first_copy(&rig, M, 1);
-    for (unsigned i = 0; i < FRAMES; i++)
-        s.sent[i] = source_frame(&rig.source, i % 7 < 3 && i + 1 < FRAMES ? FRAME_PART : 0,
-                                 i % 32 * 32 * K, 32 * K, (int)i);
-    for (unsigned i = 0; i <= SENDERS; i++)
-        assert_int_equal(pthread_create(&thread[i], NULL, i < SENDERS ? send_next : look_on, &s),
-                         0);
-    for (unsigned i = 0; i <= SENDERS; i++)
-        pthread_join(thread[i], NULL);
-    assert_int_equal(s.failed, 0);
-    rig_wait_applied(&rig, FRAMES + 2);
-    for (unsigned i = FRAMES - 32; i < FRAMES; i++)
-        rig_expect_head(&rig, i % 32 * 32 * K, 32 * K, (uint8_t)i);
-    for (unsigned i = 0; i < FRAMES; i++)
-        free(s.sent[i].bytes);
-    group_rig_finish(&rig);
-}
-
-/* While they send, the target is promoted: no frame comes after that, and none is half there. */
-static void test_promoted_in_a_storm(void **state)
-{
-    (void)state;
-    struct group_rig rig;
-    struct storm s = { .rig = &rig };
-    pthread_t thread[SENDERS];
-
-    group_rig_init(&rig);
-    rig_first_copy(&rig, M, 1);
-    for (unsigned i = 0; i < FRAMES; i++)
-        s.sent[i] = source_frame(&rig.source, 0, 0, GRAN, (int)i);
-    for (unsigned i = 0; i < SENDERS; i++)
-        assert_int_equal(pthread_create(&thread[i], NULL, send_next, &s), 0);
-    while (s.next < FRAMES / 3)
-        usleep(100);
-    assert_int_equal(promote(&rig, NULL), 0);
-    const struct status at = rig_status(&rig);
-    for (unsigned i = 0; i < SENDERS; i++)
-        pthread_join(thread[i], NULL);
-    assert_int_equal(rig_status(&rig).received_lsn, at.received_lsn);
-    assert_int_equal(at.received_lsn, at.complete_lsn);
-    assert_int_equal(at.lineage.list[1].end, at.complete_lsn);
-    rig_expect_head(&rig, 0, GRAN, (uint8_t)(at.complete_lsn - 3));
-    for (unsigned i = 0; i < FRAMES; i++)
-        free(s.sent[i].bytes);
-    group_rig_finish(&rig);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -546,8 +447,6 @@ int main(void)
         cmocka_unit_test(test_beyond_the_end),
         cmocka_unit_test(test_heads_elsewhere),
         cmocka_unit_test(test_shared),
-        cmocka_unit_test(test_storm),
-        cmocka_unit_test(test_promoted_in_a_storm),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
