@@ -113,6 +113,7 @@ def resync(lab, o):
             speeds = real_speed(lab, straight), disk_speed(lab.media)
             dirty = make_dirty(lab, pair.source, .5)
             copied, sent, rate = catch_up(pair.source)
+            pair.source.settle()
             got[name].append((*speeds, dirty * GRANULE / MIB, rate, rate / min(speeds),
                               copied / (dirty * GRANULE), sent / (dirty * GRANULE)))
     of = lambda name, field: [run[field] for run in got[name]]  # noqa: E731

@@ -5,7 +5,7 @@ import random
 import time
 
 from lab import goal, span, table
-from replicated import MIB, Pair, wait_for, writes, written_bytes
+from replicated import MIB, Pair, writes, written_bytes
 
 # ---- amplification ----------------------------------------------------------------------
 
@@ -76,10 +76,6 @@ def make_history(lab, o, pair):
     return log / MIB
 
 
-def applied(target):
-    return target.status()["applied_lsn"] == target.status()["complete_lsn"]
-
-
 def points(lab, o):
     """Seconds from the first word of a client to its first answer, of a disk as it was"""
     if o.target != "vault":
@@ -87,7 +83,6 @@ def points(lab, o):
         return
     pair = Pair(lab, o, options='mark_every = "100ms";', disk=o.history)
     log = make_history(lab, o, pair)
-    wait_for("the target to apply all", lambda: applied(pair.target))
     listed = json.loads(pair.target.say("points"))["points"]
     print(f"\nA log of {log:.0f} MiB with {len(listed)} restore points, of a disk of {o.history} MiB.")
     got = {what: [] for what in ("latest", "the oldest", "any", "any LSN", "any, writable")}

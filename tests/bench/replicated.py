@@ -105,7 +105,7 @@ class Source(Site):
             f'exports = ( {{ name = "vm1"; datastore = "d"; image = "{name}"; size = "{disk}M"; '
             f'policy = "p"; }} );\n', {"p": f'name = "p"; filters = ( {policy} );\n'})
         self.wait("vm1")
-        self.export, self.place = "vm1", None
+        self.export, self.place, self.target = "vm1", None, None
 
     def at(self, node):
         if not self.place:
@@ -131,10 +131,12 @@ class Source(Site):
         return state == "streaming" and lsn == acked
 
     def settle(self):
-        """All that was written has arrived."""
+        """All that was written has arrived, and nothing is left to be done for it."""
         if self.replicated:
             wait_for(f"{self.name} to be in step", self.is_in_step,
                      more=lambda: f": it is {self.stat('state')}: {self.stat('last_error')}")
+        if self.target:
+            self.target.settle()
 
 
 class Target(Site):
@@ -161,8 +163,10 @@ class Target(Site):
     def say(self, words):
         return self.verb("exports/log:vm1/store/ctl", words)
 
-    def status(self):
-        return json.loads(self.say("status"))
+    def settle(self):
+        """What has come is on the disks, too."""
+        if self.kind == "vault":
+            wait_for(f"{self.name} to apply all", lambda: self.stat("lag") == "0")
 
 
 class Plain(Server):
@@ -222,6 +226,7 @@ class Pair:
             lab, "source" + name,
             f'target = "nbd+unix:///vm1?socket={way}"; target_type = "{o.target}"; '
             f'reconnect_delay = "100ms"; {options}', disk, store)
+        self.source.target = self.target
         self.source.settle()
 
     def stop(self):
