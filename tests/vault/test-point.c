@@ -367,9 +367,10 @@ static void test_crashes(void **state)
     set_up(&s);
     memory_record(s.memory);
     for (unsigned i = 0; i < FRAMES; i++) {
-        char name[16];
+        char name[16] = "";
         at[i] = (struct durable){ memory_ops(s.memory), fake_log_end(s.log) };
-        snprintf(name, sizeof name, i % 3 ? "n%u" : "", i);
+        if (i % 3)
+            snprintf(name, sizeof name, "n%u", i);
         if (i % 6 == 5)
             skip_to(&s, (i / 6 + 1) * (uint64_t)SEGMENT);
         else
