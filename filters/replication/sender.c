@@ -58,7 +58,7 @@ static struct batch *next_spilled(struct group *g)
     unsigned keep = g->connected && !g->lost ? 2 : 0;
     struct batch *found = NULL;
 
-    if (g->in_memory <= g->config.ring - g->config.ring / 8 || !g->spill || !g->config.spill)
+    if (g->in_memory <= g->config.ring / 2 || !g->spill || !g->config.spill)
         return NULL;
     for (struct batch *b = g->first; b; b = b->next) {
         if (b->on_spill)

@@ -18,14 +18,21 @@ struct change {
 
 /* ---- making exports ---------------------------------------------------------- */
 
+/* A store whose images are names of its own finds an export's by the export's. */
+static const char *image_of(const struct export_entry *e, const struct store_type *type)
+{
+    return *e->image || !type->point ? e->image : e->name;
+}
+
 static int export_config_make(const struct configuration *c, const struct export_entry *e,
                               struct export_config *ret)
 {
+    struct datastore *datastore = datastore_entry_find(c, e->datastore)->object;
     struct export_config config = {
         .name = strdup(e->name),
         .description = strdup(e->description),
-        .datastore = datastore_ref(datastore_entry_find(c, e->datastore)->object),
-        .image = strdup(e->image),
+        .datastore = datastore_ref(datastore),
+        .image = strdup(image_of(e, datastore->type)),
         .size = e->size,
         .read_only = e->read_only,
         .allow = e->allow ? copy_rules(e->allow) : NULL,

@@ -206,6 +206,19 @@ static int wait_handed(struct log *log)
     return log->error ? log->error : log->refused;
 }
 
+int log_catch_up(struct log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    const uint64_t end = log->received.position;
+    int r = sync_to(log, end);
+    while (!r && log->started && !log->stopping && !log->refused && log->handed.position < end) {
+        pthread_cond_wait(&log->changed, &log->lock);
+        r = log->error;
+    }
+    pthread_mutex_unlock(&log->lock);
+    return r;
+}
+
 int log_settle(struct log *log)
 {
     pthread_mutex_lock(&log->lock);

@@ -130,6 +130,8 @@ enum { LOG_AHEAD = 128 << 20 };
 int log_receive(struct log *, uint64_t position, const void *frame, size_t length, bool fua,
                 struct weir_text *why);
 int log_sync(struct log *); /* all up to the end is durable */
+/* All that was received in order before the call is durable and was handed over, if it can be. */
+int log_catch_up(struct log *);
 /* For whoever lets no log_receive() in meanwhile: what is ahead of the end is forgotten and who
  * waits for what is missing before it gets -EIO; then all is durable and was given to frame().
  * -errno: why the log takes no more, or frame() could not. */
