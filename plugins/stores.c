@@ -11,7 +11,8 @@
 #include "scope.h"
 #include "text.h"
 
-static const struct store_type *const types[] = { &store_file, &store_memory, &store_nbd, &store_vault, NULL };
+static const struct store_type *const types[] = { &store_file, &store_memory, &store_nbd,
+                                                  &store_vault, NULL };
 
 const struct store_type *const *store_types(void)
 {

@@ -26,6 +26,16 @@ static bool has_sync(const struct group *g)
     return false;
 }
 
+/* Is the open batch to go as it is?  Nobody waits for an async one: it gathers what comes within
+ * two milliseconds, for a frame costs both sites more than the writes in it. */
+static bool is_ripe(const struct group *g, const struct batch *b, uint64_t now)
+{
+    if (now >= b->opened + linger || b->used >= b->room / 4 ||
+        g->wanted_durable > g->complete_durable)
+        return true;
+    return has_sync(g) && g->in_flight < EAGER;
+}
+
 /* The next batch that is to be sent; NULL: none is due before *when. */
 static struct batch *next_due(struct group *g, uint64_t *when)
 {
@@ -40,14 +50,12 @@ static struct batch *next_due(struct group *g, uint64_t *when)
         *when = g->throttle_at;
         return NULL;
     }
-    if (b == g->open) {
-        const unsigned eager = has_sync(g) ? EAGER : 1;
-        if (g->in_flight >= eager && now < b->opened + linger) {
-            *when = b->opened + linger;
-            return NULL;
-        }
-        stream_close_open(g);
+    if (b == g->open && !is_ripe(g, b, now)) {
+        *when = b->opened + linger;
+        return NULL;
     }
+    if (b == g->open)
+        stream_close_open(g);
     return atomic_load(&b->copying) ? NULL : b;
 }
 

@@ -39,8 +39,11 @@ bool key_word(const struct reader *, const struct config_setting_t *, const stru
 bool key_required(const struct reader *, const struct config_setting_t *group, const char *name,
                   const char *what, const char **ret);
 
-enum name_kind { NAME_PLAIN, NAME_EXPORT }; /* an export's may have slashes inside, and begin
-                                               with "log:" */
+enum name_kind {
+    NAME_PLAIN,
+    NAME_EXPORT
+}; /* an export's may have slashes inside, and begin
+      with "log:" */
 /* NULL, or what is wrong with the name: "…, so X" half a sentence. */
 const char *name_fault(const char *name, enum name_kind);
 bool key_name(const struct reader *, const struct config_setting_t *, enum name_kind,

@@ -119,7 +119,7 @@ struct log;
 /* *ret is set before the first frame() is called.  Finds the end: the first place at which there is
  * no frame that follows from the one before.  What lies behind it is removed. */
 int log_open(const struct log_setup *, struct log **ret, struct weir_text *why);
-void log_stop(struct log *); /* its thread ends: frame() is not called any more.  NULL is fine */
+void log_stop(struct log *);  /* its thread ends: frame() is not called any more.  NULL is fine */
 void log_close(struct log *); /* NULL is fine */
 /* One whole frame at its position.  Checks header, digest and tag; token, generation and group are
  * for the caller.  Frames may come in any order within LOG_AHEAD of the end.  fua: returns when it

@@ -126,7 +126,8 @@ int view_open(struct group *g, unsigned disk, const char *word, const char *sinc
 
     if (!v)
         return -ENOMEM;
-    /* what a source was told is there is there; if the log takes no more, points are as they were */
+    /* what a source was told is there is there; if the log takes no more, points are as they were
+     */
     log_catch_up(g->log);
     v->group = g;
     v->disk = disk;

@@ -8,8 +8,8 @@
  * numbers are little-endian.  A frame begins on a multiple of 4 KiB, and none crosses a multiple of
  * SEGMENT: what does not fit begins with the next one.  Each record has an LSN of its own, higher
  * than that of the one before, in a frame and from frame to frame; a frame has one record or more.
- * The digest of a frame is of its header, which has the digest of its payload and of the frame before: so the
- * digest of the last names all that were ever written. */
+ * The digest of a frame is of its header, which has the digest of its payload and of the frame
+ * before: so the digest of the last names all that were ever written. */
 #ifndef REPLICATION_FRAME_H
 #define REPLICATION_FRAME_H
 
@@ -104,8 +104,8 @@ int frame_read(const void *header, struct frame *ret, struct weir_text *why);
 /* Judges what follows a header: digest, tag (`key` NULL: a tag is not looked at), compression, and
  * each record.  `body` is what lies behind the header, `length` bytes of it; what is behind the tag
  * is not looked at.  *payload is the payload, to be freed: records and data.  A record that passed
- * is in range but for the size of its disk, which whoever applies it must look at.  0, -EBADMSG, -EKEYREJECTED (the tag is wrong or
- * missing), -ENOMEM. */
+ * is in range but for the size of its disk, which whoever applies it must look at.  0, -EBADMSG,
+ * -EKEYREJECTED (the tag is wrong or missing), -ENOMEM. */
 int frame_unpack(const struct frame *, const void *header, const void *body, size_t length,
                  const struct frame_key *key, void **payload, struct weir_text *why);
 /* The record of that number in an unpacked payload, and its data. */
