@@ -83,7 +83,7 @@ static uint64_t by_age(struct group *g, const struct bounds *b, uint64_t now)
 /* A sixteenth is kept free, and an eighth is made free at once. */
 static uint64_t by_size(struct group *g, const struct bounds *b)
 {
-    const uint64_t free = log_free(g->log), all = free + log_used(g->log);
+    const uint64_t free = log_free_bytes(g->log), all = free + log_used(g->log);
     const uint64_t least = all / 16 > 2ull * SEGMENT ? all / 16 : 2ull * SEGMENT;
 
     if (free >= least)

@@ -150,7 +150,7 @@ static struct log_end end_at(struct group *g, uint64_t position, uint64_t lsn)
     void *payload = NULL;
     struct frame frame;
 
-    if (log_read(g->log, position, &frame, &payload) == 0) {
+    if (log_read_frame(g->log, position, &frame, &payload) == 0) {
         end.last_position = frame.previous;
         end.last_digest = frame.previous_digest;
         free(payload);

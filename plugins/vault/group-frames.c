@@ -132,7 +132,7 @@ int group_receive(struct group *g, uint64_t position, const void *frame, size_t 
 
 int group_flush(struct group *g)
 {
-    return log_sync(g->log) ? -EIO : 0;
+    return log_sync_all(g->log) ? -EIO : 0;
 }
 
 /* ---- what can be asked --------------------------------------------------------------------------
@@ -159,7 +159,7 @@ int group_status(struct group *g, struct status *ret)
     cleanup_text struct weir_text why = { 0 };
     const int failed = log_failed(g->log, &why);
 
-    *ret = (struct status){ .free = log_free(g->log),
+    *ret = (struct status){ .free = log_free_bytes(g->log),
                             .limit = g->config.limit,
                             .needs = needs_count(g),
                             .points = g->points ? points_count(g->points) : 0,

@@ -121,7 +121,7 @@ static int end_before(struct group *g, uint64_t position, struct log_end *ret)
 {
     struct frame f;
     void *payload;
-    int r = log_read(g->log, position, &f, &payload);
+    int r = log_read_frame(g->log, position, &f, &payload);
 
     if (r)
         return r;

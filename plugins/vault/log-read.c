@@ -198,7 +198,7 @@ static bool is_received(struct log *log, uint64_t position)
     return is;
 }
 
-int log_read(struct log *log, uint64_t position, struct frame *ret, void **payload)
+int log_read_frame(struct log *log, uint64_t position, struct frame *ret, void **payload)
 {
     uint64_t digest;
 

@@ -319,7 +319,7 @@ int log_receive(struct log *log, uint64_t position, const void *frame, size_t le
 {
     struct arrival *a = calloc(1, sizeof(*a));
     const uint64_t end = position + length;
-    uint64_t room = log->setup.limit ? 0 : log_free(log);
+    uint64_t room = log->setup.limit ? 0 : log_free_bytes(log);
     struct segment *s;
 
     if (!a)

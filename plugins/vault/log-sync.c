@@ -98,7 +98,7 @@ int sync_to(struct log *log, uint64_t position)
     return log->error;
 }
 
-int log_sync(struct log *log)
+int log_sync_all(struct log *log)
 {
     pthread_mutex_lock(&log->lock);
     int r = sync_to(log, log->received.position);
@@ -123,7 +123,7 @@ static int give(struct log *log, const struct arrival *a, void *payload, const c
     struct frame frame;
 
     if (!payload) {
-        int r = log_read(log, a->frame.position, &frame, &payload);
+        int r = log_read_frame(log, a->frame.position, &frame, &payload);
         if (r) {
             *problem = "a frame cannot be read back";
             return r == -ENOSPC ? -EIO : r;

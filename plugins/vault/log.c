@@ -174,7 +174,7 @@ uint64_t log_used(struct log *log)
     return bytes;
 }
 
-uint64_t log_free(struct log *log)
+uint64_t log_free_bytes(struct log *log)
 {
     uint64_t bytes = 0, room;
 

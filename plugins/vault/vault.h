@@ -129,7 +129,7 @@ void log_close(struct log *); /* NULL is fine */
 enum { LOG_AHEAD = 128 << 20 };
 int log_receive(struct log *, uint64_t position, const void *frame, size_t length, bool fua,
                 struct weir_text *why);
-int log_sync(struct log *); /* all up to the end is durable */
+int log_sync_all(struct log *); /* all up to the end is durable */
 /* All that was received in order before the call is durable and was handed over, if it can be. */
 int log_catch_up(struct log *);
 /* For whoever lets no log_receive() in meanwhile: what is ahead of the end is forgotten and who
@@ -150,9 +150,9 @@ int log_cut(struct log *, const struct log_end *end);
  * is.  After log_settle(), and when what says where the log begins is durable. */
 int log_restart(struct log *, uint64_t position);
 uint64_t log_used(struct log *);
-uint64_t log_free(struct log *);
+uint64_t log_free_bytes(struct log *);
 /* Reads a frame back: -ENODATA where none begins.  *payload is to be freed. */
-int log_read(struct log *, uint64_t position, struct frame *ret, void **payload);
+int log_read_frame(struct log *, uint64_t position, struct frame *ret, void **payload);
 /* `length` bytes of data that begin `at` bytes into the payload of the frame at `position`; frames
  * that are compressed are kept for a while. */
 int log_read_data(struct log *, uint64_t position, uint64_t at, void *data, size_t length);

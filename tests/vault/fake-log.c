@@ -167,7 +167,7 @@ static const struct fake_frame *find(struct log *log, uint64_t position)
 
 /* ---- vault.h ----------------------------------------------------------------------- */
 
-int log_sync(struct log *log)
+int log_sync_all(struct log *log)
 {
     (void)log;
     return 0;
@@ -195,12 +195,12 @@ uint64_t log_used(struct log *log)
     return used;
 }
 
-uint64_t log_free(struct log *log)
+uint64_t log_free_bytes(struct log *log)
 {
     return log->free;
 }
 
-int log_read(struct log *log, uint64_t position, struct frame *ret, void **payload)
+int log_read_frame(struct log *log, uint64_t position, struct frame *ret, void **payload)
 {
     const struct fake_frame *f = find(log, position);
 

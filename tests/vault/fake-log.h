@@ -29,7 +29,7 @@ size_t fake_log_frames(const struct log *);
 const struct fake_frame *fake_log_frame(const struct log *, size_t index);
 /* Frames from this position on are no more. */
 void fake_log_cut(struct log *, uint64_t position);
-void fake_log_set_free(struct log *, uint64_t bytes); /* what log_free() says */
+void fake_log_set_free(struct log *, uint64_t bytes); /* what log_free_bytes() says */
 uint64_t fake_log_trimmed(const struct log *);
 /* Called before each log_read_data(), without any lock. */
 void fake_log_on_read(struct log *, void (*call)(void *arg), void *arg);

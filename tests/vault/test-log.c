@@ -205,15 +205,15 @@ static void test_segments(void **state)
         assert_int_equal(seen[0], 4);
         assert_int_equal(seen[1], at[3]);
         for (unsigned i = 0; i < 4; i++) {
-            assert_int_equal(log_read(rig.log, at[i], &frame, &payload), 0);
+            assert_int_equal(log_read_frame(rig.log, at[i], &frame, &payload), 0);
             assert_int_equal(frame.position, at[i]);
             free(payload);
             memset(expected, (int)i, sizeof(expected));
             assert_int_equal(log_read_data(rig.log, at[i], FRAME_RECORD, data, sizeof(data)), 0);
             assert_memory_equal(data, expected, sizeof(data));
         }
-        assert_int_equal(log_read(rig.log, at[0] + FRAME_ALIGN, &frame, &payload), -ENODATA);
-        assert_int_equal(log_read(rig.log, at[3] + FRAME_ALIGN, &frame, &payload), -ENODATA);
+        assert_int_equal(log_read_frame(rig.log, at[0] + FRAME_ALIGN, &frame, &payload), -ENODATA);
+        assert_int_equal(log_read_frame(rig.log, at[3] + FRAME_ALIGN, &frame, &payload), -ENODATA);
         rig_again(&rig, memory_cut(rig.memory, memory_ops(rig.memory), MEMORY_ALL, 0));
     }
     rig_finish(&rig);
@@ -229,7 +229,7 @@ static void test_stale_frames(void **state)
     rig_init(&rig, 0);
     struct sent first = source_frame(&rig.source, 0, 0, 4 * K, 1);
     assert_int_equal(rig_send(&rig, source_frame(&rig.source, 0, 0, 4 * K, 2), false), 0);
-    assert_int_equal(log_sync(rig.log), 0);
+    assert_int_equal(log_sync_all(rig.log), 0);
     for (int round = 0; round < 2; round++) {
         log_close(rig.log);
         assert_int_equal(rig_open(&rig), 0);
@@ -285,7 +285,7 @@ static void test_full(void **state)
         assert_int_equal(rig_send(&rig, source_frame(&rig.source, 0, 0, 4 * K, i), false), 0);
     struct sent next = source_frame(&rig.source, 0, 0, 4 * K, 9);
     const uint64_t writes = memory_calls(rig.memory, MEMORY_CALL_WRITE);
-    assert_int_equal(log_free(rig.log), 0);
+    assert_int_equal(log_free_bytes(rig.log), 0);
     assert_int_equal(rig_put(&rig, &next, false), -ENOSPC);
     assert_int_equal(memory_calls(rig.memory, MEMORY_CALL_WRITE), writes);
     log_close(rig.log);
@@ -316,7 +316,7 @@ static void test_failed_sync(void **state)
     memory_fail(rig.memory, MEMORY_CALL_SYNC, NULL, 0, 1, EIO);
     assert_int_equal(rig_send(&rig, source_frame(&rig.source, 0, 0, 4 * K, 2), true), -EIO);
     assert_int_equal(rig_send(&rig, source_frame(&rig.source, 0, 0, 4 * K, 3), false), -EIO);
-    assert_int_equal(log_sync(rig.log), -EIO);
+    assert_int_equal(log_sync_all(rig.log), -EIO);
     assert_int_equal(log_failed(rig.log, NULL), -EIO);
     log_ends(rig.log, &received, &durable);
     assert_int_equal(durable.position, FRAME);
@@ -337,7 +337,7 @@ static void test_trim(void **state)
     log_work(rig.log);
     assert_int_equal(log_trim(rig.log, SEGMENT), 0);
     assert_int_equal(log_used(rig.log), FRAME);
-    assert_int_equal(log_read(rig.log, first.position, &frame, &payload), -ENODATA);
+    assert_int_equal(log_read_frame(rig.log, first.position, &frame, &payload), -ENODATA);
     assert_int_equal(rig_put(&rig, &first, true), 0); /* of what was trimmed nobody says no */
     free(first.bytes);
     rig_finish(&rig);
