@@ -4,6 +4,7 @@
 #
 # A source sends frames to log:db, as an NBD client does; others open its disks at points.
 . "$WEIR_SOURCE/tests/lib.sh"
+PATH=/usr/bin:$PATH # the python of the distribution has the nbd module
 requires nbdkit nbdinfo nbdcopy nbdsh jq
 feed=$WEIR_BUILD/tests/vault/vault-feed
 
