@@ -74,6 +74,18 @@ static struct disk *any_disk(const struct group *g)
     return NULL;
 }
 
+unsigned group_disks(struct group *g, struct disk *list[DISKS])
+{
+    unsigned count = 0;
+
+    pthread_mutex_lock(&g->lock);
+    for (unsigned i = 0; i < DISKS; i++)
+        if (g->disks[i])
+            list[count++] = g->disks[i];
+    pthread_mutex_unlock(&g->lock);
+    return count;
+}
+
 void group_say(struct group *g, enum weir_severity severity, const char *format, ...)
 {
     struct disk *d = any_disk(g);
@@ -110,7 +122,7 @@ const char *group_state(struct group *g)
         return stopped[g->stop];
     if (!group_whole(g))
         return "waiting";
-    if (g->degraded)
+    if (g->degraded || g->mend_lsn)
         return "degraded";
     if (g->ahead)
         return "ahead";
@@ -130,15 +142,14 @@ void group_fence(struct group *g)
     if (fenced)
         ack_release(g, EIO);
     pthread_mutex_unlock(&g->lock);
-    for (unsigned i = 0; i < DISKS; i++) {
-        struct disk *d = g->disks[i]; /* only the keeper and join come here: it cannot leave */
-        if (!d)
-            continue;
+    struct disk *list[DISKS];
+    for (unsigned i = group_disks(g, list);
+         i-- > 0;) { /* only the keeper and join come here: none leaves */
         if (fenced)
-            weir_lock_export(d->below, "%s", why);
-        else if (d->locked)
-            weir_unlock_export(d->below);
-        d->locked = fenced;
+            weir_lock_export(list[i]->below, "%s", why);
+        else if (atomic_load(&list[i]->locked))
+            weir_unlock_export(list[i]->below);
+        atomic_store(&list[i]->locked, fenced);
     }
 }
 

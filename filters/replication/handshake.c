@@ -105,10 +105,11 @@ static int judge(struct group *g, const struct status *st)
 /* What is marked outside of a write is in a crash's way until the maps are synced. */
 static int sync_maps(struct group *g)
 {
+    struct disk *list[DISKS];
     int r = 0;
 
-    for (unsigned i = 0; i < DISKS && !r; i++) /* nobody leaves while the keeper runs */
-        r = g->disks[i] ? map_sync(g->disks[i]->map) : 0;
+    for (unsigned i = group_disks(g, list); i-- > 0 && !r;)
+        r = map_sync(list[i]->map);
     return r;
 }
 
@@ -172,11 +173,12 @@ static void rebase(struct group *g, const struct status *st)
 static int take_needs(struct group *g, struct link *link)
 {
     uint8_t *bits = malloc(NEEDS_CHUNK);
+    struct disk *list[DISKS];
     int r = bits ? 0 : -ENOMEM;
 
-    for (unsigned i = 0; i < DISKS && !r; i++) {
-        struct disk *d = g->disks[i];
-        uint64_t bytes = d ? (atomic_load(&d->size) / GRANULE + 8) / 8 : 0;
+    for (unsigned i = group_disks(g, list); i-- > 0 && !r;) {
+        struct disk *d = list[i];
+        uint64_t bytes = (atomic_load(&d->size) / GRANULE + 8) / 8;
         for (uint64_t at = 0; at < bytes && !r; at += NEEDS_CHUNK) {
             size_t n = bytes - at < NEEDS_CHUNK ? bytes - at : NEEDS_CHUNK;
             r = link_needs(link, d->number, bits, n, at);
@@ -219,12 +221,16 @@ static int meet_plain(struct group *g)
 
 static int acquire(struct group *g, struct link *link, struct status *st, char why[WHY])
 {
-    struct command c = { .op = COMMAND_ACQUIRE, .lineage = g->record.lineage, .lsn = g->lsn };
+    struct command c = { .op = COMMAND_ACQUIRE };
 
+    pthread_mutex_lock(&g->lock);
+    c.lineage = g->record.lineage;
+    c.lsn = g->lsn;
     memcpy(c.group, g->record.uuid, sizeof c.group);
     memcpy(c.source, g->record.source, sizeof c.source);
     /* known here before it is there: see judge_age() */
     g->record.token = st->token + 1;
+    pthread_mutex_unlock(&g->lock);
     int r = record_save(g);
     if (!r)
         r = link_command(link, &c, g->key);
@@ -243,10 +249,13 @@ int handshake(struct group *g, struct link *link, char why[WHY])
     struct status st = { 0 };
     int r = 0;
 
-    if (!g->record.lineage.count) {
+    pthread_mutex_lock(&g->lock);
+    bool first = !g->record.lineage.count;
+    if (first)
         lineage_begin(&g->record.lineage, fresh_id(), 0);
+    pthread_mutex_unlock(&g->lock);
+    if (first)
         r = record_save(g);
-    }
     if (r) {
         why_print(why, "the group's record cannot be saved: %s", strerror(-r));
         return r;
@@ -283,6 +292,8 @@ int handshake(struct group *g, struct link *link, char why[WHY])
         why_print(why, "the change map cannot be written: %s", strerror(-r));
         return r;
     }
+    pthread_mutex_lock(&g->lock);
     g->record.durable = st.durable_lsn; /* what that lacks is in the maps by now */
+    pthread_mutex_unlock(&g->lock);
     return 0;
 }

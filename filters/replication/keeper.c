@@ -49,9 +49,11 @@ static void disconnect(struct group *g)
     }
     /* the target knows the generation in which writes were acknowledged alone: another one is due
      * before the next, and until then they wait */
-    g->alone_again = g->degraded && g->connected;
-    if (g->alone_again)
+    g->alone_again = (g->degraded || g->mend_lsn) && g->connected;
+    if (g->alone_again) {
         g->degraded = false;
+        g->mend_lsn = 0;
+    }
     g->connected = false;
     g->link = NULL;
     pthread_mutex_unlock(&g->lock);
@@ -116,9 +118,9 @@ static void degrade(struct group *g)
         snprintf(g->error, sizeof g->error, "the new generation cannot be saved: %s", strerror(-r));
         return;
     }
+    g->degraded_since = g->alone_again ? g->degraded_since : now_ns();
     g->degraded = true;
     g->alone_again = false;
-    g->degraded_since = now_ns();
     group_say(g, WEIR_ERROR,
               "degraded: writes are acknowledged without the target since LSN %" PRIu64, g->lsn);
     ack_release(g, 0);
@@ -227,13 +229,18 @@ static void connect(struct group *g)
 /* ---- in step again
  * -------------------------------------------------------------------------------- */
 
-/* In step: from here on an acknowledgement says again that the target has it. */
+/* Once the target lacks nothing but what is under way, writes wait for it again; in step is who has
+ * seen it receive all that was acknowledged before. */
 static void mend(struct group *g)
 {
-    if (!g->degraded || !g->connected || group_dirty(g) || g->first != g->open ||
-        g->complete_lsn < g->record.lineage.list[0].end)
+    if (g->degraded && g->connected && !group_dirty(g) && g->in_memory <= g->config.ring / 4 &&
+        g->complete_lsn >= g->record.lineage.list[1].end) {
+        g->degraded = false;
+        g->mend_lsn = g->lsn;
+    }
+    if (!g->mend_lsn || g->complete_lsn < g->mend_lsn)
         return;
-    g->degraded = false;
+    g->mend_lsn = 0;
     g->degraded_ns += now_ns() - g->degraded_since;
     group_say(g, WEIR_INFO, "in step again: writes wait for the target as before");
 }

@@ -62,6 +62,8 @@ static int group_start(struct group *g, struct weir_text *why)
     g->stop = g->record.detached ? STOP_DETACHED : g->record.fenced ? STOP_FENCED : STOP_NONE;
     g->lost_at = g->complete_time = now_ns();
     g->connected = g->met = g->degraded = g->ahead = false;
+    g->mend_lsn = 0;
+    g->alone_again = g->trusted = g->marked_all = false;
     g->token = 0;
     r = start_threads(g, why);
     if (r)

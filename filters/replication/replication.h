@@ -219,6 +219,7 @@ struct group {
     bool initial;                            /* the target never had a state(k) */
     bool degraded;                           /* acknowledged without the peer */
     bool alone_again;                        /* … and is to be again, in another generation */
+    uint64_t mend_lsn;                       /* degraded until the target has that */
     enum stop stop;
     struct fork fork;
     enum kinship kinship;
@@ -256,6 +257,8 @@ void group_pause(struct disk *, bool pause);
 /* Whoever waits with this disk goes on; under the lock. */
 void group_release(struct disk *, int error);
 void group_say(struct group *, enum weir_severity, const char *format, ...) WEIR_PRINTF(3, 4);
+/* Those that are here now, for who comes without the lock and is sure that none leaves. */
+unsigned group_disks(struct group *, struct disk *list[DISKS]);
 /* Under the lock. */
 uint64_t group_dirty(struct group *);
 bool group_whole(const struct group *); /* all disks that the record names are here */

@@ -98,7 +98,8 @@ static bool flush_is_due(struct group *g, uint64_t *when)
 static bool wants_fua(const struct group *g, const struct batch *b)
 {
     return (g->wanted_durable > g->complete_durable && g->wanted_durable <= b->frame.last_lsn) ||
-           g->unsynced >= durable_bytes || g->in_memory > g->config.ring / 2 ||
+           g->unsynced >= durable_bytes ||
+           (g->in_memory > g->config.ring / 2 && g->unsynced >= g->config.ring / 16) ||
            now_ns() >= g->last_fua + durable_every;
 }
 
@@ -107,17 +108,17 @@ static bool wants_fua(const struct group *g, const struct batch *b)
 /* Compression, once: what is sent again is sent as it is.  And a batch that was sent long before it
  * was full gives its large buffer back: the ring counts what is there, not what there was room for.
  */
-static void pack(struct group *g, struct batch *b)
+static void pack(struct group *g, struct batch *b, bool compress)
 {
     uint8_t *payload = stream_frame(b) + FRAME_HEADER;
     const size_t tail = FRAME_TAG + FRAME_ALIGN;
     uint8_t *bytes, *records;
     size_t size = 0;
 
-    if (b->packed || (!g->config.compression && b->used > b->room / 2))
+    if (b->packed || (!compress && b->used > b->room / 2))
         return;
     bytes = malloc(FRAME_HEADER + b->frame.raw + tail);
-    if (bytes && g->config.compression)
+    if (bytes && compress)
         size = frame_pack(payload, b->frame.raw, bytes + FRAME_HEADER, b->frame.raw);
     if (!bytes || (!size && b->used > b->room / 2)) {
         free(bytes);
@@ -178,12 +179,12 @@ static void send(struct group *g, struct batch *b)
     int r = 0;
 
     g->busy = b;
-    bool fua = wants_fua(g, b);
+    bool fua = wants_fua(g, b), compress = g->config.compression;
     pthread_mutex_unlock(&g->lock);
     if (b->state == BATCH_SPILLED)
         r = spill_in(g, b);
     if (!r)
-        pack(g, b);
+        pack(g, b, compress);
     uint8_t *frame = r ? NULL : seal(g, b);
     r = frame || r ? r : -ENOMEM;
     uint64_t span = frame_span(&b->frame);

@@ -105,7 +105,7 @@ uint64_t group_rpo_ns(struct group *g)
 
 static uint64_t degraded_ns(const struct group *g)
 {
-    return g->degraded_ns + (g->degraded ? now_ns() - g->degraded_since : 0);
+    return g->degraded_ns + (g->degraded || g->mend_lsn ? now_ns() - g->degraded_since : 0);
 }
 
 static int64_t progress(const struct group *g)

@@ -252,14 +252,14 @@ static int verb_handover(void *self, const char *arguments, struct weir_text *an
     struct disk *d = self;
     struct group *g = d->group;
     const uint64_t limit = now_ns() + HANDOVER_SECONDS * 1000000000ull;
+    struct disk *list[DISKS];
     struct timespec t = { .tv_sec = (time_t)(limit / 1000000000u) };
 
     (void)arguments;
-    for (unsigned i = 0; i < DISKS; i++)
-        if (g->disks[i]) {
-            atomic_store(&g->disks[i]->locked, true);
-            weir_lock_export(g->disks[i]->below, "is being handed over to the other site");
-        }
+    for (unsigned i = group_disks(g, list); i-- > 0;) {
+        atomic_store(&list[i]->locked, true);
+        weir_lock_export(list[i]->below, "is being handed over to the other site");
+    }
     pthread_mutex_lock(&g->lock);
     bool stopped = g->stop;
     g->handover = stopped ? HANDOVER_REFUSED : HANDOVER_WANTED;
