@@ -95,7 +95,7 @@ static char disk[16]; /* its name: another one in each test, for each is another
 
 static void set(struct settings *settings, const char *option, const char *value)
 {
-    struct weir_text why = { 0 };
+    cleanup_text struct weir_text why = { 0 };
 
     if (settings_set(settings, option, value, &why))
         fail_msg("%s", text_string(&why));
@@ -108,7 +108,7 @@ static void add_disk(void)
                                     .description = strdup(""),
                                     .image = strdup("disk") };
     struct plan plan = { .count = 1 };
-    struct weir_text why = { 0 };
+    cleanup_text struct weir_text why = { 0 };
     char folder[256], key[96];
     struct export *e;
 
