@@ -51,8 +51,10 @@ static int declare(struct ledger *l, const struct connection *c)
     uint64_t blocks = (uint64_t)size / LEDGER_BLOCK;
     if (l->load.span > blocks * LEDGER_BLOCK)
         l->load.span = blocks * LEDGER_BLOCK;
+    char *name = nbd_get_export_name(c->nbd);
     ledger_log(l, "d %" PRIu32 " %" PRIu64 " %s\n", c->disk, blocks * LEDGER_BLOCK,
-               nbd_get_export_name(c->nbd));
+               name ? name : "");
+    free(name);
     return 0;
 }
 
