@@ -85,7 +85,8 @@ _preload() {
 # gateway_process NBDKIT ARGUMENTS…: for spawn, becomes nbdkit.
 gateway_process() {
     local pre; pre=$(_preload)
-    exec env ${pre:+LD_PRELOAD="$pre"} ASAN_OPTIONS=detect_leaks=0:"${ASAN_OPTIONS:-}" nbdkit -f "$@"
+    # last, so that it counts: nbdkit does not give back a connection that a client has open at the end
+    exec env ${pre:+LD_PRELOAD="$pre"} ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0" nbdkit -f "$@"
 }
 # listens PATH: somebody accepts connections there; a socket file is there a bit sooner.
 listens() { grep -q " 00010000 .* $1\$" /proc/net/unix; }

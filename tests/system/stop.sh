@@ -79,7 +79,7 @@ done
 reset
 rm -f "$sock"
 pre=$(_preload)
-env ${pre:+LD_PRELOAD="$pre"} ASAN_OPTIONS=detect_leaks=0:"${ASAN_OPTIONS:-}" \
+env ${pre:+LD_PRELOAD="$pre"} ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0" \
     nbdkit -P "$work/pid" -t 64 -U "$sock" "$plugin" conf="$work/weir.conf"
 wait_until 60 test -s "$work/pid"
 gateway_pid=$(cat "$work/pid")
