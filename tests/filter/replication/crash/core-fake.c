@@ -202,6 +202,10 @@ static int store(struct weir_below *b, const struct weir_request *req)
         r = b->file->zero(b->file, req->length, req->offset);
     if (!r && (req->op == WEIR_FLUSH || req->flags & WEIR_FUA))
         r = file_sync(b->file);
+    const unsigned lies = atomic_load(&b->source->lies);
+    static _Thread_local uint64_t chance = 1;
+    if (lies && req->op != WEIR_FLUSH && memory_chance(&chance) % lies == 0)
+        r = -EIO;
     return -r;
 }
 

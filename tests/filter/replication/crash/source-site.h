@@ -39,6 +39,7 @@ struct network {
     atomic_bool cut;
     atomic_uint delay_us,
         lose;                /* lose: one of so many requests ends with its connection; 0: none */
+    atomic_uint busy;        /* requests that are with the target now */
     void (*gate)(void *arg); /* before a request is done */
     void *gate_arg;
 };
@@ -50,6 +51,7 @@ struct source {
     unsigned disks; /* attached */
     int mode, without_peer;
     uint64_t ring, spill;
+    atomic_uint lies; /* one of so many writes is done, and refused; 0: none */
 };
 
 /* Which source is alive: the filter's calls say of what, not of which site. */

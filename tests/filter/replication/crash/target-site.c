@@ -33,6 +33,7 @@ struct target *target_crash(struct target *from, size_t ops, int loss, uint64_t 
     struct target *t = calloc(1, sizeof *t);
 
     t->memory = memory_cut(from->memory, ops, (enum memory_loss)loss, seed);
+    memory_record(t->memory); /* it may go on, and be crashed again */
     return t;
 }
 

@@ -8,6 +8,8 @@
  * either may leave of it:
  *   - the target alone, promoted, is a legal cut over both disks, with all that was promised;
  *   - both sites, started again, come into step, and then hold the same bytes.
+ * Meanwhile the target is killed, or its power fails, and it comes back; the source is stopped in
+ * order and started again; writes are done and refused.  In the end both sites hold the same bytes.
  * CRASH_STATES, CRASH_SEED and CRASH_VERBOSE are what they say.  The threads are real, so a seed
  * makes a run alike, not the same. */
 #include "source-site.h"
@@ -40,9 +42,11 @@ struct event {
 };
 
 struct moment {
+    struct target *target;
     size_t source_ops, target_ops;
     uint32_t events, ids;
     bool degraded;
+    bool thin; /* the target has lost what it was sent, but for what was hardened, in this run */
 };
 
 static struct {
@@ -54,9 +58,15 @@ static struct {
     struct event event[EVENTS];
     uint32_t ids, events;
     struct source *source;
-    struct target *target;
+    struct target *target, *targets[MOMENTS + 1]; /* the present one, and all of this run */
+    unsigned lives;
     struct network network;
+    /* Guests that ask now, and whether they are to wait; with the lock of the history. */
+    pthread_cond_t asked;
+    unsigned asking;
+    bool halted;
     int mode;
+    bool thin;
     bool degrades;
     atomic_bool stop;
     struct moment moment[MOMENTS];
@@ -97,6 +107,32 @@ static void fail(const char *what, const char *why, uint64_t seed)
     exit(1);
 }
 
+/* The target becomes the primary, and has what is in the source's memory. */
+static void compare(struct memory *source, struct target *t, uint64_t seed)
+{
+    static uint8_t mine[SITE_SIZE], theirs[SITE_SIZE];
+    struct source reader = { .memory = source };
+    struct medium *folder = memory_medium(source, "disks");
+    char why[SITE_WHY], name[16];
+
+    if (target_promote(t, why))
+        fail("the target cannot be promoted", why, seed);
+    for (uint32_t i = 0; i < SITE_DISKS; i++) {
+        snprintf(name, sizeof name, "disk%u", i);
+        if (folder->open(folder, name, 0, &reader.disk[i].file) ||
+            source_read(&reader, i, mine, sizeof mine, 0) ||
+            target_read(t, name, theirs, sizeof theirs, 0))
+            fail("the disks cannot be read", name, seed);
+        reader.disk[i].file->close(reader.disk[i].file);
+        for (size_t at = 0; at < SITE_SIZE; at++)
+            if (mine[at] != theirs[at]) {
+                snprintf(why, sizeof why, "%s differs at byte %zu", name, at);
+                fail("in step, but not alike", why, seed);
+            }
+    }
+    folder->close(folder);
+}
+
 /* ---- guests -----------------------------------------------------------------------------------
  */
 
@@ -118,6 +154,23 @@ static void note_ended(uint32_t id, int error)
     pass_still(NULL);
     pthread_mutex_lock(&world.lock);
     world.event[world.events++] = (struct event){ id, error ? REFUSED : ACKED };
+    pthread_mutex_unlock(&world.lock);
+}
+
+static void begin_asking(void)
+{
+    pthread_mutex_lock(&world.lock);
+    while (world.halted)
+        pthread_cond_wait(&world.asked, &world.lock);
+    world.asking++;
+    pthread_mutex_unlock(&world.lock);
+}
+
+static void end_asking(void)
+{
+    pthread_mutex_lock(&world.lock);
+    world.asking--;
+    pthread_cond_broadcast(&world.asked);
     pthread_mutex_unlock(&world.lock);
 }
 
@@ -164,6 +217,7 @@ static void *guest(void *arg)
         make_operation(&chance, &op);
         uint32_t id = note_sent(&op);
         make_blocks(&op, id, data);
+        begin_asking();
         int error =
             source_request(world.source, op.disk,
                            op.kind == KIND_WRITE  ? WEIR_WRITE
@@ -171,6 +225,7 @@ static void *guest(void *arg)
                            : op.kind == KIND_TRIM ? WEIR_TRIM
                                                   : WEIR_FLUSH,
                            op.kind == KIND_WRITE ? data : NULL, op.length, op.offset, op.fua);
+        end_asking();
         note_ended(id, error);
         if (memory_chance(&chance) % 8 == 0)
             usleep((useconds_t)(memory_chance(&chance) % 300));
@@ -208,10 +263,12 @@ static void note_moment(struct moment *m)
 {
     pthread_rwlock_wrlock(&world.still);
     m->source_ops = memory_ops(world.source->memory);
+    m->target = world.target;
     m->target_ops = target_ops(world.target);
     m->events = world.events;
     m->ids = world.ids;
     pthread_rwlock_unlock(&world.still);
+    m->thin = world.thin;
     m->degraded = world.degrades; /* it may have gone on alone: then nothing is promised */
 }
 
@@ -224,6 +281,63 @@ static void disturb(uint64_t *chance)
     atomic_store(&world.network.cut, luck >= 8);
 }
 
+/* The target dies, and comes back with what a kill or a loss of power leaves of it. */
+static void restart_target(uint64_t *chance)
+{
+    const int loss = (int)(memory_chance(chance) % 4);
+    struct target *old = world.target;
+    char why[SITE_WHY];
+
+    atomic_store(&world.network.cut, true);
+    struct target *new = target_crash(old, target_ops(old), loss, memory_chance(chance));
+    /* who waits there for a frame that will not come is told so: what it is from now on nobody sees
+     */
+    target_promote(old, why);
+    while (atomic_load(&world.network.busy))
+        usleep(100);
+    target_stop(old);
+    target_gate(new, pass_still, NULL);
+    if (target_start(new, why))
+        fail("the target does not start", why, 0);
+    world.target = world.targets[world.lives++] = new;
+    world.network.target = new;
+    world.thin |= loss != MEMORY_ALL;
+    atomic_store(&world.network.cut, false);
+}
+
+/* In order, with whatever it could not send. */
+static void restart_source(void)
+{
+    char why[SITE_WHY];
+
+    atomic_store(&world.network.cut, world.mode == 0);
+    pthread_mutex_lock(&world.lock);
+    world.halted = true;
+    while (world.asking)
+        pthread_cond_wait(&world.asked, &world.lock);
+    pthread_mutex_unlock(&world.lock);
+    source_stop(world.source);
+    if (source_start(world.source, why))
+        fail("the source does not start", why, 0);
+    pthread_mutex_lock(&world.lock);
+    world.halted = false;
+    pthread_cond_broadcast(&world.asked);
+    pthread_mutex_unlock(&world.lock);
+    atomic_store(&world.network.cut, false);
+}
+
+static void shake(uint64_t *chance)
+{
+    uint64_t luck = memory_chance(chance) % 8;
+
+    if (luck == 0)
+        restart_target(chance);
+    else if (luck == 1)
+        restart_source();
+    else if (luck < 5)
+        disturb(chance);
+}
+
 static void run(void)
 {
     pthread_t guests[GUESTS];
@@ -234,7 +348,9 @@ static void run(void)
     atomic_store(&world.stop, false);
     world.mode = (int)(memory_chance(&chance) % 3);
     world.degrades = memory_chance(&chance) % 4 == 0;
-    world.target = target_create();
+    world.thin = false;
+    world.target = world.targets[0] = target_create();
+    world.lives = 1;
     target_gate(world.target, pass_still, NULL);
     world.network = (struct network){ .target = world.target, .gate = pass_still };
     world.source = source_create(&world.network);
@@ -242,6 +358,7 @@ static void run(void)
     world.source->mode = world.mode;
     world.source->without_peer = world.degrades;
     world.source->ring = memory_chance(&chance) % 2 ? 1 << 20 : 16 << 20;
+    atomic_store(&world.source->lies, memory_chance(&chance) % 3 ? 0 : 50);
     world.source->spill = memory_chance(&chance) % 2 ? 2 << 20 : 0;
     if (target_start(world.target, why) || source_start(world.source, why))
         fail("the sites cannot be started", why, 0);
@@ -249,8 +366,7 @@ static void run(void)
     for (uintptr_t i = 0; i < GUESTS; i++)
         pthread_create(&guests[i], NULL, guest, (void *)i);
     for (unsigned i = 0; i < MOMENTS; i++) {
-        if (memory_chance(&chance) % 2)
-            disturb(&chance);
+        shake(&chance);
         usleep((useconds_t)(memory_chance(&chance) % 30000));
         note_moment(&world.moment[i]);
     }
@@ -259,8 +375,9 @@ static void run(void)
     atomic_store(&world.network.lose, 0);
     for (unsigned i = 0; i < GUESTS; i++)
         pthread_join(guests[i], NULL);
+    wait_in_step(world.source, 0);
     source_stop(world.source);
-    target_stop(world.target);
+    compare(world.source->memory, world.target, 0);
 }
 
 /* ---- the target alone
@@ -314,13 +431,13 @@ static enum demand promised(const struct moment *m, enum memory_loss loss)
 {
     if (world.mode == 0 || m->degraded)
         return DEMAND_NONE;
-    return loss == MEMORY_ALL || world.mode == 2 ? DEMAND_ACKED : DEMAND_HARDENED;
+    return (loss == MEMORY_ALL && !m->thin) || world.mode == 2 ? DEMAND_ACKED : DEMAND_HARDENED;
 }
 
 static void judge_failover(const struct moment *m, enum memory_loss loss, uint64_t seed)
 {
     static uint32_t seen[SITE_DISKS][BLOCKS];
-    struct target *t = target_crash(world.target, m->target_ops, loss, seed);
+    struct target *t = target_crash(m->target, m->target_ops, loss, seed);
     struct history history;
     struct cut cut;
     char why[SITE_WHY];
@@ -354,11 +471,10 @@ static void judge_failover(const struct moment *m, enum memory_loss loss, uint64
 static void judge_return(const struct moment *m, enum memory_loss here, enum memory_loss there,
                          uint64_t seed)
 {
-    static uint8_t mine[SITE_SIZE], theirs[SITE_SIZE];
-    struct target *t = target_crash(world.target, m->target_ops, there, seed);
+    struct target *t = target_crash(m->target, m->target_ops, there, seed);
     struct network network = { .target = t };
     struct source *s = source_crash(world.source, &network, m->source_ops, here, seed + 1);
-    char why[SITE_WHY], name[16];
+    char why[SITE_WHY];
 
     if (target_start(t, why))
         fail("the target does not start", why, seed);
@@ -369,24 +485,7 @@ static void judge_return(const struct moment *m, enum memory_loss here, enum mem
         fail("the source was fenced by nobody", "", seed);
     struct memory *after = memory_copy(s->memory);
     source_stop(s);
-    if (target_promote(t, why))
-        fail("the target cannot be promoted", why, seed);
-    struct source reader = { .memory = after };
-    struct medium *folder = memory_medium(after, "disks");
-    for (uint32_t i = 0; i < SITE_DISKS; i++) {
-        snprintf(name, sizeof name, "disk%u", i);
-        if (folder->open(folder, name, 0, &reader.disk[i].file) ||
-            source_read(&reader, i, mine, sizeof mine, 0) ||
-            target_read(t, name, theirs, sizeof theirs, 0))
-            fail("the disks cannot be read", name, seed);
-        reader.disk[i].file->close(reader.disk[i].file);
-        for (size_t at = 0; at < SITE_SIZE; at++)
-            if (mine[at] != theirs[at]) {
-                snprintf(why, sizeof why, "%s differs at byte %zu", name, at);
-                fail("in step, but not alike", why, seed);
-            }
-    }
-    folder->close(folder);
+    compare(after, t, seed);
     memory_destroy(after);
     source_destroy(s);
     target_destroy(t);
@@ -424,6 +523,7 @@ int main(int argc, char **argv)
     pthread_rwlockattr_init(&attributes);
     pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
     pthread_rwlock_init(&world.still, &attributes);
+    pthread_cond_init(&world.asked, NULL);
     pthread_mutex_init(&world.lock, NULL);
     uint64_t seed = number_of("CRASH_SEED", (uint64_t)time(NULL) * 1000003 + (uint64_t)getpid());
     const uint64_t wanted = number_of("CRASH_STATES", world.left_out ? 100000 : 240);
@@ -434,7 +534,8 @@ int main(int argc, char **argv)
         run();
         states += judge_all(&chance);
         source_destroy(world.source);
-        target_destroy(world.target);
+        while (world.lives)
+            target_destroy(world.targets[--world.lives]);
         seed = memory_chance(&seed);
     }
     if (world.left_out) {

@@ -59,9 +59,11 @@ static int travel(struct errand *e)
         return ENOTCONN;
     if (n->gate)
         n->gate(n->gate_arg);
-    int error = n->target
-                    ? target_serve(n->target, ops[e->op], e->data, e->length, e->offset, e->fua)
-                    : ENOTCONN;
+    atomic_fetch_add(&n->busy, 1);
+    int error = ENOTCONN;
+    if (!atomic_load(&n->cut)) /* else the target may be another in a moment */
+        error = target_serve(n->target, ops[e->op], e->data, e->length, e->offset, e->fua);
+    atomic_fetch_sub(&n->busy, 1);
     return is_lost(e->wire) || never_back ? ENOTCONN : error;
 }
 
