@@ -31,7 +31,6 @@ static int start_threads(struct group *g, struct weir_text *why)
     void *(*const mains[])(void *) = { sender_main, copier_main, keeper_main };
     pthread_t *const threads[] = { &g->sender, &g->copier, &g->keeper };
 
-    g->stopping = g->holding = g->lost = false;
     for (unsigned i = 0; i < 3; i++) {
         int error = pthread_create(threads[i], NULL, mains[i], g);
         if (!error)
@@ -43,11 +42,29 @@ static int start_threads(struct group *g, struct weir_text *why)
     return 0;
 }
 
+/* What the target has it will say; what waits, waits until then.  With the lock: of a group of
+ * several disks some are served already. */
+static void begin_anew(struct group *g)
+{
+    g->received_lsn = g->durable_lsn = g->complete_lsn = 0;
+    g->complete_durable = g->flushed_lsn = g->copied_lsn = g->marked_lsn = 0;
+    g->initial = !g->record.synced;
+    g->stop = g->record.detached ? STOP_DETACHED : g->record.fenced ? STOP_FENCED : STOP_NONE;
+    g->lost_at = g->complete_time = now_ns();
+    g->connected = g->met = g->degraded = g->ahead = false;
+    g->alone_again = g->trusted = g->marked_all = false;
+    g->stopping = g->holding = g->lost = false;
+    g->mend_lsn = g->token = 0;
+    g->started = true;
+}
+
 static int group_start(struct group *g, struct weir_text *why)
 {
+    pthread_mutex_lock(&g->lock);
     if (g->lsn < g->record.ceiling)
         g->lsn = g->record.ceiling;
     g->record.ceiling = g->lsn + (source_does(CEILING_BEFORE_USE) ? LSN_AHEAD : 0);
+    pthread_mutex_unlock(&g->lock);
     int r = record_save(g);
     if (r)
         weir_print(why, "group %s: its record cannot be saved: %s", g->name, strerror(-r));
@@ -55,20 +72,17 @@ static int group_start(struct group *g, struct weir_text *why)
         r = spill_open(g, why);
     if (r)
         return r;
-    /* what the target has it will say; what waits, waits until then */
-    g->received_lsn = g->durable_lsn = g->complete_lsn = 0;
-    g->complete_durable = g->flushed_lsn = g->copied_lsn = g->marked_lsn = 0;
-    g->initial = !g->record.synced;
-    g->stop = g->record.detached ? STOP_DETACHED : g->record.fenced ? STOP_FENCED : STOP_NONE;
-    g->lost_at = g->complete_time = now_ns();
-    g->connected = g->met = g->degraded = g->ahead = false;
-    g->mend_lsn = 0;
-    g->alone_again = g->trusted = g->marked_all = false;
-    g->token = 0;
+    pthread_mutex_lock(&g->lock);
+    begin_anew(g);
+    pthread_mutex_unlock(&g->lock);
     r = start_threads(g, why);
-    if (r)
-        spill_close(g);
-    g->started = !r;
+    if (!r)
+        return 0;
+    pthread_mutex_lock(&g->lock);
+    g->started = false;
+    stream_drop(g);
+    pthread_mutex_unlock(&g->lock);
+    spill_close(g);
     return r;
 }
 
