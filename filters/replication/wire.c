@@ -442,7 +442,7 @@ int wire_start(struct wire *w, enum wire_op op, void *data, size_t length, uint6
 struct waiter {
     sem_t answered;
     _Atomic unsigned users;
-    int error;
+    _Atomic int error; /* and so the data is there for whoever has read it */
     size_t length;
     uint8_t data[];
 };
@@ -459,7 +459,7 @@ static void answered(void *arg, int error)
 {
     struct waiter *waiter = arg;
 
-    waiter->error = error;
+    atomic_store(&waiter->error, error);
     sem_post(&waiter->answered);
     waiter_put(waiter);
 }
@@ -486,7 +486,7 @@ int wire_run(struct wire *w, enum wire_op op, void *data, size_t length, uint64_
     }
     while ((r = sem_clockwait(&waiter->answered, CLOCK_MONOTONIC, &t)) && errno == EINTR)
         ;
-    r = r ? -ETIMEDOUT : -waiter->error;
+    r = r ? -ETIMEDOUT : -atomic_load(&waiter->error);
     if (!r && op == WIRE_READ)
         memcpy(data, waiter->data, length);
     waiter_put(waiter);
