@@ -265,8 +265,10 @@ static void note_moment(struct moment *m)
     m->source_ops = memory_ops(world.source->memory);
     m->target = world.target;
     m->target_ops = target_ops(world.target);
+    pthread_mutex_lock(&world.lock);
     m->events = world.events;
     m->ids = world.ids;
+    pthread_mutex_unlock(&world.lock);
     pthread_rwlock_unlock(&world.still);
     m->thin = world.thin;
     m->degraded = world.degrades; /* it may have gone on alone: then nothing is promised */
