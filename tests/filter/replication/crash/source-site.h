@@ -35,7 +35,7 @@ struct weir_below {
 
 /* The network between the two; every request takes a while, and may be lost. */
 struct network {
-    struct target *target; /* NULL: nobody answers */
+    struct target *_Atomic target; /* NULL: nobody answers */
     atomic_bool cut;
     atomic_uint delay_us,
         lose;                /* lose: one of so many requests ends with its connection; 0: none */
