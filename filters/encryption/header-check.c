@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <json-c/json.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,24 +38,70 @@ static bool says(struct json_object *o, const char *name, const char *text)
 
 /* ---- LUKS2's JSON -------------------------------------------------------------- */
 
-static int check_digests(struct json_object *header, char why[HEADER_WHY])
+/* The bytes that a base64 text stands for; 0 for what is none. */
+static size_t base64_bytes(const char *text)
 {
-    struct json_object *digests = member(header, "digests");
+    size_t length = text ? strlen(text) : 0, padding = 0;
 
-    if (!json_object_is_type(digests, json_type_object))
-        return -EBADMSG;
-    json_object_object_foreach(digests, id, digest)
-    {
-        int64_t iterations = json_object_get_int64(member(digest, "iterations"));
-        if (iterations >= 0 && (uint64_t)iterations <= HEADER_MOST_ITERATIONS)
-            continue;
+    while (padding < 2 && padding < length && text[length - 1 - padding] == '=')
+        padding++;
+    return length % 4 ? 0 : length / 4 * 3 - padding;
+}
+
+/* libcryptsetup writes some names with a dash more than libcrypto. */
+static size_t hash_bytes(const char *name)
+{
+    static const char *const others[][2] = { { "blake2b-512", "blake2b512" },
+                                             { "blake2s-256", "blake2s256" } };
+
+    for (size_t i = 0; name && i < sizeof others / sizeof *others; i++)
+        if (!strcmp(name, others[i][0]))
+            name = others[i][1];
+    const EVP_MD *hash = name ? EVP_get_digestbyname(name) : NULL;
+    return hash ? (size_t)EVP_MD_get_size(hash) : 0;
+}
+
+/* The digest is what tells the volume key from another.  libcryptsetup 2.6 says of any key
+ * that it is the right one where salt or digest have another length than it expects: its check
+ * ends early, with the result of the last thing that went well. */
+static int check_digest(const char *id, struct json_object *digest, char why[HEADER_WHY])
+{
+    enum { SALT = 32, LUKS1_DIGEST = 20 /* of any hash: the header was converted */ };
+    const char *hash = json_object_get_string(member(digest, "hash"));
+    size_t salt = base64_bytes(json_object_get_string(member(digest, "salt")));
+    size_t bytes = base64_bytes(json_object_get_string(member(digest, "digest")));
+    int64_t iterations = json_object_get_int64(member(digest, "iterations"));
+
+    if (iterations < 0 || (uint64_t)iterations > HEADER_MOST_ITERATIONS) {
         header_say(why,
                    "digest %s of the LUKS2 header asks for %" PRId64
                    " iterations, more than anybody waits for: restore a backup of the header",
                    id, iterations);
         return -ENOTSUP;
     }
-    return 0;
+    if (salt == SALT && bytes && (bytes == LUKS1_DIGEST || bytes == hash_bytes(hash)))
+        return 0;
+    header_say(why,
+               "digest %s of the LUKS2 header has %zu bytes by \"%s\" with a salt of %zu, so no "
+               "key can be told from a wrong one: restore a backup of the header",
+               id, bytes, hash ? hash : "", salt);
+    return -EBADMSG;
+}
+
+static int check_digests(struct json_object *header, char why[HEADER_WHY])
+{
+    struct json_object *digests = member(header, "digests");
+    int r = 0;
+
+    if (!json_object_is_type(digests, json_type_object))
+        return -EBADMSG;
+    json_object_object_foreach(digests, id, digest)
+    {
+        r = check_digest(id, digest, why);
+        if (r)
+            break;
+    }
+    return r;
 }
 
 static int check_segments(struct json_object *header, char why[HEADER_WHY])

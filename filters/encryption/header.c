@@ -86,7 +86,8 @@ int header_volume_alloc(const struct header_image *image, struct secret *volume,
     return -ENOMEM;
 }
 
-/* The library compares with the digest of the volume key, so what comes is right. */
+/* The library compares with the digest of the volume key, which check_digest() has found to be
+ * one that it does compare: so what comes is right. */
 int header_try_slot(struct header_library *library, const struct header_image *image, int slot,
                     const struct secret *key, struct secret *volume, char why[HEADER_WHY])
 {

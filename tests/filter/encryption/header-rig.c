@@ -155,6 +155,19 @@ void rig_format(struct rig *rig, int version, unsigned key_bits, const char *key
     rig_keep(rig);
 }
 
+void rig_convert(struct rig *rig)
+{
+    struct crypt_device *device;
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", rig->fd);
+    must(!crypt_init(&device, path) && !crypt_load(device, CRYPT_LUKS1, NULL) &&
+             !crypt_convert(device, CRYPT_LUKS2, NULL),
+         "libcryptsetup does not convert");
+    crypt_free(device);
+    rig_keep(rig);
+}
+
 struct secret rig_volume(struct rig *rig, const char *key)
 {
     struct secret k = rig_secret(key), volume = { 0 };

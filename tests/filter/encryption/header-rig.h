@@ -37,6 +37,7 @@ struct secret rig_secret(const char *text);
 struct rig *rig_create(void);
 void rig_format(struct rig *, int version, unsigned key_bits, const char *key,
                 struct secret *volume);
+void rig_convert(struct rig *); /* from LUKS1 to LUKS2, as cryptsetup does */
 void rig_destroy(struct rig *);
 
 /* The head of the disk is kept, or as it was kept; ops are forgotten. */

@@ -53,15 +53,22 @@ static void say(struct rig *rig, const char *old, const char *new)
 }
 
 /* The same, and it becomes longer. */
-static void lengthen(struct rig *rig, const char *old, const char *new)
+static void lengthen_after(struct rig *rig, const char *word, const char *old, const char *new)
 {
     for (int copy = 0; copy < 2; copy++) {
-        char *at = strstr((char *)rig->disk + copy * 16384 + 4096, old);
+        char *at = strstr((char *)rig->disk + copy * 16384 + 4096, word);
+        assert_non_null(at);
+        at = strstr(at, old);
         assert_non_null(at);
         memmove(at + strlen(new), at + strlen(old), strlen(at + strlen(old)) + 1);
         memcpy(at, new, strlen(new));
     }
     judge_checksums(rig);
+}
+
+static void lengthen(struct rig *rig, const char *old, const char *new)
+{
+    lengthen_after(rig, "{", old, new);
 }
 
 /* ---- damage ------------------------------------------------------------------------- */
@@ -157,6 +164,51 @@ static void test_what_is_not_done_is_refused_with_a_sentence(void **state)
         opens(rig, cases[i].expected, cases[i].word);
         assert_int_equal(rig->count, 0);
     }
+    end(rig, &volume);
+}
+
+/* libcryptsetup 2.6 takes any volume key for verified where the salt or the digest does not have
+ * its length: a damaged key slot would open to a wrong key, and the guest's writes be lost. */
+static void test_a_digest_that_would_not_be_compared_is_refused(void **state)
+{
+    static const char *const cases[][3] = {
+        { "\"hash\":\"sha256\",\"iterations\":1000,\"salt\":",
+          "\"hash\":\"sha512\",\"iterations\":1000,\"salt\":", "sha512" },
+        { "\"hash\":\"sha256\",\"iterations\":1000,\"salt\":",
+          "\"hash\":\"sha999\",\"iterations\":1000,\"salt\":", "sha999" },
+        { "\",\"digest\":\"", "AAAA\",\"digest\":\"", "salt" },
+        { "=\"}},\"config\"", "AAAA=\"}},\"config\"", "digest" },
+    };
+    struct secret volume;
+    struct rig *rig = begin(2, &volume);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rig_back(rig);
+        lengthen_after(rig, "\"digests\"", cases[i][0], cases[i][1]);
+        opens(rig, -EBADMSG, cases[i][2]);
+        assert_int_equal(rig->count, 0);
+    }
+    end(rig, &volume);
+}
+
+/* Its digest has LUKS1's 20 bytes, whatever the hash. */
+static void test_a_header_that_was_converted_from_luks1_opens(void **state)
+{
+    struct secret volume, key = rig_secret("key"), opened;
+    struct rig *rig = begin(1, &volume);
+    struct header *header;
+    int slot;
+
+    (void)state;
+    rig_convert(rig);
+    assert_int_equal(header_open(&rig->medium, &header, why), 0);
+    assert_int_equal(header_unlock(header, &key, &opened, &slot, why), 0);
+    assert_int_equal(opened.size, volume.size);
+    assert_memory_equal(opened.data, volume.data, volume.size);
+    header_close(header);
+    secret_clear(&opened);
+    secret_clear(&key);
     end(rig, &volume);
 }
 
@@ -352,6 +404,8 @@ int main(void)
         cmocka_unit_test(test_two_damaged_headers_are_said_to_be_so),
         cmocka_unit_test(test_a_copy_does_not_come_back_over_a_partition_table),
         cmocka_unit_test(test_what_is_not_done_is_refused_with_a_sentence),
+        cmocka_unit_test(test_a_digest_that_would_not_be_compared_is_refused),
+        cmocka_unit_test(test_a_header_that_was_converted_from_luks1_opens),
         cmocka_unit_test(test_a_slot_that_asks_for_a_long_key_is_refused_at_once),
         cmocka_unit_test(test_a_slot_that_asks_for_much_memory_is_refused_at_once),
         cmocka_unit_test(test_a_disk_that_is_cut_short_is_refused),
