@@ -19,7 +19,7 @@ MIB = 1 << 20
 GRANULE = 65536
 DISK = 256  # MiB
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PROXY = [sys.executable, os.path.join(SOURCE, "tests/filter/replication/fault-proxy.py")]
+PROXY = [sys.executable, os.path.join(SOURCE, "tests/filter/replication/proof/fault-proxy.py")]
 IN_STEP = 60  # s that a target may need for it
 
 

@@ -6,7 +6,7 @@
 # speak to; the target is reached by it through the fault proxy.  What may be set before
 # start_sites: DISKS, GROUP, SIZE, TARGET_TYPE, TLS (1), REPLICATION: more options of the filter,
 # VAULT: of the datastore.
-. "$WEIR_SOURCE/tests/filter/replication/proof.sh"
+. "$WEIR_SOURCE/tests/filter/replication/proof/proof.sh"
 requires jq psktool
 DISKS=(vm1) GROUP=vm1 TARGET_TYPE=vault TLS=1 REPLICATION='' VAULT='history = "1h";'
 sock=$work/source.sock target_sock=$work/target.sock

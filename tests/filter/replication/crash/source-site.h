@@ -9,7 +9,7 @@
 
 #include "weir-filter.h"
 
-#include "../medium-memory.h"
+#include "medium-memory.h"
 #include "target-site.h"
 
 #include <pthread.h>

@@ -5,7 +5,7 @@
 #include "group.h"
 #include "text.h"
 
-#include "../medium-memory.h"
+#include "medium-memory.h"
 
 #include <errno.h>
 #include <stdio.h>

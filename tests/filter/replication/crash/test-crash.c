@@ -15,8 +15,8 @@
 #include "source-site.h"
 #include "step.h"
 
-#include "../cut.h"
-#include "../ledger-block.h"
+#include "cut.h"
+#include "ledger-block.h"
 
 #include <errno.h>
 #include <inttypes.h>

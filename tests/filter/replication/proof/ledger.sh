@@ -1,7 +1,7 @@
 #!/bin/bash
 # ledger.sh - do ledger and prefix-check say of a plain export what is so?
 # SPDX-License-Identifier: BSD-3-Clause
-. "$WEIR_SOURCE/tests/filter/replication/proof.sh" || exit
+. "$WEIR_SOURCE/tests/filter/replication/proof/proof.sh" || exit
 SIZE=32M
 seed=${1:-$RANDOM}
 echo "seed $seed"

@@ -4,7 +4,7 @@
 #
 # Sourced instead of tests/filter/filter.sh.
 . "$WEIR_SOURCE/tests/filter/filter.sh"
-tools=$WEIR_BUILD/tests/filter/replication
+tools=$WEIR_BUILD/tests/filter/replication/proof
 ledger_log=$work/ledger # another name begins another history
 
 # start_ledger [OPTION…] URI…: writes in the background until stop_ledger.
@@ -49,8 +49,8 @@ verdict() { sed -n "s/.*\"$1\":\([^,}]*\).*/\1/p" "$work/verdict"; }
 # start_proxy SOCKET [NAME]: the way to it is $link then; PROXY_LISTEN=HOST:PORT: that is the way.
 start_proxy() {
     link=${PROXY_LISTEN:-$work/${2:-link}.sock} _proxy_ctl=$work/${2:-link}.ctl
-    spawn "${2:-link}" python3 "$WEIR_SOURCE/tests/filter/replication/fault-proxy.py" serve "$link" "$1" "$_proxy_ctl"
+    spawn "${2:-link}" python3 "$WEIR_SOURCE/tests/filter/replication/proof/fault-proxy.py" serve "$link" "$1" "$_proxy_ctl"
     wait_until 60 proxy status
 }
 # proxy WORDS…: fault-proxy.py has them.
-proxy() { python3 "$WEIR_SOURCE/tests/filter/replication/fault-proxy.py" tell "$_proxy_ctl" "$@"; }
+proxy() { python3 "$WEIR_SOURCE/tests/filter/replication/proof/fault-proxy.py" tell "$_proxy_ctl" "$@"; }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # proxy.sh - does the fault proxy do to a connection what it is told, and nothing else?
 # SPDX-License-Identifier: BSD-3-Clause
-. "$WEIR_SOURCE/tests/filter/replication/proof.sh" || exit
+. "$WEIR_SOURCE/tests/filter/replication/proof/proof.sh" || exit
 requires jq nbdcopy qemu-nbd
 # not a gateway: nbdkit 1.32 may abort when a connection is reset (nbdkit-weir-plugin(1))
 start_server() {
