@@ -9,9 +9,9 @@
 
 #include "batch.h"
 #include "step.h"
+#include "thread.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -5,9 +5,9 @@
  * pool up to date every few seconds, so that a crash loses little of what is clean. */
 #include "disk.h"
 #include "pool.h"
+#include "thread.h"
 
 #include <errno.h>
-#include <signal.h>
 
 enum { REST = 5 };     /* seconds between checkpoints, if there is anything to say */
 enum { PATIENCE = 1 }; /* seconds until a waiting writer looks again */
@@ -143,17 +143,6 @@ static void *run(void *arg)
             pool_broke(p, -r);
     }
     return NULL;
-}
-
-int thread_start(pthread_t *thread, void *(*body)(void *), void *arg)
-{
-    sigset_t all, before;
-
-    sigfillset(&all); /* signals are the gateway's */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int r = pthread_create(thread, NULL, body, arg);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return -r;
 }
 
 int keeper_start(struct pool *p)

@@ -192,8 +192,6 @@ int keeper_start(struct pool *);
 void keeper_stop(struct pool *);
 /* The log may have become short of room: the keeper is told. */
 void pool_nudge(struct pool *);
-/* pthread_create() of a thread that takes no signal. */
-int thread_start(pthread_t *, void *(*body)(void *), void *arg);
 /* As long as the log has too little room: reclaims, then writes a checkpoint.  *waits: dirty blocks
  * are in the way. */
 int keeper_step(struct pool *, bool *waits);

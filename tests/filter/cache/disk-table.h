@@ -3,21 +3,7 @@
 #ifndef DISK_TABLE_H
 #define DISK_TABLE_H
 
-#include <endian.h>
-#include <stdint.h>
-#include <string.h>
-
-static inline void put32(uint8_t *to, uint32_t number)
-{
-    number = htole32(number);
-    memcpy(to, &number, sizeof(number));
-}
-
-static inline void put64(uint8_t *to, uint64_t number)
-{
-    number = htole64(number);
-    memcpy(to, &number, sizeof(number));
-}
+#include "encode.h"
 
 static inline void mbr_entry(uint8_t *disk, unsigned index, uint8_t type, uint32_t first,
                              uint32_t sectors)

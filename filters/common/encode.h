@@ -1,7 +1,7 @@
-/* encode.h - how do numbers stand in frames and pages?
+/* encode.h - how do numbers stand on a medium, or go to another host?
  * SPDX-License-Identifier: BSD-3-Clause */
-#ifndef REPLICATION_ENCODE_H
-#define REPLICATION_ENCODE_H
+#ifndef FILTER_ENCODE_H
+#define FILTER_ENCODE_H
 
 #include <endian.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
-/* thread.h - how does a thread of this filter begin?
+/* thread.h - how does a thread of a filter begin?
  * SPDX-License-Identifier: BSD-3-Clause */
-#ifndef ENCRYPTION_THREAD_H
-#define ENCRYPTION_THREAD_H
+#ifndef FILTER_THREAD_H
+#define FILTER_THREAD_H
 
 #include <pthread.h>
 #include <signal.h>
