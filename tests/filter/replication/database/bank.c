@@ -1,0 +1,220 @@
+/* bank.c - how is a transaction written, and how are all of them verified?
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "bank.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ACCOUNTS = 16, KEPT = 48, LONGEST = 12000 };
+
+int bank_fail(sqlite3 *db, const char *what)
+{
+    int r = sqlite3_errcode(db);
+
+    fprintf(stderr, "database: %s: %s\n", what, sqlite3_errmsg(db));
+    return r ? r : SQLITE_ERROR;
+}
+
+/* ---- content ----------------------------------------------------------------------------- */
+
+struct content { /* of a transaction */
+    int from, to;
+    sqlite3_int64 amount;
+    size_t length;
+    unsigned char bytes[LONGEST];
+};
+
+static uint64_t next(uint64_t *x)
+{
+    *x ^= *x << 13;
+    *x ^= *x >> 7;
+    *x ^= *x << 17;
+    return *x;
+}
+
+static void make_content(uint64_t n, uint64_t tag, struct content *c)
+{
+    uint64_t x = (n * 0x9e3779b97f4a7c15u) ^ tag;
+
+    x = x ? x : 1;
+    next(&x);
+    c->from = (int)(next(&x) % ACCOUNTS);
+    c->to = (int)(next(&x) % ACCOUNTS);
+    c->amount = (sqlite3_int64)(next(&x) % 1000);
+    c->length = 100 + next(&x) % (LONGEST - 100);
+    for (size_t i = 0; i < c->length; i++)
+        c->bytes[i] = (unsigned char)(next(&x) >> 24);
+}
+
+/* ---- opening ----------------------------------------------------------------------------- */
+
+static int run(sqlite3 *db, const char *sql)
+{
+    return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? SQLITE_OK : bank_fail(db, sql);
+}
+
+static int count_first(void *ret, int columns, char **texts, char **names)
+{
+    (void)columns;
+    (void)names;
+    *(int *)ret = atoi(texts[0]);
+    return 0;
+}
+
+/* The two disks have an order between them in WAL mode only: that is what is tested. */
+static const char make[] =
+    "PRAGMA journal_mode = memory; PRAGMA journal_mode = wal;"
+    "PRAGMA synchronous = full;"
+    "BEGIN IMMEDIATE;"
+    "CREATE TABLE entry(number INTEGER PRIMARY KEY, tag INTEGER, bytes BLOB);"
+    "CREATE INDEX entry_tag ON entry(tag);"
+    "CREATE TABLE account(id INTEGER PRIMARY KEY, amount INTEGER);"
+    "WITH RECURSIVE ids(id) AS (SELECT 0 UNION ALL SELECT id + 1 FROM ids "
+    "WHERE id < 15) INSERT INTO account SELECT id, 0 FROM ids;"
+    "COMMIT;";
+
+int bank_open(const char *vfs, sqlite3 **ret)
+{
+    int tables = 0;
+    int r = sqlite3_open_v2("bank", ret, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs);
+
+    if (r)
+        return bank_fail(*ret, "it cannot be opened");
+    r = run(*ret, "PRAGMA locking_mode = exclusive; PRAGMA temp_store = memory;"
+                  "PRAGMA synchronous = full; PRAGMA wal_autocheckpoint = 40;");
+    if (!r && sqlite3_exec(*ret, "SELECT count(*) FROM sqlite_schema", count_first, &tables, NULL))
+        r = bank_fail(*ret, "it cannot be recovered");
+    return r || tables ? r : run(*ret, make);
+}
+
+/* ---- verifying --------------------------------------------------------------------------- */
+
+static int is_ok(void *arg, int columns, char **texts, char **names)
+{
+    (void)columns;
+    (void)names;
+    if (strcmp(texts[0], "ok") == 0)
+        return 0;
+    fprintf(stderr, "database: integrity_check: %s\n", texts[0]);
+    *(bool *)arg = false;
+    return 0;
+}
+
+/* The row of transaction n is as it was written, but for bytes that another has taken away. */
+static bool is_row(sqlite3_stmt *row, uint64_t n, const struct book *book, const struct content *c)
+{
+    bool gone = sqlite3_column_type(row, 2) == SQLITE_NULL;
+
+    if ((uint64_t)sqlite3_column_int64(row, 0) != n || n > book->count ||
+        (uint64_t)sqlite3_column_int64(row, 1) != book->entry[n - 1].tag)
+        return false;
+    return gone || ((size_t)sqlite3_column_bytes(row, 2) == c->length &&
+                    memcmp(sqlite3_column_blob(row, 2), c->bytes, c->length) == 0);
+}
+
+static int verify_rows(sqlite3 *db, const struct book *book, sqlite3_int64 *amount, size_t *ret)
+{
+    sqlite3_stmt *row;
+    struct content c;
+    size_t n = 0, with_bytes = 0;
+    int r = sqlite3_prepare_v2(db, "SELECT number, tag, bytes FROM entry ORDER BY number", -1, &row,
+                               NULL);
+
+    while (!r && (r = sqlite3_step(row)) == SQLITE_ROW) {
+        make_content(++n, (uint64_t)sqlite3_column_int64(row, 1), &c);
+        if (!is_row(row, n, book, &c)) {
+            fprintf(stderr, "database: row %zu (number %lld) is not what transaction %zu wrote\n",
+                    n, sqlite3_column_int64(row, 0), n);
+            sqlite3_finalize(row);
+            return SQLITE_CORRUPT;
+        }
+        with_bytes += sqlite3_column_type(row, 2) != SQLITE_NULL;
+        amount[c.from] -= c.amount;
+        amount[c.to] += c.amount;
+        r = SQLITE_OK;
+    }
+    sqlite3_finalize(row);
+    *ret = n;
+    if (r != SQLITE_DONE)
+        return bank_fail(db, "rows");
+    if (with_bytes == (n < KEPT ? n : KEPT))
+        return SQLITE_OK;
+    fprintf(stderr, "database: %zu rows of %zu have their bytes\n", with_bytes, n);
+    return SQLITE_CORRUPT;
+}
+
+static int verify_accounts(sqlite3 *db, const sqlite3_int64 *amount)
+{
+    sqlite3_stmt *row;
+    unsigned n = 0, wrong = 0;
+    int r = sqlite3_prepare_v2(db, "SELECT id, amount FROM account ORDER BY id", -1, &row, NULL);
+
+    while (!r && (r = sqlite3_step(row)) == SQLITE_ROW) {
+        wrong += n >= ACCOUNTS || sqlite3_column_int64(row, 0) != n ||
+                 sqlite3_column_int64(row, 1) != amount[n];
+        n++;
+        r = SQLITE_OK;
+    }
+    sqlite3_finalize(row);
+    if (r != SQLITE_DONE)
+        return bank_fail(db, "accounts");
+    if (!wrong && n == ACCOUNTS)
+        return SQLITE_OK;
+    fprintf(stderr, "database: %u of %u accounts do not have what the transactions gave them\n",
+            wrong, n);
+    return SQLITE_CORRUPT;
+}
+
+int bank_verify(sqlite3 *db, const struct book *book, size_t *ret)
+{
+    sqlite3_int64 amount[ACCOUNTS] = { 0 };
+    bool ok = true;
+
+    if (sqlite3_exec(db, "PRAGMA integrity_check", is_ok, &ok, NULL))
+        return bank_fail(db, "integrity_check");
+    if (!ok)
+        return SQLITE_CORRUPT;
+    int r = verify_rows(db, book, amount, ret);
+    return r ? r : verify_accounts(db, amount);
+}
+
+/* ---- writing ------------------------------------------------------------------------------ */
+
+static int step(sqlite3 *db, const char *sql, const sqlite3_int64 *numbers, const struct content *c)
+{
+    sqlite3_stmt *statement;
+    int r = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+
+    for (int i = 0; !r && i < 2; i++)
+        r = sqlite3_bind_int64(statement, i + 1, numbers[i]);
+    if (!r && c)
+        r = sqlite3_bind_blob(statement, 3, c->bytes, (int)c->length, SQLITE_STATIC);
+    if (!r)
+        r = sqlite3_step(statement);
+    if (r != SQLITE_DONE)
+        bank_fail(db, sql);
+    sqlite3_finalize(statement);
+    return r == SQLITE_DONE ? SQLITE_OK : r ? r : SQLITE_ERROR;
+}
+
+int bank_transact(sqlite3 *db, uint64_t n, uint64_t tag)
+{
+    static const char add[] = "UPDATE account SET amount = amount + ?1 WHERE id = ?2";
+    struct content c;
+
+    make_content(n, tag, &c);
+    int r = run(db, "BEGIN IMMEDIATE");
+    if (!r)
+        r = step(db, "INSERT INTO entry VALUES(?1, ?2, ?3)",
+                 (sqlite3_int64[]){ (sqlite3_int64)n, (sqlite3_int64)tag }, &c);
+    if (!r)
+        r = step(db, add, (sqlite3_int64[]){ -c.amount, c.from }, NULL);
+    if (!r)
+        r = step(db, add, (sqlite3_int64[]){ c.amount, c.to }, NULL);
+    if (!r)
+        r = step(db, "UPDATE entry SET bytes = NULL WHERE number = ?1 - ?2",
+                 (sqlite3_int64[]){ (sqlite3_int64)n, KEPT }, NULL);
+    return r ? r : run(db, "COMMIT");
+}
