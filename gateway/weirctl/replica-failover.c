@@ -140,6 +140,20 @@ static enum exit_code promote(const struct invocation *invocation, const struct 
                          answer);
 }
 
+/* What had been sent may have gone on arriving until the group was promoted: only now it is known
+ * up to where all is there.  `loss` is as of before. */
+static void look_again(const struct invocation *invocation, struct replica *replica,
+                       struct loss *loss)
+{
+    const uint64_t received = loss->lsn + loss->unfinished;
+    cleanup_free char *why = NULL;
+
+    if (replica_look(invocation, replica, &why) != 0)
+        return;
+    *loss = replica_loss(replica->status, NULL, NULL);
+    loss->unfinished = received > loss->lsn ? received - loss->lsn : 0;
+}
+
 /* A group that is primary here already, since its source has handed it over or since a failover
  * that was cut short, only has its disks opened. */
 static enum exit_code go_over(const struct invocation *invocation, struct replica *replica,
@@ -157,6 +171,8 @@ static enum exit_code go_over(const struct invocation *invocation, struct replic
         json_object_put(disks);
         return code;
     }
+    if (!primary && !dry && (!word || strcmp(word, "latest") == 0))
+        look_again(invocation, replica, &loss);
     weir_print(&already, "group \"%s\" is primary here already", text_of(replica->status, "group"));
     enum exit_code opened = collect_disks(invocation, replica, "", !dry, disks);
     code = print_result(invocation, replica, dry ? "nothing" : "failover",

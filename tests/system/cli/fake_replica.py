@@ -95,7 +95,7 @@ class Vault(End):
             return json.dumps({"points": POINTS}) + "\n"
         dry = "dry-run" in argument
         if verb == "promote" and not dry:
-            self.own.update(role="primary", state="primary")
+            self.own.update(role="primary", state="primary", **self.status().get("until_promoted", {}))
         if verb == "demote" and not dry:
             self.own.update(role="target", state="waiting")
         return f"{verb} {'would be ' if dry else ''}done"
