@@ -84,7 +84,7 @@ static bool next_verify(struct group *g, struct piece *p)
 
 /* ---- one piece ----------------------------------------------------------------------------- */
 
-static bool is_all_zero(const uint8_t *data, size_t length)
+bool is_all_zero(const uint8_t *data, size_t length)
 {
     return !length || (!data[0] && !memcmp(data, data + 1, length - 1));
 }

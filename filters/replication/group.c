@@ -118,6 +118,8 @@ const char *group_state(struct group *g)
                                            [STOP_FORK] = "fork",
                                            [STOP_REFUSED] = "refused" };
 
+    if (g->record.fetch != FETCH_NONE)
+        return "fetching";
     if (g->stop)
         return stopped[g->stop];
     if (!group_whole(g))
@@ -134,7 +136,7 @@ const char *group_state(struct group *g)
 void group_fence(struct group *g)
 {
     pthread_mutex_lock(&g->lock);
-    bool fenced = g->stop == STOP_FENCED || g->record.fenced;
+    bool fenced = g->stop == STOP_FENCED || g->record.fenced || g->record.fetch != FETCH_NONE;
     char why[WHY];
     snprintf(why, sizeof why, "%s",
              g->error[0] ? g->error

@@ -3,6 +3,7 @@
  *
  * One thread per group.  It alone opens and closes the link, meets the target, gives a peer up
  * (degrade) and hands the group over.  It may wait for the target; nobody else does. */
+#include "fetch.h"
 #include "link.h"
 #include "step.h"
 
@@ -14,7 +15,7 @@
 
 static const uint64_t second = 1000000000;
 
-static void rest(struct group *g, uint64_t ns)
+void group_rest(struct group *g, uint64_t ns)
 {
     uint64_t when = now_ns() + ns;
     struct timespec t = { .tv_sec = (time_t)(when / second), .tv_nsec = (long)(when % second) };
@@ -141,16 +142,21 @@ static int connect_and_meet(struct group *g)
     };
     char why[WHY] = "";
     struct link *link = NULL;
+    const bool fetching = g->record.fetch != FETCH_NONE;
 
+    if (fetching)
+        stream_drop(g);
     pthread_mutex_unlock(&g->lock);
-    int r = link_open(&setup, &link, why);
+    int r = fetching ? fetch_run(g, &setup, why) : 0;
+    if (!r)
+        r = link_open(&setup, &link, why);
     if (!r)
         r = handshake(g, link, why);
     if (r)
         link_close(link);
     pthread_mutex_lock(&g->lock);
     if (r) {
-        if (!g->stop)
+        if (!g->stop || fetching)
             note(g, why);
     } else {
         g->link = link;
@@ -213,7 +219,8 @@ static void connect(struct group *g)
         declare(g);
     }
     give_stream(g);
-    bool fenced = g->stop == STOP_FENCED, changed = fenced != g->record.fenced;
+    bool fenced = g->stop == STOP_FENCED || g->record.fetch != FETCH_NONE,
+         changed = fenced != g->record.fenced;
     if (r && r != -EPERM) /* nothing is known anew */
         changed = false;
     if (changed)
@@ -375,7 +382,7 @@ void *keeper_main(void *arg)
             degrade(g);
         tend(g, &looked);
         if (!g->lost && !g->stopping)
-            rest(g, g->connected ? second / 4 : second / 10);
+            group_rest(g, g->connected ? second / 4 : second / 10);
     }
     take_stream(g);
     if (g->link)

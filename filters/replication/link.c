@@ -62,3 +62,10 @@ int link_needs(struct link *l, unsigned disk, void *bitmap, size_t length, uint6
 {
     return wire_run(l->wire, WIRE_READ, bitmap, length, NEEDS_AT + disk * NEEDS_ROOM + from, false);
 }
+
+int link_read_head(struct link *l, unsigned disk, void *data, size_t length, uint64_t offset,
+                   void (*done)(void *arg, int error), void *arg)
+{
+    return wire_start(l->wire, WIRE_READ, data, length, HEADS_AT + disk * HEADS_ROOM + offset,
+                      false, done, arg);
+}

@@ -31,6 +31,9 @@ int link_flush(struct link *, uint64_t ticket);
 int link_status(struct link *, struct status *, char why[WHY]);
 int link_command(struct link *, const struct command *, const struct frame_key *);
 int link_needs(struct link *, unsigned disk, void *bitmap, size_t length, uint64_t from);
+/* Of a primary.  0: done() runs once, with 0 or a positive errno; or -errno and it never does. */
+int link_read_head(struct link *, unsigned disk, void *data, size_t length, uint64_t offset,
+                   void (*done)(void *arg, int error), void *arg);
 
 /* ---- wire.c: NBD connections, used by both kinds -------------------------------------------- */
 

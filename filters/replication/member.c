@@ -49,7 +49,9 @@ static void begin_anew(struct group *g)
     g->received_lsn = g->durable_lsn = g->complete_lsn = 0;
     g->complete_durable = g->flushed_lsn = g->copied_lsn = g->marked_lsn = 0;
     g->initial = !g->record.synced;
-    g->stop = g->record.detached ? STOP_DETACHED : g->record.fenced ? STOP_FENCED : STOP_NONE;
+    g->stop = g->record.detached                                  ? STOP_DETACHED
+              : g->record.fenced || g->record.fetch != FETCH_NONE ? STOP_FENCED
+                                                                  : STOP_NONE;
     g->lost_at = g->complete_time = now_ns();
     g->connected = g->met = g->degraded = g->ahead = false;
     g->alone_again = g->trusted = g->marked_all = false;
@@ -193,7 +195,7 @@ static int join(struct group *g, struct disk *d, const struct group_record *own,
         return r;
     if (!known) /* all is dirty, durably, before the record says that it belongs here */
         r = map_sync(d->map);
-    if (!r && g->record.fenced)
+    if (!r && (g->record.fenced || g->record.fetch != FETCH_NONE))
         group_fence(g); /* before the first request */
     if (!r)
         r = start ? group_start(g, why) : record_save(g);

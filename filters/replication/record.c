@@ -29,7 +29,8 @@ static size_t record_bytes(const struct group_record *r, uint8_t **ret)
     size_t size = HEAD + (size_t)r->count * NAME_LENGTH + DIGEST;
     uint8_t *bytes = calloc(1, size), *at = bytes;
     uint8_t lineage[LINEAGE_BYTES];
-    uint32_t flags = r->fenced | r->detached << 1 | r->synced << 2, count = r->count;
+    uint32_t flags = r->fenced | r->detached << 1 | r->synced << 2 | r->fetch << 3,
+             count = r->count;
 
     if (!bytes)
         return 0;
@@ -81,6 +82,7 @@ static int parse(const uint8_t *bytes, size_t size, struct group_record *r)
     r->fenced = flags & 1;
     r->detached = flags & 2;
     r->synced = flags & 4;
+    r->fetch = flags >> 3 & 3;
     r->count = count;
     for (unsigned i = 0; i < count; i++) {
         at = take(at, r->name[i], NAME_LENGTH);

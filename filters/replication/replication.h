@@ -53,7 +53,7 @@ struct replication_config {
 
 struct replication_stats {
     weir_counter frames, sent_bytes, raw_bytes, replicated, mapped, copied_bytes, reconnects,
-        waited;
+        waited, fetched_bytes;
     struct weir_histogram ack;
 };
 extern const struct weir_option replication_options[];
@@ -149,6 +149,13 @@ struct batch {
 /* ---- a group
  * -------------------------------------------------------------------------------------- */
 
+/* Does this site get its disks back from the one that replaced it? (fetch.c) */
+enum fetch_state {
+    FETCH_NONE,
+    FETCH_RUNNING, /* the disks are neither what they were nor what they are there */
+    FETCH_DONE,    /* they are, if the target is one again */
+};
+
 /* What a group must not forget: in the state folder of each of its disks, the highest `sequence` is
  * the one that counts (record.c). */
 struct group_record {
@@ -162,6 +169,7 @@ struct group_record {
     bool fenced;      /* the target was promoted: serve nothing until it says otherwise */
     bool detached;    /* by the operator */
     bool synced;      /* a plain target was in step once */
+    enum fetch_state fetch;
     unsigned count;
     char name[DISKS][NAME_LENGTH];
 };
@@ -235,6 +243,8 @@ struct group {
     struct use *waiting, **waiting_last; /* for complete_lsn */
     struct use *flushes, **flushes_last; /* for complete_durable */
 
+    uint64_t fetch_left;            /* granules of the round */
+    bool fetch_following;           /* the last round found nothing any more */
     uint64_t sent_total, raw_total; /* bytes of payloads */
     uint64_t marked_lsn, marked_at, verify_done, verify_total, verify_lsn;
     uint64_t throttle_at; /* ns: when the next byte may go */
@@ -266,6 +276,8 @@ void group_stop_for(struct group *, enum stop, const char *format, ...) WEIR_PRI
 const char *group_state(struct group *);
 /* Locks or unlocks the exports as `stop` says; without the lock. */
 void group_fence(struct group *);
+void group_rest(struct group *, uint64_t ns); /* on `changed`, under the lock */
+bool is_all_zero(const uint8_t *data, size_t length);
 uint64_t now_ns(void);
 uint64_t wall_ns(void);
 

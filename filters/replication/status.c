@@ -97,7 +97,13 @@ void status_print(struct group *g, struct weir_text *t)
     key_number(t, "verify_done", g->verify_done);
     key_number(t, "verify_total", g->verify_total);
     key_number(t, "mismatches", g->peer.mismatches);
+    if (g->record.fetch != FETCH_NONE) {
+        key_number(t, "fetch_left", g->fetch_left);
+        weir_print(t, ",\"fetch_following\":%s", g->fetch_following ? "true" : "false");
+    }
     key_string(t, "last_error", g->error);
+    if (g->peer.time) /* they have met */
+        key_string(t, "kinship", kinship_name(g->kinship));
     print_fork(g, t);
     weir_print(t, "}");
 }

@@ -186,6 +186,7 @@ const struct weir_stat replication_stats[] = {
     WEIR_STAT_VALUE(compressed_ratio, compressed_ratio, "percent", "What compression leaves of a frame."),
     WEIR_STAT_COUNTER(struct replication_stats, replicated, "bytes", "Written by guests and put into the stream."),
     WEIR_STAT_COUNTER(struct replication_stats, mapped, "bytes", "Written by guests where the disk was dirty anyway, or there was no room: only the map knows."),
+    WEIR_STAT_COUNTER(struct replication_stats, fetched_bytes, "bytes", "Fetched from the other site to get the disk back."),
     WEIR_STAT_COUNTER(struct replication_stats, copied_bytes, "bytes", "Read here and put into the stream to catch up."),
     WEIR_STAT_COUNTER(struct replication_stats, waited, "requests", "Writes that waited for the target."),
     WEIR_STAT_COUNTER(struct replication_stats, reconnects, "connections", "How often the target came back."),

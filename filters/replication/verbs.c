@@ -194,6 +194,71 @@ static int set_detached(struct group *g, bool detached, struct weir_text *answer
     return r;
 }
 
+/* What of this site is lost by it: an operator decides. */
+static int may_fail_back(const struct group *g, bool discard, struct weir_text *answer)
+{
+    if (g->config.target_type == TARGET_PLAIN) {
+        weir_print(answer, "the target is a plain disk, which knows of no failover: copy it");
+        return -ENOTSUP;
+    }
+    if (g->stop != STOP_FENCED) {
+        weir_print(answer, "the group %s is not replaced by its target: it is %s", g->name,
+                   group_state((struct group *)(uintptr_t)g));
+        return -EINVAL;
+    }
+    if (g->peer.role != ROLE_PRIMARY) {
+        weir_print(answer, "the target has not said yet what became of it; see status");
+        return -EAGAIN;
+    }
+    if (g->kinship == KIN_FORK && g->fork.source_lost && !discard) {
+        weir_print(answer,
+                   "this site may have writes that the other one lacks, up to %" PRIu64
+                   " LSNs since LSN %" PRIu64 ": say failback discard if they may go",
+                   g->fork.source_lost, g->fork.lsn);
+        return -EPERM;
+    }
+    return 0;
+}
+
+static bool take_word(const char **words, const char *word)
+{
+    size_t n = strlen(word);
+
+    if (strncmp(*words, word, n) != 0 || ((*words)[n] && (*words)[n] != ' '))
+        return false;
+    *words += n;
+    *words += strspn(*words, " ");
+    return true;
+}
+
+static int verb_failback(void *self, const char *arguments, struct weir_text *answer)
+{
+    struct group *g = locked(self);
+    const bool discard = take_word(&arguments, "discard"), dry = take_word(&arguments, "dry-run");
+
+    if (*arguments) {
+        weir_print(answer, "failback [discard] [dry-run]: \"%s\" is neither", arguments);
+        return done(g, -EINVAL);
+    }
+    const bool again = g->record.fetch != FETCH_NONE;
+    int r = again ? 0 : may_fail_back(g, discard || dry, answer);
+    if (!r && g->kinship == KIN_FORK && g->fork.source_lost)
+        weir_print(answer, "what only this site has, up to %" PRIu64 " LSNs, %s; ",
+                   g->fork.source_lost, dry ? "would be lost" : "is lost");
+    if (!r && !again && !dry) {
+        g->record.fetch = FETCH_RUNNING;
+        g->fetch_left = 0;
+        g->fetch_following = false;
+    }
+    done(g, 0);
+    if (!r && !again && !dry && (r = record_save(g)))
+        weir_print(answer, "this cannot be remembered: %s", strerror(-r));
+    if (!r)
+        weir_print(answer, "%s what was written at the other site since LSN %" PRIu64,
+                   dry ? "would fetch" : "fetches", g->fork.lsn);
+    return r;
+}
+
 static int verb_detach(void *self, const char *arguments, struct weir_text *answer)
 {
     struct group *g = locked(self);
@@ -291,6 +356,10 @@ const struct weir_verb replication_verbs[] = {
     { "verify", "Compares all of both sites; what differs is sent again.", verb_verify },
     { "handover", "Makes the target the primary without any loss; this disk is locked.",
       verb_handover },
+    { "failback",
+      "[discard] [dry-run]: fetches what was written at the target that was promoted, and is the "
+      "source again once nobody writes there; discard: what only this site has goes.",
+      verb_failback },
     { "detach", "Sends nothing until attach; changes are remembered.", verb_detach },
     { "attach", "Ends detach.", verb_attach },
     { "forget", "forget DISK: does not wait for a disk that has left the group for good.",

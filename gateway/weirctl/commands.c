@@ -99,7 +99,7 @@ const struct command commands[] = {
     { "replica", "mark", ctl_replica_mark, "EXPORT NAME", 0, "Make a named restore point of the whole group; at the source." },
     { "replica", "points", ctl_replica_points, "EXPORT", TAKES(OPTION_SINCE) | TAKES(OPTION_UNTIL), "List the restore points; at the target." },
     { "replica", "failover", ctl_replica_failover, "EXPORT", FAILOVER, "Go over to the target: run it there; with --planned at the source." },
-    { "replica", "failback", ctl_replica_failback, "EXPORT", TAKES(OPTION_DISCARD) | TAKES(OPTION_DRY_RUN), "Make this site, whose disks clients had, the target of the other one." },
+    { "replica", "failback", ctl_replica_failback, "EXPORT", TAKES(OPTION_DISCARD) | TAKES(OPTION_NO_WAIT) | TAKES(OPTION_DRY_RUN), "Go back to the site that the target replaced: fetch there what was written; then end it at the target." },
     { "replica", "resync", ctl_replica_resync, "EXPORT", TAKES(OPTION_ALL) | TAKES(OPTION_NO_WAIT) | TAKES(OPTION_DRY_RUN), "Send again what the target may lack; at the source." },
     { "replica", "verify", ctl_replica_verify, "EXPORT", TAKES(OPTION_NO_WAIT), "Compare both sites by digests while they work, and send what differs; at the source." },
     { "replica", "detach", ctl_replica_do, "EXPORT", 0, "Stop sending; changes are noted, and \"replica attach\" sends them." },

@@ -9,7 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "measure.h"
+#include "progress.h"
 #include "replica.h"
+
+#define WATCH_SECONDS 0.3
+enum { GRANULE = 65536 };
 
 static enum exit_code demote(const struct invocation *invocation, const struct replica *replica,
                              bool dry, struct json_object **answer)
@@ -88,16 +93,85 @@ static enum exit_code become_target(const struct invocation *invocation,
     return code;
 }
 
+/* ---- at the site that shall have them again ----------------------------------------------------
+ */
+
+/* Until there is nothing left to fetch but what is written from now on. */
+static enum exit_code watch_fetch(const struct invocation *invocation, struct replica *replica)
+{
+    const double end = now_seconds() + timeout_ms(invocation, 0) / 1000.0;
+    cleanup_text struct weir_text what = { 0 };
+    uint64_t first = 1, left = 0;
+    struct progress progress;
+    cleanup_free char *why = NULL;
+    int error = 0;
+
+    weir_print(&what, "fetching %s", replica->end.export);
+    progress_init(&progress, text_string(&what), invocation->option[OPTION_JSON] != NULL);
+    while (!(error = replica_look(invocation, replica, &why)) &&
+           strcmp(text_of(replica->status, "state"), "fetching") == 0 &&
+           !json_object_get_boolean(member_of(replica->status, "fetch_following"))) {
+        left = number_of(replica->status, "fetch_left");
+        first = left > first ? left : first;
+        if (invocation->option[OPTION_TIMEOUT] && now_seconds() > end)
+            break;
+        progress_tell(&progress, left ? (int)((first - left) * 100 / first) : 0);
+        wait_seconds(WATCH_SECONDS);
+    }
+    progress_finish(&progress);
+    if (error)
+        return *why ? say(invocation, error, "%s", why)
+                    : say_silent(invocation, replica->end.gateway);
+    if (strcmp(text_of(replica->status, "state"), "fetching") == 0 &&
+        !json_object_get_boolean(member_of(replica->status, "fetch_following")))
+        return say(invocation, -ETIMEDOUT,
+                   "%s are not fetched yet, and the work goes on without weirctl: weirctl replica "
+                   "status %s",
+                   bytes_number((double)(left * GRANULE)).text, replica->end.export);
+    return DONE;
+}
+
+static enum exit_code fetch(const struct invocation *invocation, struct replica *replica)
+{
+    const bool dry = invocation->option[OPTION_DRY_RUN];
+    const bool discard = invocation->option[OPTION_DISCARD];
+    struct json_object *answer = NULL;
+    cleanup_text struct weir_text words = { 0 }, text = { 0 };
+
+    weir_print(&words, "%s%s%s", discard ? "discard" : "", discard && dry ? " " : "",
+               dry ? "dry-run" : "");
+    enum exit_code code = filtered_verb(invocation, &replica->end, "telling", "failback",
+                                        words.length ? text_string(&words) : NULL, &answer);
+    if (!code && !dry && !invocation->option[OPTION_NO_WAIT])
+        code = watch_fetch(invocation, replica);
+    weir_print(&text, "%s", text_of(answer, "text"));
+    if (!code && !dry)
+        weir_print(
+            &text,
+            "; the disk follows the other site: end the guest there, then run weirctl replica "
+            "failback there");
+    if (!code)
+        code = filtered_finish(invocation, &replica->end, dry ? "nothing" : "failback",
+                               text_string(&text));
+    json_object_put(answer);
+    return code;
+}
+
+/* ---- either ------------------------------------------------------------------------------------
+ */
+
 enum exit_code ctl_replica_failback(const struct invocation *invocation)
 {
     cleanup_replica struct replica replica = { 0 };
     struct json_object *answer = NULL;
     cleanup_text struct weir_text already = { 0 };
-    bool dry = invocation->option[OPTION_DRY_RUN];
-    enum exit_code code = replica_target(invocation, &replica);
+    bool dry = invocation->option[OPTION_DRY_RUN], source;
+    enum exit_code code = replica_either(invocation, &replica, &source);
 
     if (code)
         return code;
+    if (source)
+        return fetch(invocation, &replica);
     if (strcmp(text_of(replica.status, "role"), "target") == 0) {
         weir_print(&already, "group \"%s\" is a target here already",
                    text_of(replica.status, "group"));

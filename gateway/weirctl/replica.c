@@ -193,7 +193,9 @@ static enum exit_code judge(const struct invocation *invocation, const struct se
     return DONE;
 }
 
-enum exit_code replica_target(const struct invocation *invocation, struct replica *replica)
+/* `source` not NULL: one that is only sent from here will do. */
+static enum exit_code find(const struct invocation *invocation, struct replica *replica,
+                           bool *source)
 {
     struct search search = { .name = invocation->words[0] };
     enum exit_code code = gateways_open(invocation, &replica->end.all);
@@ -202,8 +204,11 @@ enum exit_code replica_target(const struct invocation *invocation, struct replic
         return code;
     enum exit_code shown = gateways_show(invocation, &replica->end.all);
     search_all(invocation, &replica->end.all, &search);
-    code = !search.equals && shown ? shown : judge(invocation, &search);
-    if (!code) {
+    const bool sent = source && !search.equals && search.source && !search.silent;
+    code = sent ? DONE : !search.equals && shown ? shown : judge(invocation, &search);
+    if (sent) {
+        *source = true;
+    } else if (!code) {
         replica->end.gateway = search.gateway;
         replica->end.export = search.export;
         replica->status = steal(search.status);
@@ -212,6 +217,23 @@ enum exit_code replica_target(const struct invocation *invocation, struct replic
     free(search.known);
     free(search.silent);
     return code;
+}
+
+enum exit_code replica_target(const struct invocation *invocation, struct replica *replica)
+{
+    return find(invocation, replica, NULL);
+}
+
+enum exit_code replica_either(const struct invocation *invocation, struct replica *replica,
+                              bool *source)
+{
+    *source = false;
+    enum exit_code code = find(invocation, replica, source);
+    if (code || !*source)
+        return code;
+    replica_close(replica);
+    *replica = (struct replica){ 0 };
+    return replica_source(invocation, replica);
 }
 
 /* ---- the exports of its heads -------------------------------------------------------- */

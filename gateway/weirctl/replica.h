@@ -16,6 +16,8 @@ struct replica {
 enum exit_code replica_source(const struct invocation *, struct replica *);
 /* The group that the command names first, or one of its disks, which arrives here. */
 enum exit_code replica_target(const struct invocation *, struct replica *);
+/* Either: where it arrives, or else where it is sent from; *source says which. */
+enum exit_code replica_either(const struct invocation *, struct replica *, bool *source);
 void replica_close(struct replica *);
 
 /* Is this entry of "show" an export that a source sends a group to? */

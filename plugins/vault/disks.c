@@ -287,13 +287,7 @@ void maps_close(struct group *g, bool remove)
     }
 }
 
-struct writing {
-    int (*each)(void *arg, unsigned disk, uint64_t offset, uint64_t length);
-    void *arg;
-    unsigned disk;
-};
-
-static int one_written(void *arg, uint64_t offset, uint64_t length)
+int one_written(void *arg, uint64_t offset, uint64_t length)
 {
     struct writing *w = arg;
 

@@ -3,7 +3,7 @@
  *
  * A source that is answered has the token, durably: one that had it before is refused from then on,
  * and none of its frames comes after the reply. */
-#include "group-private.h"
+#include "give-back.h"
 
 #include "scope.h"
 #include "text.h"
@@ -70,7 +70,7 @@ static int may_acquire(struct group *g, const struct command *c, struct weir_tex
     return r->accepting ? 1 : -EPERM;
 }
 
-/* All but ACQUIRE: whoever asks has the token. */
+/* Of a target, all but ACQUIRE: whoever asks has the token. */
 static int has_token(struct group *g, const struct command *c, struct weir_text *why)
 {
     const struct group_record *r = &g->record;
@@ -198,6 +198,10 @@ static int obey(struct group *g, const struct command *c, struct weir_text *why)
     *next = g->record;
     if (c->op == COMMAND_ACQUIRE)
         return acquire(g, c, next, why);
+    if (c->op == COMMAND_FETCH)
+        return give_back_fetch(g, c, why);
+    if (c->op == COMMAND_RETURN)
+        return give_back_return(g, c, why);
     r = has_token(g, c, why);
     if (r)
         return r;
@@ -217,7 +221,7 @@ int group_command(struct group *g, const struct command *c, struct weir_text *wh
         pthread_mutex_unlock(&g->turn);
         return r ? r : promote_handover(g, c, why);
     }
-    if (c->op != COMMAND_ACQUIRE && c->op != COMMAND_GENERATION && c->op != COMMAND_BEGIN) {
+    if (c->op < COMMAND_ACQUIRE || c->op > COMMAND_RETURN) {
         weir_print(why, "command %u is not known here", c->op);
         return -EINVAL;
     }

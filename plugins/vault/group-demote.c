@@ -5,7 +5,7 @@
  * these granules, whatever its own map says: that is durable before the role changes.  The
  * generation that began here is forgotten: the group is at the last LSN that it received, but for
  * what it needs. */
-#include "group-private.h"
+#include "give-back.h"
 
 #include "scope.h"
 #include "text.h"
@@ -29,6 +29,17 @@ static int mark(void *arg, unsigned disk, uint64_t offset, uint64_t length)
     return 0;
 }
 
+int group_nobody_served(const struct group *g, struct weir_text *why)
+{
+    for (unsigned i = 0; i < g->record.disks; i++)
+        if (g->disks[i].served) {
+            weir_print(why, "disk \"%s\" of group \"%s\" is served: close its export first",
+                       g->disks[i].name, g->name);
+            return -EBUSY;
+        }
+    return 0;
+}
+
 /* With the turn.  `dry_run`: what would be lost is said while the disks are served, too. */
 static int may_demote(struct group *g, bool discard, bool dry_run, uint64_t *bytes,
                       struct weir_text *why)
@@ -38,14 +49,17 @@ static int may_demote(struct group *g, bool discard, bool dry_run, uint64_t *byt
         weir_print(why, "group \"%s\" is a target already", g->name);
         return -EALREADY;
     }
-    for (unsigned i = 0; i < g->record.disks; i++)
-        if (g->disks[i].served && !dry_run) {
-            weir_print(why, "disk \"%s\" of group \"%s\" is served: close its export first",
-                       g->disks[i].name, g->name);
-            return -EBUSY;
-        }
     *bytes = 0;
-    int r = maps_written(g, add_bytes, bytes);
+    int r = dry_run ? 0 : group_nobody_served(g, why);
+    if (!r)
+        r = maps_written(g, add_bytes, bytes);
+    if (!r && g->record.fetched) {
+        weir_print(why,
+                   "the source of group \"%s\" fetches what was written here, and its disks are "
+                   "no state of their own until it has all: end it with demote alone",
+                   g->name);
+        return -EPERM;
+    }
     if (r || !*bytes || discard || dry_run)
         return r;
     weir_print(why,
@@ -64,8 +78,7 @@ static int need_written(struct group *g)
     return r ? r : needs_save(g);
 }
 
-/* With the turn. */
-static int demote(struct group *g, struct weir_text *why)
+int group_become_target(struct group *g, struct weir_text *why)
 {
     cleanup_free struct group_record *next = malloc(sizeof(*next));
     int r = next ? need_written(g) : -ENOMEM;
@@ -79,12 +92,19 @@ static int demote(struct group *g, struct weir_text *why)
     next->role = ROLE_TARGET;
     next->unsettled = next->unsettled || needs_count(g);
     next->lineage = next->before;
+    if (next->fetched) /* until it acquires: it is no source's */
+        memset(next->source, 0, sizeof(next->source));
+    next->fetched = false;
     r = group_save(g, next);
     if (r) {
         weir_print(why, "the record of group \"%s\" cannot be saved: %s", g->name, strerror(-r));
         return r;
     }
     maps_close(g, true);
+    pthread_mutex_lock(&g->lock);
+    given_forget(&g->given);
+    pthread_cond_broadcast(&g->changed);
+    pthread_mutex_unlock(&g->lock);
     /* promoted at an older point: what the log has behind it is this group's past again */
     if (g->applied.position < g->complete.position)
         r = apply_again(g, g->applied.position);
@@ -99,14 +119,19 @@ int group_demote(struct group *g, bool discard, bool dry_run, struct weir_text *
                  struct weir_text *why)
 {
     uint64_t bytes;
-    int r = frames_close(g, why);
 
+    pthread_mutex_lock(&g->lock);
+    const bool fetched = g->record.role == ROLE_PRIMARY && g->record.fetched;
+    pthread_mutex_unlock(&g->lock);
+    if (fetched && !discard && !dry_run)
+        return group_leave(g, answer, why);
+    int r = frames_close(g, why);
     if (r)
         return r;
     pthread_mutex_lock(&g->turn);
     r = may_demote(g, discard, dry_run, &bytes, why);
     if (!r && !dry_run)
-        r = demote(g, why);
+        r = group_become_target(g, why);
     if (!r)
         weir_print(answer,
                    "group \"%s\" %s a target at LSN %" PRIu64 "; of what was written here %" PRIu64

@@ -1,6 +1,6 @@
 /* group-frames.c - which frames does a group take, and what does it say of them?
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "group-private.h"
+#include "give-back.h"
 
 #include "scope.h"
 #include "text.h"
@@ -171,6 +171,11 @@ int group_status(struct group *g, struct status *ret)
     memcpy(ret->group, r->uuid, sizeof(ret->group));
     memcpy(ret->source, r->source, sizeof(ret->source));
     ret->token = r->token;
+    if (r->role == ROLE_PRIMARY && g->given.known)
+        ret->needs = g->given.granules;
+    ret->left = r->role == ROLE_PRIMARY && g->given.left ? g->given.number : 0;
+    for (unsigned i = 0; i < r->disks; i++)
+        ret->disk_bytes += g->disks[i].size;
     say_ends(g, ret);
     ret->complete_lsn = g->complete.last_lsn;
     ret->complete_time = g->complete_time;
@@ -187,7 +192,7 @@ int group_needs(struct group *g, unsigned disk, void *bitmap, size_t length, uin
 {
     if (disk >= DISKS)
         memset(bitmap, 0, length);
-    else
+    else if (!given_bitmap(g, disk, bitmap, length, from))
         needs_bitmap(g, disk, bitmap, length, from);
     return 0;
 }

@@ -19,6 +19,10 @@ uint64_t time_now(void); /* ns since 1970 */
 int frames_close(struct group *, struct weir_text *why);
 void frames_open(struct group *);
 
+/* ---- group-demote.c ---- */
+int group_nobody_served(const struct group *, struct weir_text *why); /* -EBUSY; with the lock */
+int group_become_target(struct group *, struct weir_text *why);       /* with the turn */
+
 /* ---- group-promote.c ---- */
 /* With the turn.  A crash came into a promotion to an older point: the heads are neither. */
 int promote_undo(struct group *, struct weir_text *why);

@@ -183,7 +183,7 @@ static int new_role(struct promotion *p, const struct log_end *applied, struct w
     next->applied = *applied;
     next->promoted_lsn = p->lsn;
     next->rolling_to = 0;
-    next->unsettled = false;
+    next->unsettled = next->fetched = false;
     maps_close(g, true); /* what an attempt that failed has left */
     int r = maps_begin(g, next, why);
     if (!r && does(PROMOTE_SAVE)) {

@@ -91,6 +91,7 @@ static void disk(struct cursor *c, struct group_record *r, unsigned n)
 static bool all(struct cursor *c, struct group_record *r)
 {
     uint64_t role = r->role, disks = r->disks;
+    uint64_t flags = r->begin | (uint64_t)r->fetched << 1;
 
     bytes(c, r->uuid, sizeof(r->uuid));
     bytes(c, r->source, sizeof(r->source));
@@ -108,13 +109,15 @@ static bool all(struct cursor *c, struct group_record *r)
     number(c, &r->promoted_lsn);
     number(c, &r->rolling_to);
     flag(c, &r->accepting);
-    flag(c, &r->begin);
+    number(c, &flags);
     number(c, &r->mismatches);
     number(c, &r->verified);
     number(c, &disks);
     if (role > ROLE_PRIMARY || disks > DISKS)
         return false;
     r->role = (enum role)role;
+    r->begin = flags & 1;
+    r->fetched = flags & 2;
     r->disks = (unsigned)disks;
     for (unsigned n = 0; n < r->disks; n++) {
         disk(c, r, n);

@@ -1,6 +1,6 @@
 /* group.c - how does a group of disks live at its target?
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "group-private.h"
+#include "give-back.h"
 
 #include "scope.h"
 #include "text.h"
@@ -263,6 +263,7 @@ void group_close(struct group *g)
     for (unsigned i = 0; i < DISKS; i++)
         images_close(g, i);
     needs_close(g);
+    given_forget(&g->given);
     if (g->taken)
         g->taken->close(g->taken);
     close_media(g->medium, g->heads, g->scratch);

@@ -40,6 +40,7 @@ struct group_record {
     uint64_t rolling_to;   /* a promotion to an older point is under way: its LSN; 0: none */
     bool accepting;        /* an operator allowed COMMAND_BEGIN */
     bool begin;            /* nothing but COMMAND_BEGIN is taken: what is here is unrelated */
+    bool fetched; /* PRIMARY: `source` fetches what it lacks: it alone makes this a target again */
     uint64_t mismatches, verified;
     unsigned disks;
     struct {
@@ -47,6 +48,18 @@ struct group_record {
         uint64_t size;
         struct map_point since; /* PRIMARY: what changed later was written here */
     } disk[DISKS];              /* by number; `disks` is the highest that was declared, plus 1 */
+};
+
+/* What the source of a primary lacks (give-back.c). */
+struct given {
+    bool known;                    /* a FETCH came since this process began */
+    bool leaving;                  /* the disks are not served any more */
+    uint64_t number;               /* of the last FETCH */
+    bool left;                     /* and were not when the last FETCH came */
+    struct map_point since[DISKS]; /* where the last FETCH ended */
+    uint8_t *bits[DISKS];          /* what it found, as page.h has it */
+    uint64_t bytes[DISKS];
+    uint64_t granules; /* of all disks */
 };
 
 struct group {
@@ -91,6 +104,7 @@ struct group {
     struct applier *applier;
     struct folder *folder;
     struct needs *needs; /* granules that the source is to send (needs.c) */
+    struct given given;
 };
 
 /* ---- group.c --------------------------------------------------------------------------------- */
@@ -144,6 +158,12 @@ int images_declare(struct group *, const struct record *, const char *name);
 int maps_begin(struct group *, struct group_record *record, struct weir_text *why);
 int maps_open(struct group *, struct weir_text *why); /* those of a primary that starts again */
 void maps_close(struct group *, bool remove);
+struct writing {
+    int (*each)(void *arg, unsigned disk, uint64_t offset, uint64_t length);
+    void *arg;
+    unsigned disk;
+};
+int one_written(void *writing, uint64_t offset, uint64_t length); /* for map_changed() */
 /* Calls each() for what was written here since this site was promoted. */
 int maps_written(struct group *,
                  int (*each)(void *arg, unsigned disk, uint64_t offset, uint64_t length),

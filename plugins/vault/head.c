@@ -33,6 +33,11 @@ static int may_serve(struct group *g, unsigned disk, struct weir_text *why)
                    d->name, g->name, d->name);
         return -EROFS;
     }
+    if (g->given.leaving) {
+        weir_print(why, "disk \"%s\" of group \"%s\" is being given back to its source", d->name,
+                   g->name);
+        return -EROFS;
+    }
     if (d->served) {
         weir_print(why, "disk \"%s\" of group \"%s\" is served by another export already", d->name,
                    g->name);
@@ -78,49 +83,9 @@ uint64_t head_size(const struct head *h)
 /* ---- requests ---------------------------------------------------------------------------------
  */
 
-struct entering {
-    struct map_wait wait; /* first */
-    pthread_mutex_t lock; /* guards the rest; leaf */
-    pthread_cond_t done;
-    bool ready;
-    int error;
-};
-
-static void entered(struct map_wait *wait, int error)
-{
-    struct entering *e = (struct entering *)wait;
-
-    hold_lock(&e->lock);
-    e->ready = true;
-    e->error = error;
-    pthread_cond_signal(&e->done);
-}
-
-/* map_enter() for who can wait. */
-static int enter(struct head *h, uint64_t offset, uint64_t length)
-{
-    struct map *map = h->map;
-    struct entering e = { .wait.ready = entered,
-                          .lock = PTHREAD_MUTEX_INITIALIZER,
-                          .done = PTHREAD_COND_INITIALIZER };
-    int r = map_enter(map, offset, length, &e.wait);
-
-    if (r != 1)
-        return r;
-    if (h->group->manual)
-        map_work(map, 0);
-    pthread_mutex_lock(&e.lock);
-    while (!e.ready)
-        pthread_cond_wait(&e.done, &e.lock);
-    pthread_mutex_unlock(&e.lock);
-    if (e.error)
-        map_leave(map, offset, length, 0);
-    return e.error;
-}
-
 static int change(struct head *h, const struct weir_request *req)
 {
-    int r = enter(h, req->offset, req->length);
+    int r = map_enter_waiting(h->map, req->offset, req->length);
 
     if (r)
         return r;

@@ -64,6 +64,9 @@ static int read_pages(struct group *g, const struct weir_request *req)
     struct window w;
     int r = 0;
 
+    if (req->offset >= HEADS_AT)
+        return group_read_head(g, (unsigned)((req->offset - HEADS_AT) / HEADS_ROOM), req->data,
+                               req->length, (req->offset - HEADS_AT) % HEADS_ROOM);
     if (req->offset + req->length > LOG_AT)
         return -EINVAL;
     memset(req->data, 0, req->length);

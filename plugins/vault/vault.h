@@ -60,6 +60,8 @@ int group_command(struct group *, const struct command *, struct weir_text *why)
 int group_receive(struct group *, uint64_t position, const void *frame, size_t length, bool fua);
 int group_flush(struct group *); /* all that was received in order is durable */
 int group_needs(struct group *, unsigned disk, void *bitmap, size_t length, uint64_t from);
+/* A disk of a primary, for its source; -EPERM: it has not asked (COMMAND_FETCH). */
+int group_read_head(struct group *, unsigned disk, void *data, size_t length, uint64_t offset);
 
 /* Its disks.  `name` NULL: the only one (-EINVAL with a sentence where there are more). */
 int group_disk(struct group *, const char *name, unsigned *disk, uint64_t *size,

@@ -151,7 +151,7 @@ size_t frame_pack(const void *payload, size_t length, void *out, size_t room)
 /* Can a frame of these numbers lie in a log? */
 static const char *misplaced(const struct frame *f)
 {
-    if (f->position % FRAME_ALIGN || f->position >= LOG_SIZE - LOG_AT)
+    if (f->position % FRAME_ALIGN || f->position >= LOG_ROOM)
         return "its position is none";
     if (f->position % SEGMENT + frame_span(f) > SEGMENT)
         return "it crosses a segment's end";

@@ -32,6 +32,14 @@ void map_mark_all(struct map *m)
     map_mark(m, 0, map_size(m));
 }
 
+void map_doubt(struct map *m)
+{
+    const uint64_t extents = extents_of(map_size(m));
+
+    for (uint64_t e = 0; e < extents; e++)
+        bits_set(m, e, atomic_load(&extent_of(m, e)->unsure));
+}
+
 uint64_t map_dirty(const struct map *m)
 {
     return atomic_load(&m->dirty);

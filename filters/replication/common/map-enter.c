@@ -85,6 +85,45 @@ int map_enter(struct map *m, uint64_t offset, uint64_t length, struct map_wait *
     return 0;
 }
 
+struct entering {
+    struct map_wait wait; /* first */
+    pthread_mutex_t lock; /* guards the rest; leaf */
+    pthread_cond_t done;
+    bool ready;
+    int error;
+};
+
+static void entered(struct map_wait *wait, int error)
+{
+    struct entering *e = (struct entering *)wait;
+
+    pthread_mutex_lock(&e->lock);
+    e->ready = true;
+    e->error = error;
+    pthread_cond_signal(&e->done);
+    pthread_mutex_unlock(&e->lock);
+}
+
+int map_enter_waiting(struct map *m, uint64_t offset, uint64_t length)
+{
+    struct entering e = { .wait.ready = entered,
+                          .lock = PTHREAD_MUTEX_INITIALIZER,
+                          .done = PTHREAD_COND_INITIALIZER };
+    int r = map_enter(m, offset, length, &e.wait);
+
+    if (r != 1)
+        return r;
+    if (m->manual)
+        map_work(m, 0);
+    pthread_mutex_lock(&e.lock);
+    while (!e.ready)
+        pthread_cond_wait(&e.done, &e.lock);
+    pthread_mutex_unlock(&e.lock);
+    if (e.error)
+        map_leave(m, offset, length, 0);
+    return e.error;
+}
+
 static void raise_to(_Atomic uint64_t *value, uint64_t to)
 {
     uint64_t old = atomic_load_explicit(value, memory_order_relaxed);

@@ -60,6 +60,8 @@ struct map_wait {
  * one go on.  Marks the granules as changed in the present epoch.  Each enter() that succeeded has
  * one leave(), which may come whatever became of the write. */
 int map_enter(struct map *, uint64_t offset, uint64_t length, struct map_wait *);
+/* The same for who can wait: 0 or -errno. */
+int map_enter_waiting(struct map *, uint64_t offset, uint64_t length);
 /* The disk has changed.  `lsn`: the far site has it once map_durable() says so; 0: whoever calls
  * has marked it dirty.  Marks the granules again if another epoch began meanwhile. */
 void map_leave(struct map *, uint64_t offset, uint64_t length, uint64_t lsn);
@@ -74,6 +76,7 @@ void map_mark(struct map *, uint64_t offset, uint64_t length);
 void map_mark_all(struct map *);
 uint64_t map_dirty(const struct map *); /* granules */
 uint64_t map_unsure(const struct map *);
+void map_doubt(struct map *); /* what is unsure is dirty */
 /* Is any granule of the range dirty? */
 bool map_any_dirty(const struct map *, uint64_t offset, uint64_t length);
 /* The first dirty granule at or after number `from`; -ENOENT. */

@@ -47,6 +47,7 @@ static const size_t status_number[] = {
     offsetof(struct status, needs),         offsetof(struct status, mismatches),
     offsetof(struct status, verified),      offsetof(struct status, oldest_time),
     offsetof(struct status, points),        offsetof(struct status, time),
+    offsetof(struct status, left),          offsetof(struct status, disk_bytes),
 };
 static const size_t command_number[] = {
     offsetof(struct command, lsn),
@@ -145,7 +146,7 @@ void status_write(const struct status *s, void *page)
 
 static bool status_makes_sense(const struct status *s)
 {
-    return s->end % FRAME_ALIGN == 0 && s->end <= LOG_SIZE - LOG_AT && s->trimmed <= s->end &&
+    return s->end % FRAME_ALIGN == 0 && s->end <= LOG_ROOM && s->trimmed <= s->end &&
            (s->end ? s->last_position < s->end : !s->last_position && !s->last_digest) &&
            s->last_position % FRAME_ALIGN == 0 && s->durable_lsn <= s->received_lsn &&
            s->complete_lsn <= s->durable_lsn && s->applied_lsn <= s->received_lsn;
@@ -207,7 +208,7 @@ int command_read(const void *page, const struct frame_key *key, struct command *
     memcpy(c.group, in + AT_GROUP, UUID);
     memcpy(c.source, in + AT_SOURCE, UUID);
     get_numbers(in, &c, command_number, COUNT(command_number));
-    if (op < COMMAND_ACQUIRE || op > COMMAND_BEGIN || all_zero(c.group) || all_zero(c.source) ||
+    if (op < COMMAND_ACQUIRE || op > COMMAND_RETURN || all_zero(c.group) || all_zero(c.source) ||
         !lineage_read(in + AT_LINEAGE, &c.lineage) || !c.lineage.count) {
         weir_print(why,
                    "the command cannot be one: its checksum is right, and what it says is not");

@@ -7,7 +7,9 @@
  *   [COMMAND_AT, +4096)   write: struct command.  The reply is its answer: EPERM (fenced, or not in
  *                         this role), EINVAL (not understood), EBUSY is EIO (say it again later)
  *   [NEEDS_AT + disk * NEEDS_ROOM, …)  read: a bitmap, least significant bit first, of granules of
- *                         64 KiB that this target wants to be sent, whatever the source's map says
+ *                         64 KiB that this target wants to be sent, whatever the source's map says;
+ *                         of a primary: what COMMAND_FETCH found
+ *   [HEADS_AT + disk * HEADS_ROOM, …)  read: the disk as it is, of a primary after COMMAND_FETCH
  *   [LOG_AT + position, …)  write: one whole frame, at its position.  Success: received; with FUA:
  *                         it and all before it are durable.  EPERM: the token is stale, or the
  *                         target was promoted.  ENOSPC: the log is full.  EIO: damaged, or another
@@ -28,6 +30,9 @@ enum { PAGE_BYTES = 4096, MAP_GRANULE = 65536 };
 #define NEEDS_ROOM (1ull << 36) /* bytes, for each disk */
 #define LOG_AT     (1ull << 50)
 #define LOG_SIZE   (1ull << 62) /* of the export */
+#define HEADS_AT   (1ull << 61)
+#define HEADS_ROOM (1ull << 55) /* bytes, for each disk */
+#define LOG_ROOM   (HEADS_AT - LOG_AT)
 
 enum role { ROLE_TARGET, ROLE_PRIMARY };
 
@@ -45,12 +50,14 @@ struct status {
     uint64_t applied_lsn;
     uint64_t trimmed;     /* position: all before it is gone */
     uint64_t free, limit; /* bytes that the log may still take; 0 limit: what the file system has */
-    uint64_t needs;       /* granules, of all disks */
+    uint64_t needs;       /* granules, of all disks; PRIMARY: as the last FETCH found */
     uint64_t mismatches;  /* granules that a VERIFY found different, ever */
     uint64_t verified;    /* granules that were compared, ever */
     uint64_t oldest_time, points; /* restore points */
     uint64_t time;                /* ns since 1970 there and then */
-    char error[256];              /* why nothing is taken at present; "" */
+    uint64_t left; /* PRIMARY: the number of the last FETCH, if nobody has written here since */
+    uint64_t disk_bytes; /* the sizes of all disks */
+    char error[256];     /* why nothing is taken at present; "" */
 };
 void status_write(const struct status *, void *page);
 /* 0, -EBADMSG: no status of a vault that we understand. */
@@ -63,13 +70,18 @@ enum command_op {
     COMMAND_HANDOVER, /* planned failover: become primary at `lsn`, which is complete and durable */
     COMMAND_BEGIN,    /* everything will be sent anew: forget what you hold (of an unrelated past:
                          only where the target's operator has allowed it by `accept`) */
+    /* Of a source that was replaced, and gets its disks back (fetch.c): */
+    COMMAND_FETCH,  /* of a primary: its needs are what it has and the source may lack from now on.
+                       lsn 0: all since it was promoted; 1: since the last FETCH */
+    COMMAND_RETURN, /* of one that has left, `lsn` as its status says that: the source has all: be
+                       its target again */
 };
 struct command {
     enum command_op op;
     uint8_t group[16], source[16];
     struct lineage lineage; /* the source's */
     uint64_t lsn;           /* ACQUIRE: the last that the source has assigned */
-    uint64_t token;         /* all but ACQUIRE: the token that it was given */
+    uint64_t token;         /* all but ACQUIRE, FETCH and RETURN: the token that it was given */
 };
 /* 0; -ENOMEM, with a key only. */
 int command_write(const struct command *, const struct frame_key *key, void *page);

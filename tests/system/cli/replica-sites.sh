@@ -3,44 +3,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 . "$WEIR_SOURCE/tests/lib.sh" || exit 1
 . "$WEIR_SOURCE/tests/system/cli/cli.sh"
-PATH=/usr/bin:$PATH # the python of the distribution has the nbd module
+. "$WEIR_SOURCE/tests/system/cli/two-hosts.sh"
 requires nbdkit nbdsh nbdcopy
-# a and b are two hosts: neither sees what the other runs
-for host in a b; do mkdir -p "$work/$host/policies.d" "$work/$host/disks" "$work/$host/run" "$work/$host/state"; done
-cat >"$work/a/policies.d/replicated.conf" <<EOF
-name = "replicated";
-filters = ( { filter = "replication"; target = "nbd+unix:///?socket=$work/b/nbd.sock"; reconnect_delay = "100ms"; } );
-EOF
-cat >"$work/a/weir.conf" <<EOF
-datastores = ( { name = "disks"; type = "file"; path = "disks"; } );
-exports = ( { name = "vm1"; datastore = "disks"; image = "vm1"; size = "32M"; policy = "replicated"; },
-            { name = "vm2"; datastore = "disks"; image = "vm2"; size = "32M"; policy = "replicated"; } );
-include_policies = "policies.d";
-EOF
-cat >"$work/b/weir.conf" <<EOF
-datastores = ( { name = "vault"; type = "vault"; path = "vault"; history = "1h"; } );
-exports = ( { name = "log:vm1"; datastore = "vault"; image = "log:vm1"; },
-            { name = "log:vm2"; datastore = "vault"; image = "log:vm2"; },
-            { name = "vm1"; datastore = "vault"; image = "vm1"; },
-            { name = "vm2"; datastore = "vault"; image = "vm2"; } );
-EOF
-# at HOST: what follows is done there
-at() { WEIR_RUN=$work/$1/run WEIR_STATE=$work/$1/state sock=$work/$1/nbd.sock; }
-declare -A gateways
-begin() {
-    at "$1"
-    rm -f "$sock"
-    spawn "gateway-$1" gateway_process -t 64 -U "$sock" "$plugin" conf="$work/$1/weir.conf" name="$1"
-    gateways[$1]=$pid
-    wait_until 60 answers "$(uri)"
-}
-uri() { printf 'nbd+unix:///%s?socket=%s' "${1:-}" "$sock"; }
-fill() { nbdsh -u "$1" -c "h.pwrite(b'\\x$2' * 65536, $3 << 20); h.flush()"; } # URI BYTE MIB
-byte() { nbdsh -u "$1" -c "print(h.pread(1, $2 << 20).hex())"; }               # URI MIB
-is() { [ "$("$weirctl" --json replica status "$1" | grep -oE "\"$2\":\"?[^,\"]*" | head -1 | sed 's/.*://; s/"//')" = "$3" ]; }
-in_step() { is "$1" state streaming && is "$1" dirty_granules 0 && is "$1" lag_bytes 0; }
-# uri_of DISK: from what weirctl has printed
-uri_of() { sed -n "s/^$1 //p" <<<"$out"; }
+two_hosts vm1 vm2
 
 begin b
 begin a

@@ -132,9 +132,9 @@ static void test_headers_that_cannot_be(void **state)
         { 48, 8, 512, true }, /* position */
         { 48, 8, SEGMENT - 2 * FRAME_ALIGN, true },
         { 48, 8, SEGMENT - 3 * FRAME_ALIGN, false },
-        { 48, 8, LOG_SIZE - LOG_AT, true },
+        { 48, 8, LOG_ROOM, true },
         { 48, 8, UINT64_MAX - FRAME_ALIGN + 1, true },
-        { 48, 8, LOG_SIZE - LOG_AT - SEGMENT, false },
+        { 48, 8, LOG_ROOM - SEGMENT, false },
         { 48, 8, 0, true },
         { 48, 8, FRAME_ALIGN, true }, /* previous == position */
         { 56, 8, 2 * FRAME_ALIGN, true },
