@@ -175,7 +175,7 @@ static void last_error(void *self, struct weir_text *text)
 
 /* clang-format off */
 const struct weir_stat replication_stats[] = {
-    WEIR_STAT_TEXT(state, state, "connecting, streaming, catching-up, ahead, suspended, degraded, waiting, refused, fork, fenced or detached."),
+    WEIR_STAT_TEXT(state, state, "connecting, streaming, catching-up, ahead, suspended, degraded, waiting, refused, fork, fenced, fetching or detached."),
     WEIR_STAT_VALUE(lag_lsn, lag_lsn, "writes", "Writes that the target has not received."),
     WEIR_STAT_VALUE(lag_bytes, lag_bytes, "bytes", "Their bytes, without those of dirty granules."),
     WEIR_STAT_VALUE(lag_ms, lag_ms, "ms", "Age of the oldest of them."),

@@ -274,7 +274,7 @@ static void test_commands_come_back(void **state)
     struct command in, out;
 
     (void)state;
-    for (enum command_op op = COMMAND_ACQUIRE; op <= COMMAND_BEGIN; op++)
+    for (enum command_op op = COMMAND_ACQUIRE; op <= COMMAND_RETURN; op++)
         for (int keyed = 0; keyed < 2; keyed++) {
             const struct frame_key *k = keyed ? &key : NULL;
             fill_command(&in);
@@ -345,7 +345,7 @@ static void test_commands_that_cannot_be(void **state)
         if (which == 0)
             c.op = 0;
         else if (which == 1)
-            c.op = COMMAND_BEGIN + 1;
+            c.op = COMMAND_RETURN + 1;
         else if (which == 2)
             memset(c.group, 0, sizeof(c.group));
         else if (which == 3)
