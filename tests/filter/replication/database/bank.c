@@ -23,6 +23,7 @@ struct content { /* of a transaction */
     int from, to;
     sqlite3_int64 amount;
     size_t length;
+    uint64_t seed; /* of the bytes */
     unsigned char bytes[LONGEST];
 };
 
@@ -44,8 +45,13 @@ static void make_content(uint64_t n, uint64_t tag, struct content *c)
     c->to = (int)(next(&x) % ACCOUNTS);
     c->amount = (sqlite3_int64)(next(&x) % 1000);
     c->length = 100 + next(&x) % (LONGEST - 100);
+    c->seed = next(&x);
+}
+
+static void make_bytes(struct content *c)
+{
     for (size_t i = 0; i < c->length; i++)
-        c->bytes[i] = (unsigned char)(next(&x) >> 24);
+        c->bytes[i] = (unsigned char)(next(&c->seed) >> 24);
 }
 
 /* ---- opening ----------------------------------------------------------------------------- */
@@ -64,16 +70,16 @@ static int count_first(void *ret, int columns, char **texts, char **names)
 }
 
 /* The two disks have an order between them in WAL mode only: that is what is tested. */
-static const char make[] =
-    "PRAGMA journal_mode = memory; PRAGMA journal_mode = wal;"
-    "PRAGMA synchronous = full;"
-    "BEGIN IMMEDIATE;"
-    "CREATE TABLE entry(number INTEGER PRIMARY KEY, tag INTEGER, bytes BLOB);"
-    "CREATE INDEX entry_tag ON entry(tag);"
-    "CREATE TABLE account(id INTEGER PRIMARY KEY, amount INTEGER);"
-    "WITH RECURSIVE ids(id) AS (SELECT 0 UNION ALL SELECT id + 1 FROM ids "
-    "WHERE id < 15) INSERT INTO account SELECT id, 0 FROM ids;"
-    "COMMIT;";
+static const char make[] = "PRAGMA journal_mode = memory; PRAGMA journal_mode = wal;"
+                           "PRAGMA synchronous = full;"
+                           "BEGIN IMMEDIATE;"
+                           "CREATE TABLE entry(number INTEGER PRIMARY KEY, tag INTEGER);"
+                           "CREATE TABLE body(number INTEGER PRIMARY KEY, bytes BLOB);"
+                           "CREATE INDEX entry_tag ON entry(tag);"
+                           "CREATE TABLE account(id INTEGER PRIMARY KEY, amount INTEGER);"
+                           "WITH RECURSIVE ids(id) AS (SELECT 0 UNION ALL SELECT id + 1 FROM ids "
+                           "WHERE id < 15) INSERT INTO account SELECT id, 0 FROM ids;"
+                           "COMMIT;";
 
 int bank_open(const char *vfs, sqlite3 **ret)
 {
@@ -103,15 +109,17 @@ static int is_ok(void *arg, int columns, char **texts, char **names)
 }
 
 /* The row of transaction n is as it was written, but for bytes that another has taken away. */
-static bool is_row(sqlite3_stmt *row, uint64_t n, const struct book *book, const struct content *c)
+static bool is_row(sqlite3_stmt *row, uint64_t n, const struct book *book, struct content *c)
 {
-    bool gone = sqlite3_column_type(row, 2) == SQLITE_NULL;
-
     if ((uint64_t)sqlite3_column_int64(row, 0) != n || n > book->count ||
         (uint64_t)sqlite3_column_int64(row, 1) != book->entry[n - 1].tag)
         return false;
-    return gone || ((size_t)sqlite3_column_bytes(row, 2) == c->length &&
-                    memcmp(sqlite3_column_blob(row, 2), c->bytes, c->length) == 0);
+    make_content(n, book->entry[n - 1].tag, c);
+    if (sqlite3_column_type(row, 2) == SQLITE_NULL)
+        return true;
+    make_bytes(c);
+    return (size_t)sqlite3_column_bytes(row, 2) == c->length &&
+           memcmp(sqlite3_column_blob(row, 2), c->bytes, c->length) == 0;
 }
 
 static int verify_rows(sqlite3 *db, const struct book *book, sqlite3_int64 *amount, size_t *ret)
@@ -119,12 +127,13 @@ static int verify_rows(sqlite3 *db, const struct book *book, sqlite3_int64 *amou
     sqlite3_stmt *row;
     struct content c;
     size_t n = 0, with_bytes = 0;
-    int r = sqlite3_prepare_v2(db, "SELECT number, tag, bytes FROM entry ORDER BY number", -1, &row,
-                               NULL);
+    int r = sqlite3_prepare_v2(db,
+                               "SELECT entry.number, tag, bytes FROM entry LEFT JOIN body "
+                               "USING (number) ORDER BY entry.number",
+                               -1, &row, NULL);
 
     while (!r && (r = sqlite3_step(row)) == SQLITE_ROW) {
-        make_content(++n, (uint64_t)sqlite3_column_int64(row, 1), &c);
-        if (!is_row(row, n, book, &c)) {
+        if (!is_row(row, ++n, book, &c)) {
             fprintf(stderr, "database: row %zu (number %lld) is not what transaction %zu wrote\n",
                     n, sqlite3_column_int64(row, 0), n);
             sqlite3_finalize(row);
@@ -182,15 +191,18 @@ int bank_verify(sqlite3 *db, const struct book *book, size_t *ret)
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
-static int step(sqlite3 *db, const char *sql, const sqlite3_int64 *numbers, const struct content *c)
+static int step(sqlite3 *db, const char *sql, sqlite3_int64 first, sqlite3_int64 second,
+                const struct content *c)
 {
     sqlite3_stmt *statement;
     int r = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
 
-    for (int i = 0; !r && i < 2; i++)
-        r = sqlite3_bind_int64(statement, i + 1, numbers[i]);
+    if (!r)
+        r = sqlite3_bind_int64(statement, 1, first);
+    if (!r && !c)
+        r = sqlite3_bind_int64(statement, 2, second);
     if (!r && c)
-        r = sqlite3_bind_blob(statement, 3, c->bytes, (int)c->length, SQLITE_STATIC);
+        r = sqlite3_bind_blob(statement, 2, c->bytes, (int)c->length, SQLITE_STATIC);
     if (!r)
         r = sqlite3_step(statement);
     if (r != SQLITE_DONE)
@@ -202,19 +214,21 @@ static int step(sqlite3 *db, const char *sql, const sqlite3_int64 *numbers, cons
 int bank_transact(sqlite3 *db, uint64_t n, uint64_t tag)
 {
     static const char add[] = "UPDATE account SET amount = amount + ?1 WHERE id = ?2";
+    const sqlite3_int64 number = (sqlite3_int64)n;
     struct content c;
 
     make_content(n, tag, &c);
+    make_bytes(&c);
     int r = run(db, "BEGIN IMMEDIATE");
     if (!r)
-        r = step(db, "INSERT INTO entry VALUES(?1, ?2, ?3)",
-                 (sqlite3_int64[]){ (sqlite3_int64)n, (sqlite3_int64)tag }, &c);
+        r = step(db, "INSERT INTO entry VALUES(?1, ?2)", number, (sqlite3_int64)tag, NULL);
     if (!r)
-        r = step(db, add, (sqlite3_int64[]){ -c.amount, c.from }, NULL);
+        r = step(db, "INSERT INTO body VALUES(?1, ?2)", number, 0, &c);
     if (!r)
-        r = step(db, add, (sqlite3_int64[]){ c.amount, c.to }, NULL);
+        r = step(db, add, -c.amount, c.from, NULL);
     if (!r)
-        r = step(db, "UPDATE entry SET bytes = NULL WHERE number = ?1 - ?2",
-                 (sqlite3_int64[]){ (sqlite3_int64)n, KEPT }, NULL);
+        r = step(db, add, c.amount, c.to, NULL);
+    if (!r)
+        r = step(db, "DELETE FROM body WHERE number <= ?1 - ?2", number, KEPT, NULL);
     return r ? r : run(db, "COMMIT");
 }
