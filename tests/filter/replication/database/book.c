@@ -59,7 +59,8 @@ int book_open(struct book *b, const char *path)
 {
     char line[256];
 
-    *b = (struct book){ .fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666) };
+    *b = (struct book){ .fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666),
+                        .echo = -1 };
     FILE *file = b->fd < 0 ? NULL : fopen(path, "re");
     int r = file ? 0 : -1;
     while (!r && fgets(line, sizeof line, file))
@@ -88,7 +89,8 @@ static int add_line(struct book *b, const char *format, ...)
     va_start(arguments, format);
     int n = vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    if (write(b->fd, line, (size_t)n) != n) {
+    if (write(b->fd, line, (size_t)n) != n ||
+        (b->echo >= 0 && write(b->echo, line, (size_t)n) != n)) {
         fprintf(stderr, "database: the book: %s\n", strerror(errno));
         return -1;
     }
