@@ -144,7 +144,9 @@ static int begin_round(struct fetch *f, char why[WHY])
         why_print(why, "what is to be fetched cannot be learnt: %s", strerror(-r));
     pthread_mutex_lock(&g->lock);
     g->fetch_left = count(f);
-    g->fetch_following = f->again && !g->fetch_left;
+    g->fetch_following = f->again;
+    if (!r)
+        g->error[0] = '\0';
     pthread_mutex_unlock(&g->lock);
     return r;
 }

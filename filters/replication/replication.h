@@ -244,7 +244,7 @@ struct group {
     struct use *flushes, **flushes_last; /* for complete_durable */
 
     uint64_t fetch_left;            /* granules of the round */
-    bool fetch_following;           /* the last round found nothing any more */
+    bool fetch_following;           /* the round has only what was written during the one before */
     uint64_t sent_total, raw_total; /* bytes of payloads */
     uint64_t marked_lsn, marked_at, verify_done, verify_total, verify_lsn;
     uint64_t throttle_at; /* ns: when the next byte may go */
