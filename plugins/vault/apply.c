@@ -7,11 +7,13 @@
  * there on is applied again, which gives the same. */
 #include "group.h"
 
+#include "events.h"
 #include "scope.h"
 #include "step.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -31,8 +33,11 @@ struct applying {
 
 static int refuse(struct group *g, const struct frame *f, const struct record *r, const char *what)
 {
-    group_set_error(g, "the frame at log address %" PRIu64 " %s %u (LSN %" PRIu64 ")", f->position,
-                    what, r->disk, r->lsn);
+    group_set_error(g,
+                    "the frame at log address %" PRIu64 " %s %u (LSN %" PRIu64
+                    "), which is a fault of the source's: to have all sent anew, move the group's "
+                    "folder away",
+                    f->position, what, r->disk, r->lsn);
     return -EBADMSG;
 }
 
@@ -68,11 +73,11 @@ static int change_disk(struct applying *a, const struct record *r, const void *d
 }
 
 /* A head that is ahead of this LSN (it may be, when frames are applied again) says nothing. */
-static int verify(struct group *g, const struct record *r, const void *data)
+static int verify(struct group *g, const struct frame *f, const struct record *r, const void *data)
 {
     uint64_t expected;
 
-    if (g->replaying)
+    if (f->position < g->verify_from)
         return 0;
     cleanup_free void *room = malloc(r->length);
     if (!room)
@@ -114,7 +119,7 @@ static int apply_record(struct applying *a, const struct frame *f, const struct 
         return refuse(g, f, r, "writes to a disk that was never declared,");
     if (r->offset + r->length > g->disks[r->disk].size)
         return refuse(g, f, r, "writes beyond the end of disk");
-    return r->op == RECORD_VERIFY ? verify(g, r, data) : change_disk(a, r, data);
+    return r->op == RECORD_VERIFY ? verify(g, f, r, data) : change_disk(a, r, data);
 }
 
 static int apply_records(void *arg, const struct frame *f, const void *payload)
@@ -194,17 +199,52 @@ static int apply_one(struct group *g, const struct frame *f, const void *payload
     return g->record.initial && !part ? apply_sync(g) : 0;
 }
 
+/* Whoever sees to the reason need not do anything else: it is tried again and again. */
+static void say_refused(struct group *g, const struct frame *f, int error)
+{
+    char said[sizeof(g->error)];
+
+    pthread_mutex_lock(&g->lock);
+    const bool first = !g->refused;
+    g->refused = true;
+    if (error != -EBADMSG && !g->broken) /* which have their own sentence */
+        snprintf(g->error, sizeof(g->error),
+                 "the frame at log address %" PRIu64
+                 " cannot be applied: %s; it is tried again, and "
+                 "restore points can be opened meanwhile",
+                 f->position, strerror(-error));
+    memcpy(said, g->error, sizeof(said));
+    pthread_mutex_unlock(&g->lock);
+    if (first)
+        event_post(WEIR_ERROR, NULL, NULL, "group \"%s\": %s", g->name, said);
+}
+
+static void say_taken(struct group *g)
+{
+    pthread_mutex_lock(&g->lock);
+    const bool was = g->refused;
+    if (was)
+        *g->error = 0;
+    g->refused = false;
+    pthread_mutex_unlock(&g->lock);
+    if (was)
+        event_post(WEIR_INFO, NULL, NULL, "group \"%s\": frames are applied again", g->name);
+}
+
 int apply_frame(void *arg, const struct frame *f, void *payload, const struct log_end *after)
 {
     struct group *g = arg;
 
     pthread_mutex_lock(&g->turn);
     int r = g->broken ? g->broken : apply_one(g, f, payload, after);
+    if (r && g->verify_from < after->position) /* a part of it may be in the heads */
+        g->verify_from = after->position;
     pthread_mutex_unlock(&g->turn);
     free(payload);
-    if (r && r != -ENOSPC && r != -EBADMSG) /* which has its own sentence */
-        group_set_error(g, "the frame at log address %" PRIu64 " cannot be applied: %s",
-                        f->position, strerror(-r));
+    if (r)
+        say_refused(g, f, r);
+    else
+        say_taken(g);
     return r;
 }
 
@@ -212,9 +252,10 @@ int apply_again(struct group *g, uint64_t from)
 {
     struct applying a = { .g = g, .disk = DISKS };
 
-    g->replaying = true;
+    const uint64_t verify_from = g->verify_from;
+    g->verify_from = UINT64_MAX;
     int r = log_scan(g->log, from, g->complete.position, apply_records, &a);
-    g->replaying = false;
+    g->verify_from = verify_from;
     if (r)
         return r;
     hold_lock(&g->lock);
@@ -338,7 +379,9 @@ static void *sync_on(void *arg)
         int r = g->broken ? 0 : apply_sync(g);
         pthread_mutex_unlock(&g->turn);
         if (r)
-            group_set_error(g, "what was applied cannot be made durable: %s", strerror(-r));
+            group_set_error(g, "what was applied cannot be made durable: %s%s", strerror(-r),
+                            g->broken ? "; restart the gateway when the device can be relied on"
+                                      : "");
         pthread_mutex_lock(&g->lock);
     }
     pthread_mutex_unlock(&g->lock);

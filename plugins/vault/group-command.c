@@ -121,8 +121,9 @@ static int acquire(struct group *g, const struct command *c, struct group_record
         next->lineage = c->lineage;
     }
     r = save(g, next, why);
-    if (!r)
-        group_set_error(g, "%s", "");
+    hold_lock(&g->lock);
+    if (!r && !g->refused)
+        *g->error = 0;
     return r;
 }
 
@@ -225,7 +226,8 @@ int group_command(struct group *g, const struct command *c, struct weir_text *wh
         weir_print(why, "command %u is not known here", c->op);
         return -EINVAL;
     }
-    r = frames_close(g, why);
+    /* a source may go on though a head has no room: the log has */
+    r = frames_close(g, c->op == COMMAND_BEGIN, why);
     if (r)
         return -EIO;
     pthread_mutex_lock(&g->turn);

@@ -125,7 +125,7 @@ int group_demote(struct group *g, bool discard, bool dry_run, struct weir_text *
     pthread_mutex_unlock(&g->lock);
     if (fetched && !discard && !dry_run)
         return group_leave(g, answer, why);
-    int r = frames_close(g, why);
+    int r = frames_close(g, true, why);
     if (r)
         return r;
     pthread_mutex_lock(&g->turn);

@@ -36,7 +36,15 @@ static bool is_empty(struct group *g)
     return g->receiving == 0;
 }
 
-int frames_close(struct group *g, struct weir_text *why)
+static void say_failed(struct group *g, struct weir_text *why)
+{
+    log_failed(g->log, why);
+    hold_lock(&g->lock);
+    if (g->refused)
+        weir_print(why, " (%s)", g->error);
+}
+
+int frames_close(struct group *g, bool applied, struct weir_text *why)
 {
     int r;
 
@@ -49,10 +57,10 @@ int frames_close(struct group *g, struct weir_text *why)
         log_settle(g->log);
     while (!is_empty(g));
     r = log_settle(g->log);
-    if (r) {
-        log_failed(g->log, why);
-        frames_open(g);
-    }
+    if (!r || (!applied && log_is_refused(g->log)))
+        return 0;
+    say_failed(g, why);
+    frames_open(g);
     return r;
 }
 
@@ -110,7 +118,8 @@ static void leave(struct group *g, int answer, const struct weir_text *why)
         snprintf(g->error, sizeof(g->error), "%s", text_string(why));
     } else if (g->full) {
         g->full = false;
-        *g->error = 0;
+        if (!g->refused)
+            *g->error = 0;
     }
 }
 

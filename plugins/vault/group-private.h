@@ -14,9 +14,9 @@ uint64_t time_now(void); /* ns since 1970 */
 /* ---- group-frames.c ---- */
 /* No frames are taken until frames_open(): those that come wait, those that were coming are
  * received or not, and what was received in order was given to apply_frame().  -errno: the log
- * takes no more, or what it has cannot be applied; it is open again then, and `why` says it.
- * Without the turn. */
-int frames_close(struct group *, struct weir_text *why);
+ * takes no more, or, for who demands that all is `applied`, what it has cannot be; it is open again
+ * then, and `why` says it.  Without the turn. */
+int frames_close(struct group *, bool applied, struct weir_text *why);
 void frames_open(struct group *);
 
 /* ---- group-demote.c ---- */

@@ -231,7 +231,7 @@ static int promote(struct promotion *p, struct weir_text *answer, struct weir_te
 
 static int run(struct promotion *p, struct weir_text *answer, struct weir_text *why)
 {
-    int r = frames_close(p->g, why);
+    int r = frames_close(p->g, true, why);
 
     if (r)
         return r;

@@ -147,9 +147,13 @@ static int open_log(struct group *g, struct weir_text *why)
     if (!g->record.initial)
         g->complete = g->record.applied;
     g->complete_time = g->record.applied_time;
-    g->replaying = true; /* a crash may have left in the heads what comes now */
+    g->verify_from = UINT64_MAX; /* a crash may have left in the heads what comes now */
     int r = log_open(&setup, &g->log, why);
-    g->replaying = false;
+    if (!r) {
+        struct log_end received, durable;
+        log_ends(g->log, &received, &durable);
+        g->verify_from = received.position;
+    }
     if (r && *g->error)
         weir_print(why, " (%s)", g->error);
     return r;

@@ -100,7 +100,9 @@ struct group {
     bool stopping;
     bool unsaved; /* the record would say more than it did when it was saved */
     int broken;   /* -errno: an image could not be made durable, and nothing is applied any more */
-    bool replaying; /* frames may be in the heads already: a VERIFY says nothing */
+    /* Frames of before this position may be in the heads already: a VERIFY of them says nothing.
+     * With the turn. */
+    uint64_t verify_from;
     struct applier *applier;
     struct folder *folder;
     struct needs *needs; /* granules that the source is to send (needs.c) */

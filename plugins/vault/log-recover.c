@@ -24,6 +24,28 @@ static int sync_found(struct log *log)
     return r ? r : log->setup.medium->sync(log->setup.medium);
 }
 
+/* What cannot be given to frame() now waits as if it had just come: so a head without room does not
+ * keep its restore points from being served. */
+static int keep(struct log *log, const struct frame *frame, const struct log_end *end, int refused)
+{
+    struct arrival *a = calloc(1, sizeof(*a));
+
+    if (!a)
+        return -ENOMEM;
+    *a = (struct arrival){
+        .frame = *frame, .end = end->position, .digest = end->last_digest, .written = true
+    };
+    if (log->waiting_last) {
+        log->waiting_last->next = a;
+    } else {
+        log->waiting = a;
+        log->refused = refused;
+        log->problem = "a frame cannot be applied to a head";
+    }
+    log->waiting_last = a;
+    return 0;
+}
+
 static int walk(struct log *log)
 {
     struct log_end end = log->received;
@@ -32,10 +54,15 @@ static int walk(struct log *log)
     int r;
 
     while ((r = read_next(log, &end, &frame, &payload)) == 0) {
-        r = log->setup.frame(log->setup.arg, &frame, payload, &end);
-        if (r)
+        if (log->waiting)
+            free(payload);
+        else
+            r = log->setup.frame(log->setup.arg, &frame, payload, &end);
+        log->received = log->durable = end;
+        if (!r && !log->waiting)
+            log->handed = end;
+        else if ((r = keep(log, &frame, &end, r)))
             return r;
-        log->received = log->durable = log->handed = end;
     }
     return r == -ENODATA ? 0 : r;
 }

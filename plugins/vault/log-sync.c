@@ -126,10 +126,10 @@ static int give(struct log *log, const struct arrival *a, void *payload, const c
         int r = log_read_frame(log, a->frame.position, &frame, &payload);
         if (r) {
             *problem = "a frame cannot be read back";
-            return r == -ENOSPC ? -EIO : r;
+            return r;
         }
     }
-    *problem = "a frame could not be applied to a head";
+    *problem = "a frame cannot be applied to a head";
     return log->setup.frame(log->setup.arg, &a->frame, payload, &after);
 }
 
@@ -151,15 +151,16 @@ bool hand_over(struct log *log)
     r = give(log, a, payload, &problem);
     pthread_mutex_lock(&log->lock);
     log->handing = false;
-    log->refused = r == -ENOSPC ? r : 0;
+    log->refused = r;
+    log->tries++;
     if (!r) {
         log->handed = end_of(a);
         log->waiting = a->next;
         if (!log->waiting)
             log->waiting_last = NULL;
         arrival_free(a);
-    } else if (r != -ENOSPC) {
-        log_fail(log, r, problem);
+    } else if (!log->error) {
+        log->problem = problem;
     }
     pthread_cond_broadcast(&log->changed);
     return r == 0;

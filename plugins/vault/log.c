@@ -12,13 +12,17 @@ enum { AGAIN_S = 1, KEPT_FREE = 20 /* 1/20 of what it could have is left to othe
 /* ---- the thread -------------------------------------------------------------------------------
  */
 
+/* What comes meanwhile is no reason to try sooner. */
 static void wait_again(struct log *log)
 {
     struct timespec until;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += AGAIN_S;
-    pthread_cond_timedwait(&log->changed, &log->lock, &until);
+    while (!log->stopping && !log->hurry &&
+           pthread_cond_timedwait(&log->changed, &log->lock, &until) != ETIMEDOUT)
+        ;
+    log->hurry = false;
 }
 
 /* With the lock, which it lets go of. */
@@ -145,9 +149,17 @@ int log_failed(struct log *log, struct weir_text *why)
     if (log->error)
         weir_print(why, "%s: %s", log->problem, strerror(-log->error));
     else if (log->refused)
-        weir_print(why, "there is no room for the head images: %s", strerror(-log->refused));
+        weir_print(why, "%s, and it is tried again: %s", log->problem, strerror(-log->refused));
     pthread_mutex_unlock(&log->lock);
     return r;
+}
+
+bool log_is_refused(struct log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    const bool is = !log->error && log->refused;
+    pthread_mutex_unlock(&log->lock);
+    return is;
 }
 
 static uint64_t used(const struct log *log)
@@ -191,13 +203,17 @@ uint64_t log_free_bytes(struct log *log)
 /* ---- for whoever lets nothing in
  * ------------------------------------------------------------------ */
 
-/* All that was received was handed over, or why not. */
+/* All that was received was handed over, or why not: what was refused is tried once more. */
 static int wait_handed(struct log *log)
 {
+    const uint64_t tries = log->tries;
+
     while (!log->error && (log->handed.position < log->received.position || log->handing)) {
         if (log->started) {
-            if (log->refused)
+            if (log->refused && (log->tries != tries || log->stopping))
                 break;
+            log->hurry = log->refused != 0;
+            pthread_cond_broadcast(&log->changed);
             pthread_cond_wait(&log->changed, &log->lock);
         } else if (!work(log)) {
             break;
@@ -228,13 +244,12 @@ int log_settle(struct log *log)
         pthread_cond_wait(&log->changed, &log->lock);
     drop_ahead(log);
     int r = sync_to(log, log->received.position);
-    if (!r)
-        r = wait_handed(log);
+    const int handed = r ? r : wait_handed(log);
     /* the same frames may come again, and what was forgotten would follow from them as it did */
-    if (!r)
+    if (!log->error)
         r = segments_cut(log, log->received.position);
     pthread_mutex_unlock(&log->lock);
-    return r;
+    return r ? r : handed;
 }
 
 int log_cut(struct log *log, const struct log_end *end)

@@ -54,9 +54,12 @@ struct log {
     unsigned writing;                         /* arrivals that are being written */
     uint64_t dropped;                         /* how often something ahead was forgotten */
     bool syncing, handing, stopping, started; /* one syncs, one hands over, for all */
-    int refused;                              /* frame() has said -ENOSPC: it is tried again */
-    int error;                                /* for ever; errno, negative */
-    const char *problem;                      /* what `error` came from */
+    /* frame() could not: it is tried again, once a second, or at once for who is in a hurry */
+    int refused; /* -errno */
+    uint64_t tries;
+    bool hurry;
+    int error;           /* for ever; errno, negative */
+    const char *problem; /* what `error`, or else `refused`, came from */
     pthread_t thread;
     struct log_cache *cache;
 };

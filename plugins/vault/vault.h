@@ -111,8 +111,8 @@ struct log_setup {
     uint64_t trimmed;
     /* Called for each frame in order, once, when it is durable, with its unpacked payload (the
      * callee frees it), on the log's own thread, at recovery on the caller's.  It may block;
-     * -ENOSPC: it is called again later; another error: the log takes no more frames, and that is
-     * why.  `after`: the end of the log behind this frame. */
+     * -errno: it is called again later, with the same frame.  `after`: the end of the log behind
+     * this frame. */
     int (*frame)(void *arg, const struct frame *, void *payload, const struct log_end *after);
     void *arg;
     bool manual; /* no thread: whoever tests it calls log_work() */
@@ -138,8 +138,9 @@ int log_catch_up(struct log *);
  * waits for what is missing before it gets -EIO; then all is durable and was given to frame().
  * -errno: why the log takes no more, or frame() could not. */
 int log_settle(struct log *);
-/* Why it takes no more frames: 0, or -errno and a sentence. */
+/* Why it takes no more frames, or gives none to frame(): 0, or -errno and a sentence. */
 int log_failed(struct log *, struct weir_text *why);
+bool log_is_refused(struct log *); /* frame() could not: nothing else is wrong */
 /* manual: syncs, and calls frame() for what is durable; true: there was something. */
 bool log_work(struct log *);
 void log_ends(struct log *, struct log_end *received, struct log_end *durable);

@@ -365,7 +365,8 @@ static void test_cut(void **state)
     rig_finish(&rig);
 }
 
-/* Whoever applies frames has no room: it is asked again, with the same frame. */
+/* Whoever applies frames cannot: it is asked again, with the same frame, and others come meanwhile.
+ */
 static void test_refused(void **state)
 {
     (void)state;
@@ -384,7 +385,40 @@ static void test_refused(void **state)
     rig.answer = -EBADMSG;
     assert_int_equal(rig_send(&rig, source_frame(&rig.source, 0, 0, 4 * K, 2), true), 0);
     log_work(rig.log);
-    assert_int_equal(rig_send(&rig, source_frame(&rig.source, 0, 0, 4 * K, 3), true), -EIO);
+    assert_true(log_is_refused(rig.log));
+    assert_int_equal(rig_send(&rig, source_frame(&rig.source, 0, 0, 4 * K, 3), true), 0);
+    rig.answer = 0;
+    log_work(rig.log);
+    assert_int_equal(rig.count, 3);
+    assert_false(log_is_refused(rig.log));
+    rig_finish(&rig);
+}
+
+/* A log whose frames cannot be applied opens: what it has is handed over when it can be. */
+static void test_refused_at_recovery(void **state)
+{
+    (void)state;
+    struct rig rig;
+    uint64_t at[4];
+
+    rig_init(&rig, 0);
+    for (int i = 0; i < 3; i++) {
+        struct sent sent = source_frame(&rig.source, 0, 0, 4 * K, i);
+        at[i] = sent.position;
+        assert_int_equal(rig_send(&rig, sent, true), 0);
+    }
+    rig.answer = -ENOSPC;
+    rig_again(&rig, memory_cut(rig.memory, memory_ops(rig.memory), MEMORY_SYNCED, 0));
+    assert_int_equal(rig_end(&rig).last_lsn, 3);
+    assert_int_equal(log_failed(rig.log, NULL), -ENOSPC);
+    struct sent sent = source_frame(&rig.source, 0, 0, 4 * K, 9);
+    at[3] = sent.position;
+    assert_int_equal(rig_send(&rig, sent, true), 0);
+    assert_int_equal(log_settle(rig.log), -ENOSPC);
+    assert_int_equal(rig.count, 0);
+    rig.answer = 0;
+    rig_expect(&rig, at, 4);
+    assert_int_equal(log_settle(rig.log), 0);
     rig_finish(&rig);
 }
 
@@ -477,14 +511,23 @@ static void test_group_commit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_order),     cmocka_unit_test(test_any_order),
-        cmocka_unit_test(test_twice),        cmocka_unit_test(test_chain),
-        cmocka_unit_test(test_judged_first), cmocka_unit_test(test_too_far_ahead),
-        cmocka_unit_test(test_segments),     cmocka_unit_test(test_stale_frames),
-        cmocka_unit_test(test_stale_tail),   cmocka_unit_test(test_full),
-        cmocka_unit_test(test_failed_sync),  cmocka_unit_test(test_trim),
-        cmocka_unit_test(test_cut),          cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_fua_waits),    cmocka_unit_test(test_group_commit),
+        cmocka_unit_test(test_in_order),
+        cmocka_unit_test(test_any_order),
+        cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_chain),
+        cmocka_unit_test(test_judged_first),
+        cmocka_unit_test(test_too_far_ahead),
+        cmocka_unit_test(test_segments),
+        cmocka_unit_test(test_stale_frames),
+        cmocka_unit_test(test_stale_tail),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_failed_sync),
+        cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_refused_at_recovery),
+        cmocka_unit_test(test_fua_waits),
+        cmocka_unit_test(test_group_commit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
