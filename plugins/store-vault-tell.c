@@ -48,6 +48,22 @@ static int64_t log_bytes(void *self)
     return (int64_t)log_used(v->group->log);
 }
 
+static int64_t fold_failures(void *self)
+{
+    struct vault_store *v = self;
+    hold_lock(&v->group->lock);
+
+    return (int64_t)v->group->fold_failures;
+}
+
+static void show_fold_error(void *self, struct weir_text *text)
+{
+    struct vault_store *v = self;
+    hold_lock(&v->group->lock);
+
+    weir_print(text, "%s", *v->group->fold_error ? v->group->fold_error : "none");
+}
+
 static void show_role(void *self, struct weir_text *text)
 {
     weir_print(text, "%s", status_of(self).role == ROLE_PRIMARY ? "primary" : "target");
@@ -105,6 +121,9 @@ const struct weir_stat vault_stats[] = {
     WEIR_STAT_VALUE(needs, needs, "", "Granules of 64 KiB that the source is asked to send."),
     WEIR_STAT_VALUE(mismatches, mismatches, "", "Granules that a verify found different, ever."),
     WEIR_STAT_VALUE(verified, verified, "", "Granules that were compared, ever."),
+    WEIR_STAT_VALUE(fold_failures, fold_failures, "",
+                    "How often history could not be folded, since the group was opened."),
+    WEIR_STAT_TEXT(fold_error, show_fold_error, "Why history cannot be folded now, or none."),
     WEIR_STAT_TEXT(source, show_source, "The identity of the source that has the token."),
     { 0 },
 };

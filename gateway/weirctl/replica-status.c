@@ -140,13 +140,16 @@ static void print_fork(const char *export, struct json_object *fork)
 
 static void print_remarks(struct json_object *end)
 {
-    static const char *const said[] = { "error", "last_error", NULL };
+    static const char *const said[] = { "error", "last_error", "fold_error", NULL };
     const char *export = text_of(end, "export");
     uint64_t all = number_of(end, "verify_total"), done = number_of(end, "verify_done");
 
     for (size_t i = 0; said[i]; i++)
         if (*text_of(end, said[i]))
             printf("%s: %s\n", export, text_of(end, said[i]));
+    if (json_object_get_boolean(member_of(end, "shortened")))
+        printf("%s: there is no room for as much history as is wanted: it begins at %s\n", export,
+               text_of(end, "oldest"));
     if (strcmp(text_of(end, "state"), "fork") == 0)
         print_fork(export, member_of(end, "fork"));
     if (done < all)

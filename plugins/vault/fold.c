@@ -10,14 +10,17 @@
  * A crash in between: the record names F, and all is done again.  A point behind F is right at any
  * moment, see state.h.  The turn is taken for one batch after the other. */
 #include "fold.h"
+#include "point.h"
 #include "state.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "events.h"
 #include "scope.h"
 
 enum { BATCH = 32 << 20, BATCH_MS = 100, LOOK_S = 1, THIN_S = 60, RETRY_S = 10 };
@@ -223,6 +226,62 @@ static uint64_t now(void)
     return (uint64_t)t.tv_sec * second + (uint64_t)t.tv_nsec;
 }
 
+/* Somebody opened a point, all stops or was begun anew: then nothing is wrong. */
+static bool is_failure(int error)
+{
+    return error && error != -EBUSY && error != -EINTR && error != -ECANCELED;
+}
+
+/* Said when it begins and when it ends: until then the log grows. */
+static void say_failed(struct group *g, int error)
+{
+    char said[sizeof g->fold_error] = "";
+
+    if (is_failure(error))
+        snprintf(said, sizeof said,
+                 "history cannot be folded into the base images (%s): the log keeps more than is "
+                 "wanted, and it is tried again",
+                 strerror(-error));
+    pthread_mutex_lock(&g->lock);
+    const bool was = *g->fold_error;
+    g->fold_failures += *said != 0;
+    memcpy(g->fold_error, said, sizeof said);
+    pthread_mutex_unlock(&g->lock);
+    if (*said && !was)
+        event_post(WEIR_WARNING, NULL, NULL, "group \"%s\": %s", g->name, said);
+    else if (was && !*said)
+        event_post(WEIR_INFO, NULL, NULL, "group \"%s\": history is folded again", g->name);
+}
+
+/* Does a fold give up what is within the span, since there is no room for it? */
+static bool is_early(struct group *g, uint64_t position)
+{
+    struct index_segment s;
+
+    if (index_segment(g->index, position - 1, &s))
+        return false;
+    hold_lock(&g->lock);
+    return g->complete_time - s.time < g->config.history;
+}
+
+static void say_early(struct group *g, bool early)
+{
+    char oldest[TIME_TEXT] = "now";
+    const uint64_t time = points_oldest(g->points);
+
+    if (time)
+        time_write(time, oldest);
+    pthread_mutex_lock(&g->lock);
+    const bool was = g->shortened;
+    g->shortened = early;
+    pthread_mutex_unlock(&g->lock);
+    if (early && !was)
+        event_post(WEIR_WARNING, NULL, NULL,
+                   "group \"%s\": its log has no room for as much history as is wanted, which "
+                   "begins at %s now",
+                   g->name, oldest);
+}
+
 /* One that was interrupted comes first. */
 int fold_once(struct group *g)
 {
@@ -232,7 +291,12 @@ int fold_once(struct group *g)
 
     if (!position)
         position = fold_target(g, now());
-    return position ? fold_to(g, position) : 0;
+    const bool early = position && is_early(g, position);
+    const int r = position ? fold_to(g, position) : 0;
+    say_failed(g, r);
+    if (!r && position)
+        say_early(g, early);
+    return r;
 }
 
 static void thin(struct group *g)

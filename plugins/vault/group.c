@@ -283,9 +283,18 @@ void group_close(struct group *g)
     free(g);
 }
 
+/* A fold that is wanted and cannot be would be something to do for ever: its error says so. */
 bool group_work(struct group *g)
 {
     bool some = log_work(g->log);
+
+    if (g->index)
+        some |= index_work(g->index);
+    if (g->index) {
+        const uint64_t horizon = g->record.horizon.position;
+        fold_once(g);
+        some |= g->record.horizon.position != horizon;
+    }
 
     pthread_mutex_lock(&g->turn);
     some |= g->unsaved;

@@ -89,9 +89,15 @@ struct group {
     struct log_end applied; /* heads are this, not yet durably */
     uint64_t complete_time;
     bool full;          /* `error` says so: it is over when a frame is taken */
+    bool refused;       /* `error` says why a frame cannot be applied: it is over when it is */
     bool closed;        /* no frames are taken at present: they wait */
     unsigned receiving; /* calls of log_receive() under way */
     char error[256];    /* why nothing is taken at present */
+    /* Why history cannot be folded at present, "": it can; how often it could not; whether the last
+     * fold gave up what is within the span, for want of room. */
+    char fold_error[256];
+    uint64_t fold_failures;
+    bool shortened;
     /* The oldest position that an open point needs: fold waits behind it (view.c). */
     struct pinned {
         uint64_t position;

@@ -72,6 +72,15 @@ static void out_lsns(struct json_out *out, const struct status *s)
     out_number(out, "lag_lsn", s->received_lsn - s->applied_lsn);
 }
 
+static void out_history(struct group *g, struct json_out *out)
+{
+    hold_lock(&g->lock);
+
+    out_bool(out, "shortened", g->shortened);
+    out_number(out, "fold_failures", g->fold_failures);
+    out_text(out, "fold_error", g->fold_error);
+}
+
 int tell_status(struct group *g, struct weir_text *answer)
 {
     struct json_out out = { 0 };
@@ -102,6 +111,7 @@ int tell_status(struct group *g, struct weir_text *answer)
     out_number(&out, "log_bytes", log_used(g->log));
     out_number(&out, "free_bytes", s.free);
     out_disks(g, &out);
+    out_history(g, &out);
     out_text(&out, "last_error", s.error);
     out_close(&out, '}');
     text_append(answer, out.text.text, out.text.length);

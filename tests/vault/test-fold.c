@@ -280,6 +280,7 @@ static void test_by_size(void **state)
     view_close(v);
     assert_int_equal(fold_once(&w.group), 0);
     assert_int_equal(w.group.record.horizon.position, target);
+    assert_true(w.group.shortened); /* that was within the span */
     world_tear_down(&w);
 }
 
@@ -402,9 +403,15 @@ static void test_a_base_without_room(void **state)
     memory_fail(w.memory, MEMORY_CALL_WRITE, "vm0.base", 2, 1, ENOSPC);
     assert_int_equal(fold_to(&w.group, 4ull * SEGMENT), -ENOSPC);
     assert_int_equal(w.group.record.folding_to, 4ull * SEGMENT);
+    memory_fail(w.memory, MEMORY_CALL_WRITE, "vm0.base", 2, 1, ENOSPC);
+    assert_int_equal(fold_once(&w.group), -ENOSPC); /* and it says so until it can */
+    assert_non_null(strstr(w.group.fold_error, "No space left"));
+    assert_int_equal(w.group.fold_failures, 1);
     assert_null(world_open(&w, 0, 1, false));
     assert_true(all_is_right(&w));
     assert_int_equal(fold_once(&w.group), 0);
+    assert_string_equal(w.group.fold_error, "");
+    assert_int_equal(w.group.fold_failures, 1);
     assert_int_equal(w.group.record.horizon.position, 4ull * SEGMENT);
     assert_true(all_is_right(&w));
     world_tear_down(&w);

@@ -51,6 +51,10 @@ expect 0 --json replica status vm2
 json '[(r["export"], r["group"], r["needs"]) for r in d["replicas"]] == [("log:db", "db", 16)]'
 
 # ---- what is wrong is said below
+status target '{"fold_error": "history cannot be folded", "shortened": true, "oldest": "2026-01-01T00:00:00Z"}'
+expect 0 replica status db
+says "log:db: history cannot be folded"
+says "log:db: there is no room for as much history as is wanted: it begins at 2026-01-01T00:00:00Z"
 WEIR_RUN=$here
 status source '{"state": "fork", "last_error": "both have written", "mismatches": 2, "verify_total": 9437184,
     "fork": {"common": "00000000000000a1", "lsn": 4000, "source_lost": 1000, "target_lost": 12}}'
