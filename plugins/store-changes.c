@@ -4,8 +4,9 @@
  * The store of BASE@changes:ID (dynamic.h): what it reads comes through BASE as BASE's own clients
  * see it, and its extents say which ranges BASE's filter of class replication prints for its verb
  * "changes ID".  All else is a hole whose contents nobody promises, and never one that reads as
- * zeroes: a client that copies it has copied too much and nothing wrong.  The ranges are those of
- * the moment when it was opened; BASE goes on. */
+ * zeroes: a client that copies it has copied too much and nothing wrong.  What changed is no hole,
+ * even where it reads as zeroes: so a client that looks at holes alone misses nothing.  The ranges
+ * are those of the moment when it was opened; BASE goes on. */
 #include "stores.h"
 
 #include <ctype.h>
@@ -190,8 +191,7 @@ static int add_changed(const struct changes_store *c, struct weir_extents *found
         uint64_t end = offset + length < to ? offset + length : to;
         if (end <= from)
             continue;
-        r = weir_add_extent(ret, from, end - from,
-                            type & WEIR_READS_ZERO ? WEIR_HOLE | WEIR_READS_ZERO : 0);
+        r = weir_add_extent(ret, from, end - from, type & WEIR_READS_ZERO ? WEIR_READS_ZERO : 0);
         from = end;
         if (flags & WEIR_ONE_EXTENT)
             return r;
