@@ -52,15 +52,11 @@ static int cache_attach(void *self, struct weir_below *below, const void *settin
 {
     struct disk *d = self;
     struct weir_geometry g;
-    pthread_condattr_t clock;
 
     d->below = below;
     weir_geometry(below, &g);
     atomic_store(&d->size, g.size);
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&d->work, &clock);
-    pthread_condattr_destroy(&clock);
+    cond_init(&d->work);
     pthread_rwlock_init(&d->keeping, NULL);
     pthread_mutex_init(&d->why_lock, NULL);
     pthread_mutex_init(&d->losing, NULL);

@@ -129,12 +129,6 @@ int destage_step(struct disk *d, bool *left)
 
 /* ---- the thread -------------------------------------------------------------------- */
 
-static void in_a_second(struct timespec *t)
-{
-    clock_gettime(CLOCK_MONOTONIC, t);
-    t->tv_sec++;
-}
-
 /* Under the lock. */
 static bool is_due(const struct disk *d)
 {
@@ -162,17 +156,14 @@ static bool is_whole(const struct disk *d)
 static bool wait_for_work(struct disk *d)
 {
     struct pool *p = d->pool;
-    struct timespec until;
 
     pthread_mutex_lock(&p->lock);
     d->destaging = false;
     if (!d->dirty)
         d->hurry = false;
     pthread_cond_broadcast(&p->moved);
-    if (d->store_error && !d->stop) { /* not at once again */
-        in_a_second(&until);
-        pthread_cond_timedwait(&d->work, &p->lock, &until);
-    }
+    if (d->store_error && !d->stop) /* not at once again */
+        cond_wait_until(&d->work, &p->lock, now_ns() + SECOND_NS);
     while (!d->stop && !is_due(d)) {
         if (is_whole(d)) {
             pthread_mutex_unlock(&p->lock);
@@ -181,8 +172,7 @@ static bool wait_for_work(struct disk *d)
             if (d->stop || is_due(d))
                 break;
         }
-        in_a_second(&until);
-        pthread_cond_timedwait(&d->work, &p->lock, &until);
+        cond_wait_until(&d->work, &p->lock, now_ns() + SECOND_NS);
     }
     d->destaging = !d->stop;
     pthread_mutex_unlock(&p->lock);

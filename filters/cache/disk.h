@@ -14,8 +14,6 @@
 #include "stream.h"
 #include "weir-filter.h"
 
-#include <time.h>
-
 enum cache_mode { MODE_READ, MODE_WRITE_THROUGH, MODE_WRITE_BACK };
 enum cache_order { ORDER_FAST, ORDER_ORDERED };
 
@@ -118,14 +116,6 @@ static inline uint64_t disk_block(const struct disk *d, uint64_t offset)
 static inline uint64_t disk_key(const struct disk *d, uint64_t block)
 {
     return block_key(d->number, block);
-}
-
-static inline uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 /* The sectors of a block that are of the disk. */

@@ -96,14 +96,12 @@ static bool has_news(const struct pool *p)
 /* Waits until there is something to do; false: it is time to end. */
 static bool wait_for_work(struct pool *p, bool *rested)
 {
-    struct timespec until;
+    const uint64_t until = now_ns() + REST * SECOND_NS;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += REST;
     *rested = false;
     pthread_mutex_lock(&p->lock);
     while (!p->stop && !p->room_wanted && !has_many_marks(p) && !*rested)
-        *rested = pthread_cond_timedwait(&p->work, &p->lock, &until) == ETIMEDOUT;
+        *rested = cond_wait_until(&p->work, &p->lock, until) == ETIMEDOUT;
     bool stop = p->stop;
     p->room_wanted = false;
     pthread_mutex_unlock(&p->lock);
@@ -217,7 +215,6 @@ static int make_room_by_hand(struct pool *p, unsigned pages)
 
 int pool_wait_for_room(struct pool *p, struct disk *d, unsigned pages)
 {
-    struct timespec until;
     int r = 0;
 
     if (p->by_hand)
@@ -232,9 +229,7 @@ int pool_wait_for_room(struct pool *p, struct disk *d, unsigned pages)
             d->hurry = true;
             pthread_cond_signal(&d->work);
         }
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += PATIENCE;
-        pthread_cond_timedwait(&p->moved, &p->lock, &until);
+        cond_wait_until(&p->moved, &p->lock, now_ns() + PATIENCE * SECOND_NS);
     }
     d->writers--;
     pthread_mutex_unlock(&p->lock);

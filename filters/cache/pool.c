@@ -217,18 +217,14 @@ int pool_open(struct media *m, const char *name, const char *path, bool by_hand,
               char why[WHY])
 {
     struct pool *p = calloc(1, sizeof(*p));
-    pthread_condattr_t clock;
 
     if (!p)
         return -ENOMEM;
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     pthread_mutex_init(&p->meeting, NULL);
     pthread_mutex_init(&p->saving, NULL);
     pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->work, &clock);
-    pthread_cond_init(&p->moved, &clock);
-    pthread_condattr_destroy(&clock);
+    cond_init(&p->work);
+    cond_init(&p->moved);
     p->media = m;
     p->by_hand = by_hand;
     p->name = strdup(name);

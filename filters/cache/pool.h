@@ -13,6 +13,7 @@
 #define CACHE_POOL_H
 
 #include "format.h"
+#include "instant.h"
 #include "intent.h"
 #include "log.h"
 #include "media.h"

@@ -13,27 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 /* Guards the list and `users`; outermost. */
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct group *groups; /* of this process: disks of different exports meet here */
-
-uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-uint64_t wall_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 void why_print(char why[WHY], const char *format, ...)
 {
@@ -223,7 +206,6 @@ static int group_create(const struct replication_config *c, char *name, char *ur
                         struct group **ret, struct weir_text *why)
 {
     struct group *g = calloc(1, sizeof *g);
-    pthread_condattr_t clock;
 
     if (!g) {
         free(name);
@@ -242,11 +224,8 @@ static int group_create(const struct replication_config *c, char *name, char *ur
     pthread_mutex_init(&g->running, NULL);
     pthread_mutex_init(&g->saving, NULL);
     pthread_mutex_init(&g->lock, NULL);
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&g->work, &clock);
-    pthread_cond_init(&g->changed, &clock);
-    pthread_condattr_destroy(&clock);
+    cond_init(&g->work);
+    cond_init(&g->changed);
     int r = 0;
     for (size_t i = 0; i < sizeof g->strings / sizeof *g->strings; i++)
         r = g->strings[i] ? r : -ENOMEM;

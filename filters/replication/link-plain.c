@@ -5,6 +5,7 @@
  * is answered when all are.  So the target is a state(k) only between two frames, and durably so
  * after one with FUA: a weaker promise than a vault's, and the manual says so. */
 #include "link.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -239,7 +240,7 @@ static int plain_open(const struct link_setup *setup, struct link **ret, char wh
     pthread_cond_init(&p->changed, NULL);
     int r = wire_open(&p->link.setup, &p->link.wire, why);
     if (!r) {
-        r = -pthread_create(&p->thread, NULL, plain_main, p);
+        r = thread_start(&p->thread, plain_main, p);
         if (!r) {
             *ret = &p->link;
             return 0;

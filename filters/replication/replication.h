@@ -27,6 +27,7 @@
 
 #include "frame.h"
 #include "generation.h"
+#include "instant.h"
 #include "map.h"
 #include "page.h"
 
@@ -278,8 +279,6 @@ const char *group_state(struct group *);
 void group_fence(struct group *);
 void group_rest(struct group *, uint64_t ns); /* on `changed`, under the lock */
 bool is_all_zero(const uint8_t *data, size_t length);
-uint64_t now_ns(void);
-uint64_t wall_ns(void);
 
 /* record.c */
 int record_load(struct medium *, struct group_record *ret); /* -ENOENT */

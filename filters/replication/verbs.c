@@ -316,9 +316,8 @@ static int verb_handover(void *self, const char *arguments, struct weir_text *an
 {
     struct disk *d = self;
     struct group *g = d->group;
-    const uint64_t limit = now_ns() + HANDOVER_SECONDS * 1000000000ull;
+    const uint64_t limit = now_ns() + HANDOVER_SECONDS * SECOND_NS;
     struct disk *list[DISKS];
-    struct timespec t = { .tv_sec = (time_t)(limit / 1000000000u) };
 
     (void)arguments;
     for (unsigned i = group_disks(g, list); i-- > 0;) {
@@ -331,7 +330,7 @@ static int verb_handover(void *self, const char *arguments, struct weir_text *an
     g->mark_now = true; /* a last restore point */
     pthread_cond_broadcast(&g->work);
     while (g->handover == HANDOVER_WANTED && now_ns() < limit)
-        pthread_cond_timedwait(&g->changed, &g->lock, &t);
+        cond_wait_until(&g->changed, &g->lock, limit);
     bool handed = g->handover == HANDOVER_DONE;
     if (handed)
         weir_print(answer, "handed over at LSN %" PRIu64 ": nothing is lost", g->lsn);

@@ -4,6 +4,7 @@
  * Each connection has a thread that alone touches its libnbd handle; others put jobs on its list
  * and wake it.  A wire that has lost one connection is lost as a whole. */
 #include "link.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <libnbd.h>
@@ -284,7 +285,7 @@ static void tell_ready(struct connection *c, int error, const char *why)
 
 static void say_goodbye(struct connection *c)
 {
-    const uint64_t limit = now_ns() + 1000000000;
+    const uint64_t limit = now_ns() + SECOND_NS;
 
     if (nbd_aio_disconnect(c->handle, 0) < 0)
         return;
@@ -340,7 +341,7 @@ static int start_connection(struct wire *w, char why[WHY])
     c->wire = w;
     c->last = &c->queue;
     c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int r = c->wake < 0 ? -errno : -pthread_create(&c->thread, NULL, connection_main, c);
+    int r = c->wake < 0 ? -errno : thread_start(&c->thread, connection_main, c);
     if (r) {
         if (c->wake >= 0)
             close(c->wake);
@@ -468,9 +469,7 @@ int wire_run(struct wire *w, enum wire_op op, void *data, size_t length, uint64_
 {
     const bool has_data = op == WIRE_READ || op == WIRE_WRITE;
     struct waiter *waiter = malloc(sizeof *waiter + (has_data ? length : 0));
-    const uint64_t limit = now_ns() + w->setup.config->peer_timeout;
-    struct timespec t = { .tv_sec = (time_t)(limit / 1000000000u),
-                          .tv_nsec = (long)(limit % 1000000000u) };
+    const struct timespec limit = timespec_of(now_ns() + w->setup.config->peer_timeout);
 
     if (!waiter)
         return -ENOMEM;
@@ -484,7 +483,7 @@ int wire_run(struct wire *w, enum wire_op op, void *data, size_t length, uint64_
         free(waiter);
         return r;
     }
-    while ((r = sem_clockwait(&waiter->answered, CLOCK_MONOTONIC, &t)) && errno == EINTR)
+    while ((r = sem_clockwait(&waiter->answered, CLOCK_MONOTONIC, &limit)) && errno == EINTR)
         ;
     r = r ? -ETIMEDOUT : -atomic_load(&waiter->error);
     if (!r && op == WIRE_READ)

@@ -8,17 +8,18 @@
 #include "group.h"
 
 #include "events.h"
+#include "instant.h"
 #include "scope.h"
 #include "step.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum { SYNC_MS = 1000, SYNC_BYTES = 64 << 20, ZEROES = 65536 };
+enum { SYNC_S = 1, SYNC_BYTES = 64 << 20, ZEROES = 65536 };
 
 struct applying {
     struct group *g;
@@ -358,12 +359,10 @@ struct applier {
 /* With the lock: enough has come, or time has passed. */
 static void wait_some(struct group *g)
 {
-    struct timespec until;
+    const uint64_t until = now_ns() + SYNC_S * SECOND_NS;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += SYNC_MS / 1000;
     while (!g->stopping && g->applied.position - g->record.applied.position < SYNC_BYTES)
-        if (pthread_cond_timedwait(&g->changed, &g->lock, &until) == ETIMEDOUT)
+        if (cond_wait_until(&g->changed, &g->lock, until) == ETIMEDOUT)
             return;
 }
 
@@ -393,7 +392,7 @@ int apply_start(struct group *g)
     g->applier = calloc(1, sizeof(*g->applier));
     if (!g->applier)
         return -ENOMEM;
-    int r = -pthread_create(&g->applier->thread, NULL, sync_on, g);
+    int r = thread_start(&g->applier->thread, sync_on, g);
     if (r) {
         free(g->applier);
         g->applier = NULL;

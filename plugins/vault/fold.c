@@ -10,8 +10,10 @@
  * A crash in between: the record names F, and all is done again.  A point behind F is right at any
  * moment, see state.h.  The turn is taken for one batch after the other. */
 #include "fold.h"
+#include "instant.h"
 #include "point.h"
 #include "state.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -23,8 +25,7 @@
 #include "events.h"
 #include "scope.h"
 
-enum { BATCH = 32 << 20, BATCH_MS = 100, LOOK_S = 1, THIN_S = 60, RETRY_S = 10 };
-static const uint64_t second = 1000000000;
+enum { BATCH = 32 << 20, BATCHES = 10 /* a second */, LOOK_S = 1, THIN_S = 60, RETRY_S = 10 };
 
 struct folder {
     pthread_t thread;
@@ -38,7 +39,7 @@ struct fold {
     uint64_t position, lsn;
     struct copier copier;
     uint64_t copied; /* when the batch began: of copier.written */
-    struct timespec began;
+    uint64_t began;  /* of now_ns() */
     bool dirty[DISKS];
 };
 
@@ -72,12 +73,7 @@ static int sync_bases(struct fold *f)
 
 static bool batch_is_over(const struct fold *f)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    const int64_t ms =
-        (now.tv_sec - f->began.tv_sec) * 1000 + (now.tv_nsec - f->began.tv_nsec) / 1000000;
-    return f->copier.written - f->copied > BATCH || ms > BATCH_MS;
+    return f->copier.written - f->copied > BATCH || now_ns() - f->began > SECOND_NS / BATCHES;
 }
 
 static int fold_entry(void *arg, const struct index_entry *e)
@@ -91,7 +87,7 @@ static int fold_entry(void *arg, const struct index_entry *e)
         pthread_mutex_unlock(&f->group->turn);
         nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL); /* who waits for it gets it */
         pthread_mutex_lock(&f->group->turn);
-        clock_gettime(CLOCK_MONOTONIC, &f->began);
+        f->began = now_ns();
         f->copied = f->copier.written;
         if (r || (r = still_wanted(f)))
             return r;
@@ -108,7 +104,7 @@ static int fold_base(struct fold *f, uint64_t horizon_lsn)
 
     if (r)
         return r;
-    clock_gettime(CLOCK_MONOTONIC, &f->began);
+    f->began = now_ns();
     r = index_changes(view, horizon_lsn, fold_entry, f);
     if (!r)
         r = sync_bases(f);
@@ -218,14 +214,6 @@ int fold_to(struct group *g, uint64_t position)
 
 /* ---- the thread -------------------------------------------------------------------- */
 
-static uint64_t now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * second + (uint64_t)t.tv_nsec;
-}
-
 /* Somebody opened a point, all stops or was begun anew: then nothing is wrong. */
 static bool is_failure(int error)
 {
@@ -290,7 +278,7 @@ int fold_once(struct group *g)
     pthread_mutex_unlock(&g->lock);
 
     if (!position)
-        position = fold_target(g, now());
+        position = fold_target(g, wall_ns());
     const bool early = position && is_early(g, position);
     const int r = position ? fold_to(g, position) : 0;
     say_failed(g, r);
@@ -316,16 +304,13 @@ static void *fold_on(void *arg)
 
     pthread_mutex_lock(&g->lock);
     while (!folder->stopping) {
-        struct timespec until;
         pthread_mutex_unlock(&g->lock);
         const int r = fold_once(g);
         if (seconds++ % THIN_S == 0)
             thin(g);
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += r ? RETRY_S : LOOK_S;
+        const uint64_t until = now_ns() + (r ? RETRY_S : LOOK_S) * SECOND_NS;
         pthread_mutex_lock(&g->lock);
-        while (!folder->stopping &&
-               pthread_cond_timedwait(&folder->changed, &g->lock, &until) != ETIMEDOUT)
+        while (!folder->stopping && cond_wait_until(&folder->changed, &g->lock, until) != ETIMEDOUT)
             ;
     }
     pthread_mutex_unlock(&g->lock);
@@ -339,13 +324,13 @@ int fold_start(struct group *g)
 
     if (!folder)
         return -ENOMEM;
-    pthread_cond_init(&folder->changed, NULL);
+    cond_init(&folder->changed);
     g->folder = folder;
-    r = g->manual ? 0 : pthread_create(&folder->thread, NULL, fold_on, g);
+    r = g->manual ? 0 : thread_start(&folder->thread, fold_on, g);
     folder->started = !g->manual && !r;
     if (r)
         fold_stop(g);
-    return -r;
+    return r;
 }
 
 void fold_stop(struct group *g)

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "give-back.h"
 
+#include "instant.h"
 #include "scope.h"
 #include "text.h"
 
@@ -9,7 +10,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* ---- the gate -----------------------------------------------------------------------------------
  */
@@ -23,16 +23,11 @@ void frames_open(struct group *g)
 
 static bool is_empty(struct group *g)
 {
-    struct timespec until;
+    const uint64_t until = now_ns() + SECOND_NS / 50;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
     hold_lock(&g->lock);
-    if (g->receiving) {
-        until.tv_nsec += 20000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        pthread_cond_timedwait(&g->changed, &g->lock, &until);
-    }
+    if (g->receiving)
+        cond_wait_until(&g->changed, &g->lock, until);
     return g->receiving == 0;
 }
 
@@ -173,7 +168,7 @@ int group_status(struct group *g, struct status *ret)
                             .needs = needs_count(g),
                             .points = g->points ? points_count(g->points) : 0,
                             .oldest_time = g->points ? points_oldest(g->points) : 0,
-                            .time = time_now() };
+                            .time = wall_ns() };
     hold_lock(&g->lock);
     const struct group_record *r = &g->record;
     ret->role = r->role;

@@ -9,7 +9,6 @@
 /* ---- group.c ---- */
 void close_media(struct medium *medium, struct medium *heads, struct medium *scratch);
 struct lineage lineage_at(const struct lineage *, uint64_t lsn);
-uint64_t time_now(void); /* ns since 1970 */
 
 /* ---- group-frames.c ---- */
 /* No frames are taken until frames_open(): those that come wait, those that were coming are

@@ -11,6 +11,7 @@
  * new generation.  A source that comes back has the old token, and is refused. */
 #include "group-private.h"
 
+#include "instant.h"
 #include "scope.h"
 #include "text.h"
 
@@ -89,7 +90,7 @@ static void say_loss(struct promotion *p, bool done, struct weir_text *answer)
     struct group *g = p->g;
     struct log_end received, durable;
     const uint64_t at = p->how == PROMOTE_POINT ? p->point.time : g->complete_time;
-    const uint64_t now = time_now();
+    const uint64_t now = wall_ns();
 
     log_ends(g->log, &received, &durable);
     weir_print(answer, "group \"%s\" %s the primary at LSN %" PRIu64, g->name,

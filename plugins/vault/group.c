@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "give-back.h"
 
+#include "instant.h"
 #include "scope.h"
 #include "text.h"
 
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 void group_set_error(struct group *g, const char *format, ...)
 {
@@ -45,14 +45,6 @@ struct lineage group_lineage(const struct group *g)
     if (!received.last_lsn)
         return (struct lineage){ 0 };
     return lineage_at(&g->record.lineage, received.last_lsn);
-}
-
-uint64_t time_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 /* ---- open -------------------------------------------------------------------------------------
@@ -201,7 +193,6 @@ static int start(struct group *g, struct weir_text *why)
 int group_open(const struct group_setup *setup, struct group **ret, struct weir_text *why)
 {
     struct group *g = calloc(1, sizeof(*g));
-    pthread_condattr_t attr;
 
     if (!g) {
         close_media(setup->medium, setup->heads, setup->scratch);
@@ -213,10 +204,7 @@ int group_open(const struct group_setup *setup, struct group **ret, struct weir_
     g->manual = setup->manual;
     pthread_mutex_init(&g->lock, NULL);
     pthread_mutex_init(&g->turn, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&g->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init(&g->changed);
     int r = copy_config(g, setup);
     if (!r)
         r = load_key(g, why);

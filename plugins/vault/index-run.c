@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "instant.h"
 #include "scope.h"
 
 enum { AHEAD = 16 }; /* leaves that a cursor without a cache reads at once */
@@ -46,16 +46,13 @@ void run_put(struct run *run)
 
 void run_facts_add(struct run_facts *f, const struct frame *frame)
 {
-    struct timespec t;
-
     if (!f->arrived) {
         f->first = frame->position;
         f->first_lsn = frame->first_lsn;
     }
-    clock_gettime(CLOCK_REALTIME, &t);
     f->last_lsn = frame->last_lsn;
     f->time = frame->time;
-    f->arrived = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+    f->arrived = wall_ns();
 }
 
 void run_name(const struct run *run, char out[RUN_NAME])

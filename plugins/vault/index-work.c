@@ -5,9 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "instant.h"
 #include "scope.h"
+#include "thread.h"
 
 enum { RETRY_S = 10 };
 
@@ -231,10 +232,7 @@ static void *worker(void *arg)
             continue;
         }
         /* the medium is full or broken: what is in memory stays there */
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += RETRY_S;
-        pthread_cond_timedwait(&index->changed, &index->lock, &until);
+        cond_wait_until(&index->changed, &index->lock, now_ns() + RETRY_S * SECOND_NS);
     }
     pthread_mutex_unlock(&index->lock);
     return NULL;
@@ -242,10 +240,10 @@ static void *worker(void *arg)
 
 int index_work_start(struct index *index)
 {
-    const int r = pthread_create(&index->worker, NULL, worker, index);
+    const int r = thread_start(&index->worker, worker, index);
 
     index->threaded = r == 0;
-    return -r;
+    return r;
 }
 
 void index_stop(struct index *index)

@@ -6,11 +6,12 @@
  * sent; what is next must follow by position, digest and LSN. */
 #include "log.h"
 
+#include "instant.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { WAITS_S = 10, WAITING_BYTES = 64 << 20 };
 
@@ -297,13 +298,11 @@ static int write_frame(struct log *log, struct arrival *a, struct segment *s, co
  * frame was there. */
 static int wait_durable(struct log *log, uint64_t end, uint64_t dropped, struct weir_text *why)
 {
-    struct timespec until;
+    const uint64_t until = now_ns() + WAITS_S * SECOND_NS;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += WAITS_S;
     while (log->received.position < end && !log->error) {
         if (log->dropped != dropped ||
-            pthread_cond_timedwait(&log->changed, &log->lock, &until) == ETIMEDOUT) {
+            cond_wait_until(&log->changed, &log->lock, until) == ETIMEDOUT) {
             weir_print(why, "frames before log address %llu did not come", number(end));
             return -EIO;
         }

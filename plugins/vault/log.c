@@ -2,10 +2,12 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "log.h"
 
+#include "instant.h"
+#include "thread.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { AGAIN_S = 1, KEPT_FREE = 20 /* 1/20 of what it could have is left to others */ };
 
@@ -15,12 +17,10 @@ enum { AGAIN_S = 1, KEPT_FREE = 20 /* 1/20 of what it could have is left to othe
 /* What comes meanwhile is no reason to try sooner. */
 static void wait_again(struct log *log)
 {
-    struct timespec until;
+    const uint64_t until = now_ns() + AGAIN_S * SECOND_NS;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += AGAIN_S;
     while (!log->stopping && !log->hurry &&
-           pthread_cond_timedwait(&log->changed, &log->lock, &until) != ETIMEDOUT)
+           cond_wait_until(&log->changed, &log->lock, until) != ETIMEDOUT)
         ;
     log->hurry = false;
 }
@@ -68,31 +68,21 @@ bool log_work(struct log *log)
 /* ---- open and close ---------------------------------------------------------------------------
  */
 
-static void init_lock(struct log *log)
-{
-    pthread_condattr_t attr;
-
-    pthread_mutex_init(&log->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&log->changed, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
 int log_open(const struct log_setup *setup, struct log **ret, struct weir_text *why)
 {
     struct log *log = calloc(1, sizeof(*log));
 
     if (!log)
         return -ENOMEM;
-    init_lock(log);
+    pthread_mutex_init(&log->lock, NULL);
+    cond_init(&log->changed);
     log->setup = *setup;
     *ret = log;
     int r = log_cache_create(&log->cache);
     if (!r)
         r = log_recover(log, why);
     if (!r && !setup->manual) {
-        r = -pthread_create(&log->thread, NULL, work_on, log);
+        r = thread_start(&log->thread, work_on, log);
         log->started = r == 0;
     }
     if (r) {

@@ -4,10 +4,10 @@
  * A round: extents that have been cold for long enough become CLOSING; pages of those, and pages
  * that no hot extent will bring later, are written and synced; what is CLOSING still becomes cold,
  * and its intent goes, which the committer writes when it writes. */
+#include "instant.h"
 #include "map-private.h"
 
 #include <errno.h>
-#include <time.h>
 
 /* ---- extents become cold --------------------------------------------------------------------- */
 
@@ -252,45 +252,31 @@ int map_grow(struct map *m, uint64_t size)
     return size ? run_job(m, size) : -EINVAL;
 }
 
-static bool is_later(const struct timespec *a, const struct timespec *b)
-{
-    return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec >= b->tv_nsec);
-}
-
-static void later(struct timespec *t, unsigned ms)
-{
-    t->tv_nsec += (long)(ms % 1000) * 1000000;
-    t->tv_sec += ms / 1000 + t->tv_nsec / 1000000000;
-    t->tv_nsec %= 1000000000;
-}
-
 enum { ALL_EVERY = 32 }; /* ticks: then pages are written that hot extents have kept back */
 
 void *keep_thread(void *arg)
 {
     struct map *m = arg;
-    struct timespec next, now;
+    const uint64_t period = m->period * UINT64_C(1000000);
+    uint64_t next = now_ns() + period;
     bool did = false;
 
-    clock_gettime(CLOCK_MONOTONIC, &next);
-    later(&next, m->period);
     pthread_mutex_lock(&m->lock);
     while (!m->stop || m->jobs) {
         if (m->jobs) {
             do_job(m);
             continue;
         }
-        pthread_cond_timedwait(&m->keep, &m->lock, &next);
+        cond_wait_until(&m->keep, &m->lock, next);
         if (m->stop || m->jobs)
             continue;
         pthread_mutex_unlock(&m->lock);
         keep_reserve(m);
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        if (is_later(&now, &next)) {
+        const uint64_t now = now_ns();
+        if (now >= next) {
             const uint32_t tick = atomic_fetch_add(&m->tick, 1) + 1;
             keep_round(m, tick % ALL_EVERY == 0, &did);
-            next = now;
-            later(&next, m->period);
+            next = now + period;
         }
         pthread_mutex_lock(&m->lock);
     }

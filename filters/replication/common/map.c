@@ -1,6 +1,8 @@
 /* map.c - how is a map opened, believed or not, and closed?
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "instant.h"
 #include "map-private.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -76,7 +78,6 @@ static void map_free(struct map *m)
 static struct map *map_new(const struct map_setup *setup)
 {
     struct map *m = calloc(1, sizeof(*m));
-    pthread_condattr_t clock;
 
     if (!m)
         return NULL;
@@ -87,10 +88,7 @@ static struct map *map_new(const struct map_setup *setup)
     m->last = &m->first;
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->commit, NULL);
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&m->keep, &clock);
-    pthread_condattr_destroy(&clock);
+    cond_init(&m->keep);
     pthread_cond_init(&m->done, NULL);
     return m;
 }
@@ -267,10 +265,10 @@ static int start_threads(struct map *m)
 {
     if (m->manual)
         return 0;
-    int r = -pthread_create(&m->committer, NULL, intents_thread, m);
+    int r = thread_start(&m->committer, intents_thread, m);
     if (r)
         return r;
-    r = -pthread_create(&m->keeper, NULL, keep_thread, m);
+    r = thread_start(&m->keeper, keep_thread, m);
     if (!r)
         return 0;
     pthread_mutex_lock(&m->lock);
