@@ -97,7 +97,8 @@ static int put_verify(struct piece *p, const void *data)
 
     uint64_t lsn = stream_record(p->disk, &r, &digest, false, &sent);
     pthread_mutex_lock(&p->disk->group->lock);
-    p->disk->group->verify_lsn = lsn;
+    if (sent)
+        p->disk->group->verify_lsn = lsn;
     pthread_mutex_unlock(&p->disk->group->lock);
     return sent ? 0 : -EAGAIN;
 }
@@ -135,19 +136,10 @@ static int copy(struct piece *p, uint8_t *data)
 /* ---- the thread --------------------------------------------------------------------------------
  */
 
-static void rest(struct group *g, uint64_t ns)
-{
-    uint64_t when = now_ns() + ns;
-    struct timespec t = { .tv_sec = (time_t)(when / 1000000000ull),
-                          .tv_nsec = (long)(when % 1000000000ull) };
-
-    pthread_cond_timedwait(&g->work, &g->lock, &t);
-}
-
 /* How long after that many bytes, so that the guests keep their part. */
 static uint64_t pace(const struct group *g, size_t bytes)
 {
-    return g->config.resync_bandwidth ? bytes * 1000000000ull / g->config.resync_bandwidth : 0;
+    return g->config.resync_bandwidth ? bytes * SECOND_NS / g->config.resync_bandwidth : 0;
 }
 
 void *copier_main(void *arg)
@@ -160,7 +152,7 @@ void *copier_main(void *arg)
     while (!g->stopping) {
         stream_look_for_room(g);
         if (!data || !may_copy(g) || (!next_dirty(g, &p) && !next_verify(g, &p))) {
-            rest(g, 1000000000);
+            cond_wait_until(&g->work, &g->lock, now_ns() + SECOND_NS);
             continue;
         }
         g->copying++;
@@ -178,7 +170,7 @@ void *copier_main(void *arg)
                      (unsigned long long)p.offset, strerror(-r));
         uint64_t wait = r ? 100000000 : pace(g, p.length);
         if (wait)
-            rest(g, wait);
+            cond_wait_until(&g->work, &g->lock, now_ns() + wait);
     }
     pthread_mutex_unlock(&g->lock);
     free(data);

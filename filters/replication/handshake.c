@@ -213,7 +213,10 @@ static int meet_plain(struct group *g)
     for (struct batch *b = g->first; b && b != g->open; b = b->next)
         if (b->state != BATCH_SPILLED)
             b->state = BATCH_CLOSED;
-    g->flushed_lsn = g->durable_lsn;
+    /* a target that crashed has lost the rest: none of it counts until it is sent again, or a flush
+     * would be taken to be about it */
+    g->received_lsn = g->flushed_lsn = g->durable_lsn;
+    g->complete_lsn = g->complete_durable;
     g->initial = first;
     pthread_mutex_unlock(&g->lock);
     return 0;

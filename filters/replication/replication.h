@@ -209,11 +209,13 @@ struct group {
     uint64_t spill_head, spill_tail; /* bytes ever put into the spill file, and given back */
     unsigned in_flight;              /* sent, not answered */
     bool ahead;                      /* the ring overflowed and has not drained yet */
+    bool spill_failed;               /* the file cannot be written: until it is empty */
+    bool unreadable;                 /* nor read: what waits is to be dirty instead */
 
     /* the connection */
     struct link *link;
     bool connected, lost, flushing;
-    uint64_t lost_at;                                /* ns, monotonic; 0: not lost */
+    uint64_t lost_at; /* ns, monotonic: since then it took nothing; 0: it did */
     uint64_t token, end, last_position, last_digest; /* where the next frame goes */
     uint64_t flush_lsn, flushed_lsn; /* of the flush under way; of the last that succeeded */
     uint64_t last_fua;               /* ns */
@@ -292,7 +294,8 @@ void request_retry(struct gate_wait *); /* after gate_open() */
 
 /* stream.c */
 /* Puts one record into the stream.  `data` NULL where there is none.  Returns its LSN; *sent: it is
- * in a batch; else what it changed is dirty now.  `durable`: somebody is going to wait until it is.
+ * in a batch; else what it changed is dirty now, or nothing has that LSN.  `durable`: somebody is
+ * going to wait until it is.
  */
 uint64_t stream_record(struct disk *, struct record *, const void *data, bool durable, bool *sent);
 /* A copy of the range goes in, which is not dirty from now on; 0 or -EAGAIN: there is no room. */

@@ -66,7 +66,7 @@ static struct batch *next_spilled(struct group *g)
     unsigned keep = g->connected && !g->lost ? 2 : 0;
     struct batch *found = NULL;
 
-    if (g->in_memory <= g->config.ring / 2 || !g->spill || !g->config.spill)
+    if (g->in_memory <= g->config.ring / 2 || !g->spill)
         return NULL;
     for (struct batch *b = g->first; b; b = b->next) {
         if (b->on_spill)
@@ -183,6 +183,7 @@ static void send(struct group *g, struct batch *b)
     pthread_mutex_unlock(&g->lock);
     if (b->state == BATCH_SPILLED)
         r = spill_in(g, b);
+    const bool unreadable = r;
     if (!r)
         pack(g, b, compress);
     uint8_t *frame = r ? NULL : seal(g, b);
@@ -199,7 +200,7 @@ static void send(struct group *g, struct batch *b)
             g->last_fua = b->sent;
         if (g->config.bandwidth)
             g->throttle_at = (g->throttle_at > b->sent ? g->throttle_at : b->sent) +
-                             span * 1000000000ull / g->config.bandwidth;
+                             span * SECOND_NS / g->config.bandwidth;
         struct replication_stats *stats = stats_of(g);
         weir_add(&stats->frames, 1);
         weir_add(&stats->sent_bytes, span);
@@ -216,6 +217,7 @@ static void send(struct group *g, struct batch *b)
         snprintf(g->error, sizeof g->error,
                  "a frame cannot be made, or read from the spill file: %s", strerror(-r));
         g->lost = true;
+        g->unreadable |= unreadable;
     }
     pthread_cond_broadcast(&g->changed);
 }
@@ -238,7 +240,9 @@ void sender_done(void *arg, uint64_t ticket, int error)
         if (!error && stats)
             weir_record(&stats->ack, now_ns() - b->sent);
     }
-    if (error) {
+    if (!error) {
+        g->lost_at = 0;
+    } else {
         if (error != ENOTCONN)
             snprintf(g->error, sizeof g->error, "the target answered: %s", strerror(error));
         g->lost = true;
@@ -301,10 +305,8 @@ static void spill(struct group *g, struct batch *b)
     int r = spill_out(g, b);
     pthread_mutex_lock(&g->lock);
     g->busy = NULL;
-    if (r && r != -ENOSPC) {
+    if (r)
         snprintf(g->error, sizeof g->error, "the spill file cannot be written: %s", strerror(-r));
-        g->config.spill = 0; /* the ring and the map have to do */
-    }
     pthread_cond_broadcast(&g->changed);
 }
 
@@ -328,7 +330,7 @@ void *sender_main(void *arg)
 
     pthread_mutex_lock(&g->lock);
     while (!g->stopping) {
-        uint64_t when = now_ns() + 1000000000ull;
+        uint64_t when = now_ns() + SECOND_NS;
         struct batch *b;
         if (g->holding)
             ; /* the keeper has the stream to itself */
@@ -345,9 +347,7 @@ void *sender_main(void *arg)
             mark(g);
             continue;
         }
-        struct timespec t = { .tv_sec = (time_t)(when / 1000000000ull),
-                              .tv_nsec = (long)(when % 1000000000ull) };
-        pthread_cond_timedwait(&g->work, &g->lock, &t);
+        cond_wait_until(&g->work, &g->lock, when);
     }
     pthread_mutex_unlock(&g->lock);
     return NULL;

@@ -64,7 +64,7 @@ static uint64_t place_for(const struct group *g, size_t bytes)
 
 bool spill_has_room(const struct group *g, size_t bytes)
 {
-    return g->spill && bytes <= g->config.spill &&
+    return g->spill && !g->spill_failed && bytes <= g->config.spill &&
            place_for(g, bytes) + bytes - g->spill_tail <= g->config.spill;
 }
 
@@ -73,16 +73,16 @@ int spill_out(struct group *g, struct batch *b)
     uint64_t at;
 
     pthread_mutex_lock(&g->lock);
-    bool fits = spill_has_room(g, b->used);
     at = place_for(g, b->used);
     pthread_mutex_unlock(&g->lock);
-    if (!fits)
-        return -ENOSPC;
     int r =
         file_write(g->spill, b->bytes + FRAME_HEADER + TABLE_BYTES, b->used, at % g->config.spill);
-    if (r)
-        return r;
     pthread_mutex_lock(&g->lock);
+    if (r) {
+        g->spill_failed = true; /* the ring and the map have to do */
+        pthread_mutex_unlock(&g->lock);
+        return r;
+    }
     b->on_spill = true;
     b->spill_at = at;
     b->state = BATCH_SPILLED;

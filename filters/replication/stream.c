@@ -89,8 +89,8 @@ static bool is_room(const struct group *g, size_t bytes)
  * with the next write (LINBIT/drbd issue 46). */
 void stream_look_for_room(struct group *g)
 {
-    if (g->ahead && g->in_memory <= g->config.ring / 4 && g->spill_head == g->spill_tail)
-        g->ahead = false;
+    if (g->in_memory <= g->config.ring / 4 && g->spill_head == g->spill_tail)
+        g->ahead = g->spill_failed = false;
 }
 
 /* Where a record with so many bytes goes; NULL: nowhere. */
@@ -168,7 +168,7 @@ uint64_t stream_record(struct disk *d, struct record *r, const void *data, bool 
     uint8_t *at = NULL;
 
     pthread_mutex_lock(&g->lock);
-    r->lsn = ++g->lsn;
+    r->lsn = g->lsn + 1;
     r->disk = (uint16_t)d->number;
     /* what is dirty will be copied, so this need not be sent; and a disk is declared before
      * anything else of it is */
@@ -183,6 +183,8 @@ uint64_t stream_record(struct disk *d, struct record *r, const void *data, bool 
     else if (changes)
         map_mark(d->map, r->offset, r->length);
     *sent = b != NULL;
+    if (*sent || changes) /* else nothing has it, and a flush would wait for it */
+        g->lsn = r->lsn;
     if (durable) /* before the sender can take it: else it would need a flush of its own */
         g->wanted_durable = r->lsn;
     if (b && b->frame.records == 1)
@@ -240,10 +242,10 @@ void stream_drop(struct group *g)
 {
     while (g->busy)
         pthread_cond_wait(&g->changed, &g->lock);
-    stream_close_open(g);
     for (struct batch *b = g->first; b; b = b->next)
         while (atomic_load(&b->copying)) /* a writer is at its memcpy() */
             pthread_cond_wait(&g->work, &g->lock);
+    g->open = NULL; /* only now: who came while the lock was free has opened one */
     while (g->first) {
         struct batch *b = g->first;
         g->first = b->next;
