@@ -13,14 +13,9 @@
 #include <string.h>
 #include <sys/random.h>
 
-static const uint64_t second = 1000000000;
-
 void group_rest(struct group *g, uint64_t ns)
 {
-    uint64_t when = now_ns() + ns;
-    struct timespec t = { .tv_sec = (time_t)(when / second), .tv_nsec = (long)(when % second) };
-
-    pthread_cond_timedwait(&g->changed, &g->lock, &t);
+    cond_wait_until(&g->changed, &g->lock, now_ns() + ns);
 }
 
 /* ---- the link ---------------------------------------------------------------------------------
@@ -45,7 +40,8 @@ static void disconnect(struct group *g)
     struct link *link = g->link;
 
     if (g->connected) {
-        g->lost_at = now_ns();
+        if (!g->lost_at)
+            g->lost_at = now_ns();
         group_say(g, WEIR_WARNING, "the target is lost%s%s", g->error[0] ? ": " : "", g->error);
     }
     /* the target knows the generation in which writes were acknowledged alone: another one is due
@@ -193,7 +189,6 @@ static void begin(struct group *g)
     g->met = true;
     group_say(g, WEIR_INFO, "%s%s", again ? "the target is back" : "the target is there",
               group_dirty(g) ? ", and lacks something: catching up" : "");
-    g->lost_at = 0;
     g->last_fua = now_ns();
     g->mark_now = true; /* who waits for what was written before gets a state(k) that has it */
     if (!again)
@@ -206,11 +201,24 @@ static void begin(struct group *g)
         }
 }
 
+/* Ends what is left of a link. */
+static void part(struct group *g)
+{
+    take_stream(g);
+    disconnect(g);
+    if (g->alone_again && g->stop != STOP_DETACHED)
+        degrade(g);
+    if (g->unreadable) {
+        g->unreadable = false;
+        stream_drop(g);
+        g->marked_all = true;
+    }
+    give_stream(g);
+}
+
 static void connect(struct group *g)
 {
     take_stream(g);
-    if (g->link)
-        disconnect(g);
     if (g->alone_again)
         degrade(g);
     int r = g->stopping ? -ESHUTDOWN : connect_and_meet(g);
@@ -336,10 +344,10 @@ static void keep_ceiling(struct group *g)
 /* Once a group was in step; and now and then how far the target was. */
 static void keep_record(struct group *g)
 {
-    const uint64_t minute = 60 * second;
     bool first = !g->record.synced && !g->initial && g->complete_durable;
 
-    if (!first && (now_ns() < g->recorded_at + minute || g->durable_lsn <= g->record.durable))
+    if (!first &&
+        (now_ns() < g->recorded_at + 60 * SECOND_NS || g->durable_lsn <= g->record.durable))
         return;
     g->record.synced |= first;
     g->record.durable = g->durable_lsn;
@@ -356,7 +364,7 @@ static void tend(struct group *g, uint64_t *looked)
     keep_record(g);
     mend(g);
     hand_over(g);
-    if (g->connected && !g->lost && now_ns() >= *looked + second) {
+    if (g->connected && !g->lost && now_ns() >= *looked + SECOND_NS) {
         *looked = now_ns();
         look(g);
     }
@@ -369,20 +377,18 @@ void *keeper_main(void *arg)
 
     pthread_mutex_lock(&g->lock);
     while (!g->stopping) {
-        bool due = (!g->connected || g->lost) && g->stop != STOP_DETACHED && group_whole(g);
-        if (due && (!tried || now_ns() >= tried + g->config.reconnect_delay || g->lost)) {
+        if (g->link && (g->lost || g->stop == STOP_DETACHED))
+            part(g);
+        bool due = !g->link && g->stop != STOP_DETACHED && group_whole(g);
+        if (due && (!tried || now_ns() >= tried + g->config.reconnect_delay)) {
             connect(g);
             tried = now_ns();
-        } else if (g->stop == STOP_DETACHED && g->link) {
-            take_stream(g);
-            disconnect(g);
-            give_stream(g);
         }
         if (wants_degrade(g))
             degrade(g);
         tend(g, &looked);
-        if (!g->lost && !g->stopping)
-            group_rest(g, g->connected ? second / 4 : second / 10);
+        if (!(g->link && g->lost) && !g->stopping)
+            group_rest(g, g->connected ? SECOND_NS / 4 : SECOND_NS / 10);
     }
     take_stream(g);
     if (g->link)

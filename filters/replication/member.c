@@ -5,6 +5,7 @@
  * that the target lacks, and a state(k) would not be one without them. */
 #include "replication.h"
 #include "step.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <string.h>
@@ -32,12 +33,12 @@ static int start_threads(struct group *g, struct weir_text *why)
     pthread_t *const threads[] = { &g->sender, &g->copier, &g->keeper };
 
     for (unsigned i = 0; i < 3; i++) {
-        int error = pthread_create(threads[i], NULL, mains[i], g);
-        if (!error)
+        int r = thread_start(threads[i], mains[i], g);
+        if (!r)
             continue;
-        weir_print(why, "group %s: no thread to replicate with: %s", g->name, strerror(error));
+        weir_print(why, "group %s: no thread to replicate with: %s", g->name, strerror(-r));
         end_threads(g, i);
-        return -error;
+        return r;
     }
     return 0;
 }
@@ -72,8 +73,10 @@ static int group_start(struct group *g, struct weir_text *why)
         weir_print(why, "group %s: its record cannot be saved: %s", g->name, strerror(-r));
     if (!r)
         r = spill_open(g, why);
-    if (r)
+    if (r) {
+        spill_close(g);
         return r;
+    }
     pthread_mutex_lock(&g->lock);
     begin_anew(g);
     pthread_mutex_unlock(&g->lock);
@@ -91,15 +94,13 @@ static int group_start(struct group *g, struct weir_text *why)
 /* What is under way gets a moment to arrive; what does not is dirty. */
 static void group_stop(struct group *g)
 {
-    const uint64_t limit = now_ns() + 2000000000ull;
-    struct timespec t = { .tv_sec = (time_t)(limit / 1000000000u),
-                          .tv_nsec = (long)(limit % 1000000000u) };
+    const uint64_t limit = now_ns() + 2 * SECOND_NS;
 
     pthread_mutex_lock(&g->lock);
     while (g->connected && !g->lost && g->first && now_ns() < limit) {
         g->wanted_durable = g->lsn;
         pthread_cond_broadcast(&g->work);
-        pthread_cond_timedwait(&g->changed, &g->lock, &t);
+        cond_wait_until(&g->changed, &g->lock, limit);
     }
     pthread_mutex_unlock(&g->lock);
     end_threads(g, 3);
@@ -278,13 +279,11 @@ void group_pause(struct disk *d, bool pause)
 {
     struct group *g = d->group;
     const uint64_t limit = now_ns() + g->config.peer_timeout;
-    struct timespec t = { .tv_sec = (time_t)(limit / 1000000000u),
-                          .tv_nsec = (long)(limit % 1000000000u) };
 
     pthread_mutex_lock(&g->lock);
     while (pause && g->connected && !g->lost && now_ns() < limit &&
            (waits_for(g->waiting, d) || waits_for(g->flushes, d)))
-        pthread_cond_timedwait(&g->changed, &g->lock, &t);
+        cond_wait_until(&g->changed, &g->lock, limit);
     atomic_store(&d->drained, pause);
     while (pause && g->copying)
         pthread_cond_wait(&g->changed, &g->lock);
