@@ -159,10 +159,10 @@ static int begin(struct group *g, const struct command *c, struct group_record *
                                    .trimmed = at };
     memcpy(next->uuid, c->group, sizeof(next->uuid));
     memcpy(next->source, c->source, sizeof(next->source));
-    needs_forget(g);
     int r = save(g, next, why);
     if (r)
         return r;
+    needs_forget(g); /* not before: what is given up is still here if that could not be saved */
     r = log_restart(g->log, at);
     if (g->index)
         index_trim(g->index, at);

@@ -23,7 +23,7 @@ int group_nobody_served(const struct group *, struct weir_text *why); /* -EBUSY;
 int group_become_target(struct group *, struct weir_text *why);       /* with the turn */
 
 /* ---- group-promote.c ---- */
-/* With the turn.  A crash came into a promotion to an older point: the heads are neither. */
+/* Takes the turn.  A crash came into a promotion to an older point: the heads are neither. */
 int promote_undo(struct group *, struct weir_text *why);
 /* COMMAND_HANDOVER: at exactly its LSN. */
 int promote_handover(struct group *, const struct command *, struct weir_text *why);

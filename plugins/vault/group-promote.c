@@ -149,13 +149,38 @@ static int roll(struct group *g, uint64_t lsn, struct weir_text *why)
     return r ? r : group_roll_back(g, lsn, NULL, NULL, why);
 }
 
+/* The heads are neither what they were nor state(rolling_to): from that point on all is applied
+ * again, which gives the last state(k). */
+static int undo(struct group *g, struct weir_text *why)
+{
+    cleanup_free struct group_record *next = malloc(sizeof(*next));
+    struct point point;
+    char word[32];
+
+    if (!next)
+        return -ENOMEM;
+    snprintf(word, sizeof(word), "lsn:%" PRIu64, g->record.rolling_to);
+    int r = points_find(g->points, word, &point, why);
+    if (!r)
+        r = apply_again(g, point.position);
+    if (!r)
+        r = apply_sync(g);
+    if (r)
+        return r;
+    *next = g->record;
+    next->rolling_to = 0;
+    return group_save(g, next);
+}
+
 static int bring_heads(struct promotion *p, struct log_end *applied, struct weir_text *why)
 {
     struct group *g = p->g;
     int r = 0;
 
+    if (g->record.rolling_to) /* an attempt that failed */
+        r = undo(g, why);
     *applied = g->applied;
-    if (p->how == PROMOTE_POINT)
+    if (!r && p->how == PROMOTE_POINT)
         r = end_before(g, p->point.position, applied);
     if (!r && (p->how == PROMOTE_POINT || g->record.unsettled))
         r = roll(g, p->lsn, why);
@@ -269,26 +294,8 @@ int promote_handover(struct group *g, const struct command *c, struct weir_text 
     return r == -EPERM || r == 0 ? r : -EIO; /* EBUSY, too: it is said again */
 }
 
-/* The heads are state(rolling_to) here, the last state(k) there: from the point on all is applied
- * again, which gives the last. */
 int promote_undo(struct group *g, struct weir_text *why)
 {
-    cleanup_free struct group_record *next = malloc(sizeof(*next));
-    struct point point;
-    char word[32];
-
-    if (!next)
-        return -ENOMEM;
-    snprintf(word, sizeof(word), "lsn:%" PRIu64, g->record.rolling_to);
     hold_lock(&g->turn);
-    int r = points_find(g->points, word, &point, why);
-    if (!r)
-        r = apply_again(g, point.position);
-    if (!r)
-        r = apply_sync(g);
-    if (r)
-        return r;
-    *next = g->record;
-    next->rolling_to = 0;
-    return group_save(g, next);
+    return undo(g, why);
 }

@@ -285,6 +285,65 @@ static void test_promote_point(void **state)
     group_rig_finish(&rig);
 }
 
+/* A head that takes no zeroes. */
+struct failing {
+    struct medium_file file, *head;
+};
+
+static int write_head(struct medium_file *file, const struct iovec *iov, int count, uint64_t offset)
+{
+    struct medium_file *head = ((struct failing *)file)->head;
+
+    return head->write(head, iov, count, offset);
+}
+
+static int zero_fails(struct medium_file *file, uint64_t length, uint64_t offset)
+{
+    (void)file;
+    (void)length;
+    (void)offset;
+    return -EIO;
+}
+
+static int sync_head(struct medium_file *file)
+{
+    return file_sync(((struct failing *)file)->head);
+}
+
+static void give_head(struct group_rig *rig, struct medium_file *head)
+{
+    pthread_mutex_lock(&rig->group->turn);
+    rig->group->disks[0].head = head;
+    pthread_mutex_unlock(&rig->group->turn);
+}
+
+/* What a promotion to a point has set back before it failed is brought back by the next one. */
+static void test_promote_point_that_failed(void **state)
+{
+    (void)state;
+    struct group_rig rig;
+
+    group_rig_init(&rig);
+    rig_first_copy(&rig, M, 1);
+    source_begin(&rig.source, 0);
+    source_mark(&rig.source, "before");
+    assert_int_equal(group_send(&rig, source_finish(&rig.source), true), 0);
+    assert_int_equal(group_send(&rig, source_frame(&rig.source, 0, 0, 4 * K, 2), true), 0);
+    assert_int_equal(group_send(&rig, source_frame(&rig.source, 0, 4 * GRAN, 4 * K, 2), true), 0);
+    rig_wait_applied(&rig, 5);
+    struct failing failing = { .head = rig.group->disks[0].head };
+    failing.file =
+        (struct medium_file){ .write = write_head, .zero = zero_fails, .sync = sync_head };
+    give_head(&rig, &failing.file);
+    assert_int_equal(promote(&rig, "rp:before"), -EIO);
+    give_head(&rig, failing.head);
+    rig_expect_head(&rig, 0, 4 * K, 1); /* it has begun */
+    assert_int_equal(promote(&rig, NULL), 0);
+    rig_expect_head(&rig, 0, 4 * K, 2);
+    rig_expect_head(&rig, 4 * GRAN, 4 * K, 2);
+    group_rig_finish(&rig);
+}
+
 /* A VERIFY looks at what a head holds at its own LSN. */
 static void test_verify(void **state)
 {
@@ -515,6 +574,7 @@ int main(void)
         cmocka_unit_test(test_generations),
         cmocka_unit_test(test_handover),
         cmocka_unit_test(test_promote_point),
+        cmocka_unit_test(test_promote_point_that_failed),
         cmocka_unit_test(test_verify),
         cmocka_unit_test(test_copy_larger_than_log),
         cmocka_unit_test(test_full),
