@@ -3,6 +3,7 @@
  *
  * In the file "group" in the state folder of each of its disks, all alike; the one with the highest
  * sequence counts, for a crash may come between two of them. */
+#include "encode.h"
 #include "replication.h"
 
 #include <errno.h>
@@ -14,8 +15,14 @@ enum { HEAD = 8 + 8 + 16 + 16 + LINEAGE_BYTES + 8 + 8 + 8 + 4 + 4, DIGEST = 8 };
 
 static uint8_t *put(uint8_t *at, const void *bytes, size_t n)
 {
-    memcpy(at, bytes, n); /* numbers: little-endian, as this host is */
+    memcpy(at, bytes, n);
     return at + n;
+}
+
+static uint8_t *put_number(uint8_t *at, uint64_t number)
+{
+    put64(at, number);
+    return at + 8;
 }
 
 static const uint8_t *take(const uint8_t *at, void *bytes, size_t n)
@@ -24,31 +31,36 @@ static const uint8_t *take(const uint8_t *at, void *bytes, size_t n)
     return at + n;
 }
 
+static const uint8_t *take_number(const uint8_t *at, uint64_t *ret)
+{
+    *ret = get64(at);
+    return at + 8;
+}
+
 static size_t record_bytes(const struct group_record *r, uint8_t **ret)
 {
     size_t size = HEAD + (size_t)r->count * NAME_LENGTH + DIGEST;
     uint8_t *bytes = calloc(1, size), *at = bytes;
     uint8_t lineage[LINEAGE_BYTES];
-    uint32_t flags = r->fenced | r->detached << 1 | r->synced << 2 | r->fetch << 3,
-             count = r->count;
+    const uint32_t flags = r->fenced | r->detached << 1 | r->synced << 2 | (uint32_t)r->fetch << 3;
 
     if (!bytes)
         return 0;
     lineage_write(&r->lineage, lineage);
     at = put(at, magic, sizeof magic);
-    at = put(at, &r->sequence, 8);
+    at = put_number(at, r->sequence);
     at = put(at, r->uuid, 16);
     at = put(at, r->source, 16);
     at = put(at, lineage, sizeof lineage);
-    at = put(at, &r->ceiling, 8);
-    at = put(at, &r->token, 8);
-    at = put(at, &r->durable, 8);
-    at = put(at, &flags, 4);
-    at = put(at, &count, 4);
-    for (unsigned i = 0; i < count; i++)
+    at = put_number(at, r->ceiling);
+    at = put_number(at, r->token);
+    at = put_number(at, r->durable);
+    put32(at, flags);
+    put32(at + 4, r->count);
+    at += 8;
+    for (unsigned i = 0; i < r->count; i++)
         at = put(at, r->name[i], NAME_LENGTH);
-    uint64_t digest = digest_of(bytes, (size_t)(at - bytes));
-    put(at, &digest, DIGEST);
+    put64(at, digest_of(bytes, (size_t)(at - bytes)));
     *ret = bytes;
     return size;
 }
@@ -57,25 +69,23 @@ static int parse(const uint8_t *bytes, size_t size, struct group_record *r)
 {
     const uint8_t *at = bytes;
     uint8_t lineage[LINEAGE_BYTES];
-    uint32_t flags, count;
-    uint64_t digest;
     char said[8];
 
     if (size < HEAD + DIGEST)
         return -EBADMSG;
-    take(bytes + size - DIGEST, &digest, DIGEST);
     at = take(at, said, sizeof said);
-    if (memcmp(said, magic, sizeof magic) != 0 || digest != digest_of(bytes, size - DIGEST))
+    if (memcmp(said, magic, sizeof magic) != 0 ||
+        get64(bytes + size - DIGEST) != digest_of(bytes, size - DIGEST))
         return -EBADMSG;
-    at = take(at, &r->sequence, 8);
+    at = take_number(at, &r->sequence);
     at = take(at, r->uuid, 16);
     at = take(at, r->source, 16);
     at = take(at, lineage, sizeof lineage);
-    at = take(at, &r->ceiling, 8);
-    at = take(at, &r->token, 8);
-    at = take(at, &r->durable, 8);
-    at = take(at, &flags, 4);
-    at = take(at, &count, 4);
+    at = take_number(at, &r->ceiling);
+    at = take_number(at, &r->token);
+    at = take_number(at, &r->durable);
+    const uint32_t flags = get32(at), count = get32(at + 4);
+    at += 8;
     if (count > DISKS || size != HEAD + (size_t)count * NAME_LENGTH + DIGEST ||
         !lineage_read(lineage, &r->lineage))
         return -EBADMSG;

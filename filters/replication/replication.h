@@ -125,6 +125,12 @@ struct use {
 
 enum { SPARES = 8 }; /* buffers that are kept to be used again */
 
+enum {
+    BATCH_RECORDS = 1024, /* for which there is room */
+    BATCH_TABLE = BATCH_RECORDS * FRAME_RECORD,
+    BATCH_TAIL = FRAME_TAG + FRAME_ALIGN,
+};
+
 enum batch_state { BATCH_OPEN, BATCH_CLOSED, BATCH_SPILLED, BATCH_SENT, BATCH_RECEIVED };
 
 struct batch {

@@ -111,13 +111,12 @@ static bool wants_fua(const struct group *g, const struct batch *b)
 static void pack(struct group *g, struct batch *b, bool compress)
 {
     uint8_t *payload = stream_frame(b) + FRAME_HEADER;
-    const size_t tail = FRAME_TAG + FRAME_ALIGN;
     uint8_t *bytes, *records;
     size_t size = 0;
 
     if (b->packed || (!compress && b->used > b->room / 2))
         return;
-    bytes = malloc(FRAME_HEADER + b->frame.raw + tail);
+    bytes = malloc(FRAME_HEADER + b->frame.raw + BATCH_TAIL);
     if (bytes && compress)
         size = frame_pack(payload, b->frame.raw, bytes + FRAME_HEADER, b->frame.raw);
     if (!bytes || (!size && b->used > b->room / 2)) {
@@ -128,11 +127,11 @@ static void pack(struct group *g, struct batch *b, bool compress)
         b->frame.flags |= FRAME_ZSTD;
     else
         memcpy(bytes + FRAME_HEADER, payload, size = b->frame.raw);
-    uint8_t *exact = realloc(bytes, FRAME_HEADER + size + tail);
+    uint8_t *exact = realloc(bytes, FRAME_HEADER + size + BATCH_TAIL);
     pthread_mutex_lock(&g->lock);
     g->in_memory -= b->allocated;
     stream_give_bytes(g, b->bytes, b->allocated);
-    b->allocated = FRAME_HEADER + size + tail;
+    b->allocated = FRAME_HEADER + size + BATCH_TAIL;
     g->in_memory += b->allocated;
     b->bytes = exact ? exact : bytes;
     b->frame.stored = (uint32_t)size;

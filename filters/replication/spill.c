@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TABLE_BYTES = 1024 * FRAME_RECORD, TAIL = FRAME_TAG + FRAME_ALIGN };
-
 int spill_open(struct group *g, struct weir_text *why)
 {
     struct medium *m = NULL;
@@ -76,7 +74,7 @@ int spill_out(struct group *g, struct batch *b)
     at = place_for(g, b->used);
     pthread_mutex_unlock(&g->lock);
     int r =
-        file_write(g->spill, b->bytes + FRAME_HEADER + TABLE_BYTES, b->used, at % g->config.spill);
+        file_write(g->spill, b->bytes + FRAME_HEADER + BATCH_TABLE, b->used, at % g->config.spill);
     pthread_mutex_lock(&g->lock);
     if (r) {
         g->spill_failed = true; /* the ring and the map have to do */
@@ -100,7 +98,7 @@ int spill_in(struct group *g, struct batch *b)
 
     if (!bytes)
         return -ENOMEM;
-    int r = file_read(g->spill, bytes + FRAME_HEADER + TABLE_BYTES, b->used,
+    int r = file_read(g->spill, bytes + FRAME_HEADER + BATCH_TABLE, b->used,
                       b->spill_at % g->config.spill);
     if (r) {
         free(bytes);

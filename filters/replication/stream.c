@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TABLE = 1024, TABLE_BYTES = TABLE * FRAME_RECORD, TAIL = FRAME_TAG + FRAME_ALIGN };
-
 /* ---- batches --------------------------------------------------------------------- */
 
 /* Large buffers are used again: to fault new memory in costs more than to copy a write into it. */
@@ -21,12 +19,13 @@ uint8_t *stream_take_bytes(struct group *g, size_t room)
 {
     if (room == g->config.frame && g->spares)
         return g->spare[--g->spares];
-    return malloc(FRAME_HEADER + TABLE_BYTES + room + TAIL);
+    return malloc(FRAME_HEADER + BATCH_TABLE + room + BATCH_TAIL);
 }
 
 void stream_give_bytes(struct group *g, uint8_t *bytes, size_t allocated)
 {
-    if (allocated == FRAME_HEADER + TABLE_BYTES + g->config.frame + TAIL && g->spares < SPARES)
+    if (allocated == FRAME_HEADER + BATCH_TABLE + g->config.frame + BATCH_TAIL &&
+        g->spares < SPARES)
         g->spare[g->spares++] = bytes;
     else
         free(bytes);
@@ -39,8 +38,8 @@ static struct batch *batch_create(struct group *g, size_t room)
     if (!b)
         return NULL;
     b->room = room;
-    b->allocated = FRAME_HEADER + TABLE_BYTES + room + TAIL;
-    b->records = malloc(TABLE_BYTES);
+    b->allocated = FRAME_HEADER + BATCH_TABLE + room + BATCH_TAIL;
+    b->records = malloc(BATCH_TABLE);
     b->bytes = b->records ? stream_take_bytes(g, room) : NULL;
     if (b->bytes)
         return b;
@@ -98,11 +97,11 @@ static struct batch *batch_for(struct group *g, size_t data)
 {
     struct batch *b = g->open;
 
-    if (b && b->frame.records < TABLE && b->used + data <= b->room)
+    if (b && b->frame.records < BATCH_RECORDS && b->used + data <= b->room)
         return b;
     stream_close_open(g);
     size_t room = data > g->config.frame ? data : g->config.frame;
-    if (!is_room(g, FRAME_HEADER + TABLE_BYTES + room + TAIL))
+    if (!is_room(g, FRAME_HEADER + BATCH_TABLE + room + BATCH_TAIL))
         return NULL;
     b = batch_create(g, room);
     if (!b)
@@ -120,7 +119,7 @@ static struct batch *batch_for(struct group *g, size_t data)
 
 uint8_t *stream_frame(struct batch *b)
 {
-    uint8_t *data = b->bytes + FRAME_HEADER + TABLE_BYTES;
+    uint8_t *data = b->bytes + FRAME_HEADER + BATCH_TABLE;
     size_t table = (size_t)b->frame.records * FRAME_RECORD;
 
     if (b->packed)
@@ -141,7 +140,7 @@ static void batch_add(struct batch *b, const struct record *r, uint8_t **at)
     record_write(r, b->records + (size_t)b->frame.records * FRAME_RECORD);
     b->frame.records++;
     b->copies |= r->flags & RECORD_COPY;
-    *at = b->bytes + FRAME_HEADER + TABLE_BYTES + b->used;
+    *at = b->bytes + FRAME_HEADER + BATCH_TABLE + b->used;
     b->used += record_data(r);
     atomic_fetch_add(&b->copying, 1);
 }

@@ -199,7 +199,7 @@ static void test_a_spill_file_that_fails(void **state)
         stream_look_for_room(&r.group);
         assert_false(spill_has_room(&r.group, FRAME)); /* not while something is in it */
         assert_int_equal(spill_in(&r.group, first), 0);
-        assert_int_equal(first->bytes[FRAME_HEADER + 1024 * FRAME_RECORD + FRAME - 1], 0x5a);
+        assert_int_equal(first->bytes[FRAME_HEADER + BATCH_TABLE + FRAME - 1], 0x5a);
         pthread_mutex_lock(&r.group.lock);
         stream_drop(&r.group);
         stream_look_for_room(&r.group);
