@@ -6,11 +6,13 @@
 #include "store-vault.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
 #include "gateway.h"
+#include "instant.h"
 #include "scope.h"
 #include "stores.h"
 #include "vault/serve.h"
@@ -62,6 +64,7 @@ static int open_image(struct vault_store *v, const struct image *image, struct w
     if (v->kind == IMAGE_HEAD)
         return open_head(v, why);
     v->writable = image->writable;
+    v->opened = wall_ns();
     return view_open(v->group, v->disk, image->point, image->since, image->writable, &v->view, why);
 }
 
@@ -200,8 +203,17 @@ static const char *vault_folder(const void *config)
 static int vault_identity(void *self, struct weir_identity *ret)
 {
     const struct vault_store *v = self;
+    char text[DISK_IDENTITY];
 
-    return store_identify(ret, "vault:%s", v->name);
+    if (v->kind == IMAGE_LOG)
+        return store_identify(ret, "vault %s", v->name);
+    tell_identity(v->group, v->disk, text);
+    if (v->head)
+        return store_identify(ret, "%s", text);
+    if (!v->writable)
+        return store_identify(ret, "%s@%" PRIu64, text, view_lsn(v->view));
+    /* what was written to the one before is gone */
+    return store_identify(ret, "%s@%" PRIu64 "+%" PRIu64, text, view_lsn(v->view), v->opened);
 }
 
 const struct store_type store_vault = {

@@ -14,7 +14,8 @@ struct vault_store {
     struct group *group;
     struct head *head; /* IMAGE_HEAD */
     struct view *view; /* IMAGE_VIEW */
-    char name[192];    /* of the image, for weir_identity() */
+    uint64_t opened;   /* … when, in ns since 1970 */
+    char name[192];    /* of the image */
 };
 
 extern const struct weir_stat vault_stats[];

@@ -8,6 +8,7 @@
  * has all: so nobody but the source itself can end it. */
 #include "give-back.h"
 
+#include "instant.h"
 #include "scope.h"
 #include "text.h"
 
@@ -257,13 +258,11 @@ int group_read_head(struct group *g, unsigned disk, void *data, size_t length, u
 /* With the lock. */
 static int wait_for_source(struct group *g)
 {
-    struct timespec until;
+    const uint64_t until = now_ns() + LEAVE_SECONDS * SECOND_NS;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += LEAVE_SECONDS;
     g->given.leaving = true;
     while (g->record.role == ROLE_PRIMARY && !g->stopping)
-        if (pthread_cond_timedwait(&g->changed, &g->lock, &until) == ETIMEDOUT)
+        if (cond_wait_until(&g->changed, &g->lock, until) == ETIMEDOUT)
             break;
     if (g->record.role == ROLE_TARGET)
         return 0;

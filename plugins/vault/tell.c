@@ -26,6 +26,17 @@ const char *tell_state(struct group *g, const struct status *s)
     return s->received_lsn > s->complete_lsn ? "catching-up" : "receiving";
 }
 
+void tell_identity(struct group *g, unsigned disk, char text[DISK_IDENTITY])
+{
+    char group[2 * sizeof(g->record.uuid) + 1];
+
+    hold_lock(&g->lock);
+    for (size_t i = 0; i < sizeof(g->record.uuid); i++)
+        snprintf(group + 2 * i, 3, "%02x", g->record.uuid[i]);
+    snprintf(text, DISK_IDENTITY, "vault %s/%s %016" PRIx64, group, g->disks[disk].name,
+             g->record.lineage.list[0].id);
+}
+
 static void out_time(struct json_out *out, const char *key, uint64_t time)
 {
     char text[TIME_TEXT] = "";

@@ -269,6 +269,7 @@ struct view;
 int view_open(struct group *, unsigned disk, const char *word, const char *since, bool writable,
               struct view **ret, struct weir_text *why);
 void view_close(struct view *);
+uint64_t view_lsn(const struct view *);
 int view_serve(struct view *, struct weir_request *);
 uint64_t view_size(const struct view *);
 

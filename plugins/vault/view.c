@@ -172,6 +172,11 @@ uint64_t view_size(const struct view *v)
     return v->size;
 }
 
+uint64_t view_lsn(const struct view *v)
+{
+    return v->lsn;
+}
+
 /* ---- reading ----------------------------------------------------------------------- */
 
 static int view_read(struct view *v, uint8_t *data, uint64_t length, uint64_t offset)
