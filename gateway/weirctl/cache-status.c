@@ -28,11 +28,6 @@ static struct json_object *disk_document(const struct invocation *invocation,
     return ret;
 }
 
-static const char *or_dash(const char *text)
-{
-    return *text ? text : "-";
-}
-
 static struct number hit_ratio(struct json_object *disk)
 {
     double hits = (double)number_of(disk, "hits");
@@ -71,13 +66,7 @@ static void list_row(struct table *table, struct json_object *disk, bool many)
 static struct json_object *list_document(const struct invocation *invocation,
                                          struct gateway *gateway, struct json_object *entry)
 {
-    const struct filtered disk = {
-        .gateway = gateway,
-        .export = text_of(entry, "name"),
-        .filter = filter_of(entry, "cache"),
-    };
-
-    return disk.filter ? disk_document(invocation, &disk) : NULL;
+    return filtered_entry(invocation, gateway, entry, "cache", disk_document);
 }
 
 static const char *const titles[] = { "GATEWAY", "EXPORT", "MODE",     "POOL",  ">HITS",

@@ -11,6 +11,20 @@ struct json_object *filter_of(struct json_object *entry, const char *class)
     return entry_of(member_of(entry, "filters"), "class", class);
 }
 
+struct json_object *filtered_entry(const struct invocation *invocation, struct gateway *gateway,
+                                   struct json_object *entry, const char *class,
+                                   struct json_object *(*describe)(const struct invocation *,
+                                                                   const struct filtered *))
+{
+    const struct filtered disk = {
+        .gateway = gateway,
+        .export = text_of(entry, "name"),
+        .filter = filter_of(entry, class),
+    };
+
+    return disk.filter ? describe(invocation, &disk) : NULL;
+}
+
 enum exit_code filtered_open(const struct invocation *invocation, struct filtered *disk,
                              const char *class, const char *example)
 {

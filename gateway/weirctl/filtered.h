@@ -21,6 +21,11 @@ void filtered_close(struct filtered *);
 
 /* The filter of this class of an export of "show"; NULL: it has none. */
 struct json_object *filter_of(struct json_object *entry, const char *class);
+/* What `describe` says of an entry of "show" that has such a filter; NULL: it has none. */
+struct json_object *filtered_entry(const struct invocation *, struct gateway *,
+                                   struct json_object *entry, const char *class,
+                                   struct json_object *(*describe)(const struct invocation *,
+                                                                   const struct filtered *));
 /* Of what lies under the filter, or the store: "ctl", "stats/state". */
 void filtered_path(const struct filtered *, const char *rest, struct weir_text *);
 /* Runs a verb of the filter; argument NULL: none.  `doing` is how progress calls it. */

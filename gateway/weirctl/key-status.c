@@ -29,11 +29,6 @@ static struct json_object *disk_document(const struct invocation *invocation,
     return ret;
 }
 
-static const char *or_dash(const char *text)
-{
-    return *text ? text : "-";
-}
-
 static void list_row(struct table *table, struct json_object *disk, bool many)
 {
     bool rekeying = strcmp(text_of(disk, "state"), "rekeying") == 0;
@@ -57,13 +52,7 @@ static void list_row(struct table *table, struct json_object *disk, bool many)
 static struct json_object *list_document(const struct invocation *invocation,
                                          struct gateway *gateway, struct json_object *entry)
 {
-    const struct filtered disk = {
-        .gateway = gateway,
-        .export = text_of(entry, "name"),
-        .filter = filter_of(entry, "encryption"),
-    };
-
-    return disk.filter ? disk_document(invocation, &disk) : NULL;
+    return filtered_entry(invocation, gateway, entry, "encryption", disk_document);
 }
 
 static enum exit_code show_all(const struct invocation *invocation)

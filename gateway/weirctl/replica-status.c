@@ -99,11 +99,6 @@ static struct number age_of(struct json_object *end)
     return ret;
 }
 
-static const char *or_dash(const char *text)
-{
-    return *text ? text : "-";
-}
-
 static void add_row(struct table *table, struct json_object *end, bool many)
 {
     bool source = is_source(end);

@@ -124,6 +124,12 @@ enum exit_code print_document(const struct invocation *, struct json_object *);
 /* ---- table.c: columns for people --------------------------------------------- */
 
 enum { TABLE_COLUMNS = 16 };
+/* Of a cell that has nothing to say. */
+static inline const char *or_dash(const char *text)
+{
+    return *text ? text : "-";
+}
+
 struct table {
     char **cells; /* row by row, the titles first */
     size_t count, capacity, columns;
