@@ -99,17 +99,6 @@ void log_free(struct log *log, uint64_t tail)
     pthread_mutex_unlock(&log->lock);
 }
 
-uint64_t log_position(struct log *log, uint32_t place)
-{
-    const uint64_t pages = log->super.log_pages;
-
-    pthread_mutex_lock(&log->lock);
-    const uint64_t tail = log->place.tail;
-    pthread_mutex_unlock(&log->lock);
-    const uint64_t position = tail - tail % pages + place;
-    return position < tail ? position + pages : position;
-}
-
 uint64_t log_bytes_written(struct log *log)
 {
     pthread_mutex_lock(&log->lock);

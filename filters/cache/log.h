@@ -101,8 +101,6 @@ bool log_has_room(struct log *, unsigned pages);
 /* The tail is at `tail`, the beginning of a segment, durably: what lies before it may be written
  * over.  Grows only. */
 void log_free(struct log *, uint64_t tail);
-/* Position of the page that `place` is now; it is between tail and head. */
-uint64_t log_position(struct log *, uint32_t place);
 uint64_t log_bytes_written(struct log *);
 
 /* ---- log-read.c: after a crash --------------------------------------------------------- */

@@ -125,7 +125,7 @@ static void test_places_and_positions_agree(void **state)
             continue;
         }
         log_where(rig.log, &where);
-        assert_int_equal(log_position(rig.log, rig.last_place), where.head - 1);
+        assert_int_equal(rig.last_place, (where.head - 1) % rig.super.log_pages);
     }
     rig_destroy(&rig);
 }
