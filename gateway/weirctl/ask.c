@@ -166,12 +166,20 @@ static enum exit_code judge(const struct invocation *invocation, struct gateway 
     return code;
 }
 
+/* One that has failed is not asked again: why it did is said again. */
+static int call(const struct gateway *gateway, struct json_object *request, int timeout,
+                struct json_object **got)
+{
+    return gateway->control ? control_call(gateway->control, request, timeout, got)
+           : gateway->error ? gateway->error
+                            : -ESHUTDOWN;
+}
+
 enum exit_code gateway_ask(const struct invocation *invocation, struct gateway *gateway,
                            struct json_object *request, struct json_object **answer)
 {
     struct json_object *got = NULL;
-    int error =
-        control_call(gateway->control, request, timeout_ms(invocation, CONTROL_TIMEOUT_MS), &got);
+    int error = call(gateway, request, timeout_ms(invocation, CONTROL_TIMEOUT_MS), &got);
 
     json_object_put(request);
     return judge(invocation, gateway, error, got, answer);
@@ -179,7 +187,7 @@ enum exit_code gateway_ask(const struct invocation *invocation, struct gateway *
 
 /* A call on a thread of its own, so that this one can show that it goes on. */
 struct long_call {
-    struct control *control;
+    const struct gateway *gateway;
     struct json_object *request, *answer;
     int timeout_ms, error;
     struct progress *progress;
@@ -187,10 +195,10 @@ struct long_call {
 
 static void *run_long_call(void *arg)
 {
-    struct long_call *call = arg;
+    struct long_call *l = arg;
 
-    call->error = control_call(call->control, call->request, call->timeout_ms, &call->answer);
-    progress_done(call->progress);
+    l->error = call(l->gateway, l->request, l->timeout_ms, &l->answer);
+    progress_done(l->progress);
     return NULL;
 }
 
@@ -199,23 +207,23 @@ enum exit_code gateway_ask_long(const struct invocation *invocation, struct gate
                                 struct json_object **answer)
 {
     struct progress progress;
-    struct long_call call = { .control = gateway->control,
-                              .request = request,
-                              .timeout_ms = timeout_ms(invocation, LONG_TIMEOUT_MS),
-                              .progress = &progress };
+    struct long_call l = { .gateway = gateway,
+                           .request = request,
+                           .timeout_ms = timeout_ms(invocation, LONG_TIMEOUT_MS),
+                           .progress = &progress };
     pthread_t thread;
 
     progress_init(&progress, what, invocation->option[OPTION_JSON] != NULL);
-    int error = pthread_create(&thread, NULL, run_long_call, &call);
+    int error = pthread_create(&thread, NULL, run_long_call, &l);
     if (error) {
-        run_long_call(&call);
+        run_long_call(&l);
     } else {
         progress_show(&progress);
         pthread_join(thread, NULL);
     }
     progress_finish(&progress);
     json_object_put(request);
-    return judge(invocation, gateway, call.error, call.answer, answer);
+    return judge(invocation, gateway, l.error, l.answer, answer);
 }
 
 int gateway_show(const struct invocation *invocation, struct gateway *gateway, const char *export)
@@ -227,8 +235,7 @@ int gateway_show(const struct invocation *invocation, struct gateway *gateway, c
         add_text(ask, "export", export);
     json_object_put(gateway->show);
     gateway->show = NULL;
-    int error = control_call(gateway->control, ask, timeout_ms(invocation, CONTROL_TIMEOUT_MS),
-                             &gateway->show);
+    int error = call(gateway, ask, timeout_ms(invocation, CONTROL_TIMEOUT_MS), &gateway->show);
     json_object_put(ask);
     note_error(gateway, error);
     if (error)

@@ -87,7 +87,7 @@ static enum exit_code become_target(const struct invocation *invocation,
         code = close_heads(invocation, replica, closed);
     if (!code)
         code = demote(invocation, replica, false, answer);
-    if (code)
+    if (code && replica->end.gateway->control) /* else it is dead, and begins with them */
         open_again(invocation, replica, closed);
     json_object_put(closed);
     return code;

@@ -4,6 +4,7 @@
 {"source": {…}, "target": {…}} of what differs from the statuses here; a test moves it on."""
 import contextlib
 import json
+import os
 
 MAP = "00112233445566778899aabbccddeeff"
 SOURCE = {"group": "db", "role": "source", "state": "streaming", "mode": "async",
@@ -46,6 +47,8 @@ class End:
         if verb == "verbs":
             return {"text": "\n".join(self.verbs[:-1]) + "\n"}
         status = self.status()
+        if "dies" in status and verb in ("promote", "demote"):
+            os._exit(1)
         if "refuses" in status and verb in ("promote", "demote"):
             raise self.refused("EPERM", f"{verb}: {status['refuses']}")
         if verb == "status":

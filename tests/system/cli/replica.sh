@@ -209,6 +209,11 @@ status target '{"role": "primary"}'
 expect 4 --gateway=busy replica failback seven
 complains '1 client of "vm7" is connected: end its guest first'
 rm "$replica"
+fake mortal --exports=vm8 --idle --vault=eight:vm8 --idle-disks=vm8 --replica="$replica"
+status target '{"role": "primary", "group": "eight", "disks": [{"name": "vm8", "size": 1048576}], "dies": true}'
+expect 1 --gateway=mortal replica failback eight # its disk was closed, and nobody can open it again
+assert_eq "$err" 'weirctl: gateway "mortal" went away before it answered'
+rm "$replica"
 
 # ---- two gateways of one host have the group
 fake twin --exports= --idle --vault=db:vm1,vm2
