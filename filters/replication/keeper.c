@@ -296,6 +296,9 @@ static void look(struct group *g)
 /* ---- planned failover
  * ---------------------------------------------------------------------------------- */
 
+/* Whoever has asked a target to take over and does not hear of it, or dies, cannot know which of
+ * both sites is the primary: so this one is fenced, durably, before it asks, until a meeting has
+ * shown that it counts. */
 static void hand_over(struct group *g)
 {
     struct command c = {
@@ -311,16 +314,26 @@ static void hand_over(struct group *g)
         return;
     memcpy(c.group, g->record.uuid, sizeof c.group);
     memcpy(c.source, g->record.source, sizeof c.source);
+    g->stop = STOP_FENCED;
+    g->record.fenced = true;
     pthread_mutex_unlock(&g->lock);
-    int r = link_command(link, &c, g->key);
+    int saved = record_save(g);
+    int r = saved ? saved : link_command(link, &c, g->key);
     pthread_mutex_lock(&g->lock);
     g->handover = r ? HANDOVER_REFUSED : HANDOVER_DONE;
+    g->stop = STOP_NONE; /* what stops it has a sentence */
     if (!r) {
         group_stop_for(g, STOP_FENCED, "handed over to the target at LSN %" PRIu64, c.lsn);
-        g->record.fenced = true;
-        pthread_mutex_unlock(&g->lock);
-        record_save(g);
-        pthread_mutex_lock(&g->lock);
+    } else if (saved || r == -ENOTSUP) { /* nobody was asked */
+        g->record.fenced = false;
+        snprintf(g->error, sizeof g->error, "%s: %s",
+                 saved ? "this cannot be remembered" : "the target cannot take over", strerror(-r));
+    } else {
+        group_stop_for(g, STOP_FENCED,
+                       "the target has not said that it took over (%s): the disks stay locked "
+                       "until it is met again, and did not",
+                       strerror(-r));
+        g->lost = true; /* at once */
     }
     pthread_cond_broadcast(&g->changed);
 }
