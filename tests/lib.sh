@@ -76,11 +76,12 @@ wait_until() {
 }
 assert_eq() { [ "$1" = "$2" ] || fail "${3:-values differ}: '$1' is not '$2'"; }
 
-# sanitizer runtime for a plugin that an ordinary nbdkit loads
+# sanitizer runtime for a plugin that an ordinary nbdkit loads, and behind it what a test wants to
+# be in the gateway: $preload
 _preload() {
     local lib
     lib=$(ldd "$plugin" 2>/dev/null | awk '/lib(asan|tsan)\.so/{print $3; exit}')
-    [ -z "$lib" ] || printf '%s:%s' "$lib" "$WEIR_BUILD/tests/malloc-first.so"
+    printf '%s' "${lib:+$lib:$WEIR_BUILD/tests/malloc-first.so:}${preload:-}"
 }
 # gateway_process NBDKIT ARGUMENTS…: for spawn, becomes nbdkit.
 gateway_process() {

@@ -4,11 +4,12 @@
 #
 # Sourced instead of proof.sh.  The source is the gateway that uri, ctl, statistic, option and verb
 # speak to; the target is reached by it through the fault proxy.  What may be set before
-# start_sites: DISKS, GROUP, SIZE, TARGET_TYPE, TLS (1), REPLICATION: more options of the filter,
-# VAULT: of the datastore.
+# start_sites: DISKS, GROUP, SIZE, or SIZES of each disk, TARGET_TYPE, TLS (1), REPLICATION: more
+# options of the filter, VAULT: of the datastore.  A site that is started with MAY_DIE=1 may.
 . "$WEIR_SOURCE/tests/filter/replication/proof/proof.sh"
 requires jq psktool
 DISKS=(vm1) GROUP=vm1 TARGET_TYPE=vault TLS=1 REPLICATION='' VAULT='history = "1h";'
+declare -A SIZES=()
 sock=$work/source.sock target_sock=$work/target.sock
 
 # ---- gateways --------------------------------------------------------------------------------------
@@ -37,7 +38,7 @@ _start_site() {
         run="${RUN:-$WEIR_RUN}" state="${STATE:-$WEIR_STATE}"
     _begun() { listens "$socket" || ! alive "$pid"; }
     wait_until 60 _begun
-    alive "$pid" || fail "the $name did not start"
+    alive "$pid" || [ -n "${MAY_DIE:-}" ] || fail "the $name did not start"
 }
 _kill_site() { # as a crash would
     { kill -9 "$(cat "$work/$1.pid")"; wait "$2" || true; } 2>/dev/null
@@ -78,7 +79,7 @@ configure_source() {
         echo 'include_policies = "policies.d"; exports = ('
         for d in "${DISKS[@]}"; do
             [ "$d" = "${DISKS[0]}" ] || echo ,
-            printf '{ name = "%s"; datastore = "disks"; image = "%s"; size = "%s"; policy = "p"; }' "$d" "$d" "${SIZE:-32M}"
+            printf '{ name = "%s"; datastore = "disks"; image = "%s"; size = "%s"; policy = "p"; }' "$d" "$d" "${SIZES[$d]:-${SIZE:-32M}}"
         done
         echo ');'
     } >"$work/source.conf"
