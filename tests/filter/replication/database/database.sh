@@ -7,9 +7,9 @@
 # SQLite, with the database on one disk of a group and its write-ahead log on another, commits
 # until its source is killed or hands over.  Then the target has transactions 1 to M of those that
 # were begun, whole: in the sync modes all whose commit had returned, in async just those up to the
-# LSN that the failover has reported.  What is committed there is given up again by a failback, so
-# that the next round begins with the same source: the database goes on at its own disks, which
-# have lost nothing either.
+# LSN that the failover has reported.  Then the disks go home, by turns in two ways, for so each round
+# begins with the same source: with what was committed at the new site, while that goes on, or
+# without it; then the database goes on at the source's own disks, which have lost nothing either.
 . "$WEIR_SOURCE/tests/filter/replication/sites.sh" || exit
 rounds=${1:-9} seed=${2:-$RANDOM}
 echo "seed $seed"
@@ -104,10 +104,9 @@ break_link() {
         verb replication attach >"$work/answer.log" ;;
     esac
 }
-give_back() { at_target failback bank --discard >"$work/answer.log"; }
-one_round() { # MODE KIND
+one_round() { # MODE KIND HOME
     local lsn demand disks d
-    mode=$1 kind=$2
+    mode=$1 kind=$2 home=$3
     for d in "${DISKS[@]}"; do ctl set "exports/$d/filters/@replication/options/mode" "$mode"; done
     option replication resync_bandwidth max
     first=$(statistic replication lsn)
@@ -120,18 +119,42 @@ one_round() { # MODE KIND
     mapfile -t disks < <(heads)
     verify "at the new site" "$book" "${demand[@]}" "${disks[@]}"
 
-    # the new site is a site: what is committed there is there
+    $home
+    wait_in_step
+}
+
+# ---- the way home -----------------------------------------------------------------------------------
+
+link_works() {
+    proxy clear
+    proxy heal
+    [ "$kind" = planned ] || start_source
+    option replication resync_bandwidth max
+}
+give_back() { at_target failback bank "$@" >"$work/answer.log"; }
+# The gateway may not have noticed yet that its clients are gone.
+give_up() {
     cp "$book" "$work/book-there"
     "$database" write "$work/book-there" --transactions 5 "${disks[@]}" >"$work/there.log" 2>&1 ||
         fail "the database at the new site: $(cat "$work/there.log")"
     verify "written there" "$work/book-there" --returned "${disks[@]}"
-
-    # and is given up again
-    wait_until 60 give_back # the gateway may not have noticed yet that its clients are gone
-    proxy clear
-    proxy heal
-    [ "$kind" = planned ] || start_source
-    wait_in_step
+    wait_until 60 give_back --discard
+    link_works
+}
+is_replaced() { [[ $(status .kinship) =~ ^(promoted|fork)$ ]]; }
+come_home() {
+    local discard=(--discard) # of what never arrived
+    [ "$kind" != planned ] || discard=()
+    spawn database "$database" write "$book" "${disks[@]}"
+    database_pid=$pid
+    wait_committed 5
+    link_works
+    wait_until 60 is_replaced
+    "$weirctl" --json replica failback vm1 ${discard[@]+"${discard[@]}"} >"$work/answer.log" || fail "$(cat "$work/answer.log")"
+    wait_committed 5
+    stop_pid "$database_pid"
+    verify "written there" "$book" --returned "${disks[@]}"
+    wait_until 60 give_back
 }
 
 start_sites
@@ -139,8 +162,10 @@ wait_in_step
 for ((i = 0; i < rounds; i++)); do
     plans=("async killed" "sync killed" "async cut" "sync-durable killed" "async planned" "sync cut"
         "async behind" "sync planned" "async slow" "sync slow")
-    plan=${plans[i % ${#plans[@]}]}
+    homes=(give_up come_home)
+    plan="${plans[i % 10]} ${homes[(i + i / 10) % 2]}"
     echo "round $i: $plan"
-    # shellcheck disable=SC2086 # two words
+    # shellcheck disable=SC2086 # three words
     one_round $plan
 done
+verify "at home" "$book" --returned "$(uri vm1)" "$(uri vm2)"
