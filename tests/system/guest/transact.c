@@ -53,7 +53,7 @@ int main(int argc, char **argv)
     }
     int r = book_open(&book, argv[2]);
     book.echo = STDOUT_FILENO;
-    r = r || bank_open(NULL, &db);
+    r = r || bank_open(NULL, writes, &db);
     if (!r && writes)
         r = commit(db, &book, argc > 3 ? strtoul(argv[3], NULL, 10) : ~0ul);
     else if (!r)

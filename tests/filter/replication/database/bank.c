@@ -70,18 +70,25 @@ static int count_first(void *ret, int columns, char **texts, char **names)
 }
 
 /* The two disks have an order between them in WAL mode only: that is what is tested. */
-static const char make[] = "PRAGMA journal_mode = memory; PRAGMA journal_mode = wal;"
-                           "PRAGMA synchronous = full;"
-                           "BEGIN IMMEDIATE;"
-                           "CREATE TABLE entry(number INTEGER PRIMARY KEY, tag INTEGER);"
-                           "CREATE TABLE body(number INTEGER PRIMARY KEY, bytes BLOB);"
-                           "CREATE INDEX entry_tag ON entry(tag);"
-                           "CREATE TABLE account(id INTEGER PRIMARY KEY, amount INTEGER);"
-                           "WITH RECURSIVE ids(id) AS (SELECT 0 UNION ALL SELECT id + 1 FROM ids "
-                           "WHERE id < 15) INSERT INTO account SELECT id, 0 FROM ids;"
-                           "COMMIT;";
+static const char begin[] = "PRAGMA journal_mode = memory; PRAGMA journal_mode = wal;"
+                            "PRAGMA synchronous = full;"
+                            "BEGIN IMMEDIATE;"
+                            "CREATE TABLE entry(number INTEGER PRIMARY KEY, tag INTEGER);"
+                            "CREATE TABLE body(number INTEGER PRIMARY KEY, bytes BLOB);"
+                            "CREATE INDEX entry_tag ON entry(tag);"
+                            "CREATE TABLE account(id INTEGER PRIMARY KEY, amount INTEGER);"
+                            "WITH RECURSIVE ids(id) AS (SELECT 0 UNION ALL SELECT id + 1 FROM ids "
+                            "WHERE id < 15) INSERT INTO account SELECT id, 0 FROM ids;"
+                            "COMMIT;";
 
-int bank_open(const char *vfs, sqlite3 **ret)
+static int count_tables(sqlite3 *db, int *ret)
+{
+    if (sqlite3_exec(db, "SELECT count(*) FROM sqlite_schema", count_first, ret, NULL))
+        return bank_fail(db, "it cannot be recovered");
+    return SQLITE_OK;
+}
+
+int bank_open(const char *vfs, bool make, sqlite3 **ret)
 {
     int tables = 0;
     int r = sqlite3_open_v2("bank", ret, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs);
@@ -90,9 +97,9 @@ int bank_open(const char *vfs, sqlite3 **ret)
         return bank_fail(*ret, "it cannot be opened");
     r = run(*ret, "PRAGMA locking_mode = exclusive; PRAGMA temp_store = memory;"
                   "PRAGMA synchronous = full; PRAGMA wal_autocheckpoint = 40;");
-    if (!r && sqlite3_exec(*ret, "SELECT count(*) FROM sqlite_schema", count_first, &tables, NULL))
-        r = bank_fail(*ret, "it cannot be recovered");
-    return r || tables ? r : run(*ret, make);
+    if (!r)
+        r = count_tables(*ret, &tables);
+    return r || tables || !make ? r : run(*ret, begin);
 }
 
 /* ---- verifying --------------------------------------------------------------------------- */
@@ -180,12 +187,17 @@ int bank_verify(sqlite3 *db, const struct book *book, size_t *ret)
 {
     sqlite3_int64 amount[ACCOUNTS] = { 0 };
     bool ok = true;
+    int tables = 0;
 
     if (sqlite3_exec(db, "PRAGMA integrity_check", is_ok, &ok, NULL))
         return bank_fail(db, "integrity_check");
     if (!ok)
         return SQLITE_CORRUPT;
-    int r = verify_rows(db, book, amount, ret);
+    *ret = 0;
+    int r = count_tables(db, &tables);
+    if (r || !tables)
+        return r;
+    r = verify_rows(db, book, amount, ret);
     return r ? r : verify_accounts(db, amount);
 }
 

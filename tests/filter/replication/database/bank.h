@@ -10,9 +10,10 @@
 
 #include <sqlite3.h>
 
-/* Opens it, makes it if there is nothing, and recovers it.  SQLite's code; it has said why. */
-int bank_open(const char *vfs, sqlite3 **ret);
-/* All that is there is right; it is nothing but the first transactions of the book: how many? */
+/* Opens and recovers it; `make`: makes it if there is nothing.  SQLite's code; it has said why. */
+int bank_open(const char *vfs, bool make, sqlite3 **ret);
+/* All that is there is right; it is nothing but the first transactions of the book: how many?  None
+ * in one that was not made yet. */
 int bank_verify(sqlite3 *db, const struct book *book, size_t *ret);
 /* Commits number `n`. */
 int bank_transact(sqlite3 *db, uint64_t n, uint64_t tag);

@@ -21,7 +21,7 @@ struct entry {
 };
 
 struct book {
-    int fd, echo; /* echo: gets each line, too; -1: none */
+    int fd, echo;        /* echo: gets each line, too; -1: none */
     struct entry *entry; /* the first is transaction 1 */
     size_t count, room;
 };

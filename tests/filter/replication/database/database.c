@@ -98,7 +98,7 @@ static int run(struct job *j)
 
     if (book_open(&j->book, j->path) < 0 || disks_open(&j->disks, j->uris) < 0)
         return SQLITE_ERROR;
-    int r = bank_open("disks", &j->db);
+    int r = bank_open("disks", j->writes, &j->db);
     if (!r && !j->writes)
         sqlite3_db_config(j->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (!r)
