@@ -117,6 +117,8 @@ static enum exit_code watch_fetch(const struct invocation *invocation, struct re
             break;
         progress_tell(&progress, left ? (int)((first - left) * 100 / first) : 0);
         wait_seconds(WATCH_SECONDS);
+        free(why);
+        why = NULL;
     }
     progress_finish(&progress);
     if (error)
