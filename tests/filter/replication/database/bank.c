@@ -141,8 +141,9 @@ static int verify_rows(sqlite3 *db, const struct book *book, sqlite3_int64 *amou
 
     while (!r && (r = sqlite3_step(row)) == SQLITE_ROW) {
         if (!is_row(row, ++n, book, &c)) {
-            fprintf(stderr, "database: row %zu (number %lld) is not what transaction %zu wrote\n",
-                    n, sqlite3_column_int64(row, 0), n);
+            fprintf(stderr,
+                    "database: row %zu (number %lld) is not what transaction %zu of %zu wrote\n", n,
+                    sqlite3_column_int64(row, 0), n, book->count);
             sqlite3_finalize(row);
             return SQLITE_CORRUPT;
         }

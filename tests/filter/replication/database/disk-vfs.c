@@ -28,21 +28,30 @@ static struct disk *disk_of(sqlite3_file *file)
 
 /* ---- disks ------------------------------------------------------------------------------ */
 
+/* Would the disk be another one after it?  SQLite writes zeroes over zeroes, too. */
+static bool changes(struct disk *d, const void *data, size_t length, uint64_t offset)
+{
+    unsigned char before[BLOCK];
+
+    return length > sizeof before || nbd_pread(d->nbd, before, length, offset, 0) < 0 ||
+           memcmp(before, data, length) != 0;
+}
+
 static int put(struct disk *d, const void *data, size_t length, uint64_t offset)
 {
     struct disks *s = d->disks;
-    const bool commits = d == &s->disk[DISK_LOG];
+    const bool decides = d == &s->disk[DISK_LOG] && changes(d, data, length, offset);
 
-    if (commits && !s->now)
+    if (decides && !s->now)
         s->now = lsn_read(&s->lsn);
-    if (commits)
+    if (decides) {
         s->low = s->now;
-    s->now = 0;
-    if (commits)
         s->high = 0;
+    }
+    s->now = 0;
     if (nbd_pwrite(d->nbd, data, length, offset, 0) < 0)
         return -1;
-    if (commits)
+    if (decides)
         s->now = s->high = lsn_read(&s->lsn);
     return 0;
 }

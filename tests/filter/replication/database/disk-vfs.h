@@ -29,8 +29,8 @@ struct disks {
     sqlite3_vfs vfs;
     struct lsn_reader lsn;
     uint64_t now; /* LSN, as long as nothing was written since it was read */
-    /* The last write to the log, by which a transaction is committed, got an LSN above `low` and up
-     * to `high`; 0: not known. */
+    /* The last write that changed the log, by which a transaction is committed, got an LSN above
+     * `low` and up to `high`; 0: not known. */
     uint64_t low, high;
 };
 
