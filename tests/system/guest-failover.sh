@@ -31,7 +31,7 @@ guest() {
     start_guest -t 600 ${options[@]+"${options[@]}"} "$guest_folder" "$here/guest/jobs/database.sh" "$@" -- "${qemu[@]}"
 }
 # said NAME: the lines of a guest's book that are whole
-said() { tr -d '\r' <"$work/$1/guest.log" | sed '$d' | grep -aE '^([rb] [0-9 ]+|c( [0-9]+){4})$' || true; }
+said() { { tr -d '\r' <"$work/$1/guest.log"; echo; } | sed '$d' | grep -aE '^([rb] [0-9 ]+|c( [0-9]+){4})$' || true; }
 committed() { said "$1" | grep -c '^c'; }
 wait_committed() { # NAME N: until so many more are
     local wanted=$(($(committed "$1") + $2))

@@ -28,6 +28,12 @@ static int check(sqlite3 *db, const struct book *book, bool lost)
     return 0;
 }
 
+/* What was said until now is on the console, also if this machine dies at once. */
+static int say(void)
+{
+    return isatty(STDOUT_FILENO) ? tcdrain(STDOUT_FILENO) : 0;
+}
+
 static int commit(sqlite3 *db, struct book *book, unsigned long times)
 {
     size_t there;
@@ -36,8 +42,8 @@ static int commit(sqlite3 *db, struct book *book, unsigned long times)
 
     for (unsigned long n = 0; !r && n < times; n++)
         r = getrandom(&tag, sizeof tag, 0) != sizeof tag || book_begin(book, tag, 0) < 0 ||
-            bank_transact(db, book->count, tag) || book_return(book, 0, 0) < 0 ||
-            (isatty(STDOUT_FILENO) && tcdrain(STDOUT_FILENO) < 0); /* it is on the console now */
+            say() < 0 || bank_transact(db, book->count, tag) || book_return(book, 0, 0) < 0 ||
+            say() < 0;
     return r;
 }
 
