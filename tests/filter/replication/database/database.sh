@@ -129,7 +129,7 @@ link_works() {
     proxy clear
     proxy heal
     [ "$kind" = planned ] || start_source
-    option replication resync_bandwidth max
+    wait_until 60 option replication resync_bandwidth max # it answers clients a bit sooner than this
 }
 give_back() { at_target failback bank "$@" >"$work/answer.log"; }
 # The gateway may not have noticed yet that its clients are gone.
