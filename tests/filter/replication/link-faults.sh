@@ -2,10 +2,11 @@
 # link-faults.sh - is the target a legal cut whatever the network does, and does it come back?
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# link-faults.sh [vault|plain [SEED]].  A plain target is one only when nothing is under way.
+# link-faults.sh [vault|plain [unix|tcp [SEED]]].  A plain target is one only when nothing is under way.
 . "$WEIR_SOURCE/tests/filter/replication/sites.sh" || exit
 TARGET_TYPE=${1:-vault}
-seed=${2:-$RANDOM}
+[ "${2:-unix}" = unix ] || TCP=1
+seed=${3:-$RANDOM}
 echo "seed $seed"
 REPLICATION='connections = 4; frame = "64k"; ring = "8M";'
 checks() { for _ in 1 2 3; do target_is_cut; sleep 0.0$((RANDOM % 10)); done; }

@@ -4,11 +4,12 @@
 #
 # Sourced instead of proof.sh.  The source is the gateway that uri, ctl, statistic, option and verb
 # speak to; the target is reached by it through the fault proxy.  What may be set before
-# start_sites: DISKS, GROUP, SIZE, or SIZES of each disk, TARGET_TYPE, TLS (1), REPLICATION: more
-# options of the filter, VAULT: of the datastore.  A site that is started with MAY_DIE=1 may.
+# start_sites: DISKS, GROUP, SIZE, or SIZES of each disk, TARGET_TYPE, TLS (1), TCP (1: the source
+# connects to a port of 127.0.0.1, no Unix socket), REPLICATION: more options of the filter, VAULT:
+# of the datastore.  A site that is started with MAY_DIE=1 may.
 . "$WEIR_SOURCE/tests/filter/replication/proof/proof.sh"
 requires jq psktool
-DISKS=(vm1) GROUP=vm1 TARGET_TYPE=vault TLS=1 REPLICATION='' VAULT='history = "1h";'
+DISKS=(vm1) GROUP=vm1 TARGET_TYPE=vault TLS=1 TCP='' REPLICATION='' VAULT='history = "1h";'
 declare -A SIZES=()
 sock=$work/source.sock target_sock=$work/target.sock
 
@@ -63,11 +64,12 @@ stop_source() { stop_pid "$gateway_pid"; }
 
 # The group's way to the target, as option "target" has it.
 target_option() {
-    if [ -n "$TLS" ]; then
-        printf 'nbds+unix://weir@/%s?socket=%s&tls-psk-file=%s' "$GROUP" "$link" "$work/keys.psk"
-    else
-        printf 'nbd+unix:///%s?socket=%s' "$GROUP" "$link"
-    fi
+    case ${TLS:+tls}${TCP:+tcp} in
+        tls) printf 'nbds+unix://weir@/%s?socket=%s&tls-psk-file=%s' "$GROUP" "$link" "$work/keys.psk" ;;
+        tlstcp) printf 'nbds://weir@%s/%s?tls-psk-file=%s' "$link" "$GROUP" "$work/keys.psk" ;;
+        tcp) printf 'nbd://%s/%s' "$link" "$GROUP" ;;
+        *) printf 'nbd+unix:///%s?socket=%s' "$GROUP" "$link" ;;
+    esac
 }
 configure_source() {
     local d
@@ -108,7 +110,8 @@ configure_target() {
 }
 start_sites() {
     [ -e "$work/keys.psk" ] || psktool -u weir -p "$work/keys.psk" >"$work/psktool.log" 2>&1
-    start_proxy "$target_sock"
+    PROXY_LISTEN=${TCP:+127.0.0.1:0} start_proxy "$target_sock"
+    [ -z "$TCP" ] || link=127.0.0.1:$(sed -n 's/^port //p' "$work/link.log")
     configure_target
     configure_source
     start_target
