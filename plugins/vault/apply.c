@@ -356,26 +356,39 @@ struct applier {
     pthread_t thread;
 };
 
-/* With the lock: enough has come, or time has passed. */
-static void wait_some(struct group *g)
+/* With the lock: enough has come, or time has passed, which who `failed` waits for in any case. */
+static void wait_some(struct group *g, bool failed)
 {
     const uint64_t until = now_ns() + SYNC_S * SECOND_NS;
 
-    while (!g->stopping && g->applied.position - g->record.applied.position < SYNC_BYTES)
+    while (!g->stopping &&
+           (failed || g->applied.position - g->record.applied.position < SYNC_BYTES))
         if (cond_wait_until(&g->changed, &g->lock, until) == ETIMEDOUT)
             return;
+}
+
+static void say_synced(struct group *g)
+{
+    hold_lock(&g->lock);
+
+    if (!g->refused && !g->full)
+        *g->error = 0;
 }
 
 static void *sync_on(void *arg)
 {
     struct group *g = arg;
+    bool failed = false; /* and the group's error says why */
 
     pthread_mutex_lock(&g->lock);
     while (!g->stopping) {
-        wait_some(g);
+        wait_some(g, failed);
         pthread_mutex_unlock(&g->lock);
         pthread_mutex_lock(&g->turn);
         int r = g->broken ? 0 : apply_sync(g);
+        if (failed && !r && !g->broken)
+            say_synced(g);
+        failed = r != 0;
         pthread_mutex_unlock(&g->turn);
         if (r)
             group_set_error(g, "what was applied cannot be made durable: %s%s", strerror(-r),

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "group-rig.h"
+#include "medium-memory.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -523,6 +524,35 @@ static void test_refused_until_the_reason_is_gone(void **state)
     group_rig_finish(&rig);
 }
 
+/* The record cannot be saved for a while: that is said, and is over when it can be. */
+static void test_without_room_for_the_record(void **state)
+{
+    (void)state;
+    struct group_rig rig;
+
+    group_rig_init(&rig);
+    group_put(rig.group);
+    struct memory *memory = memory_create();
+    struct group_setup setup = { .config = &rig.config, .name = "g" };
+    setup.medium = setup.heads = setup.scratch = memory_medium(memory, "group");
+    assert_int_equal(group_open(&setup, &rig.group, NULL), 0);
+    assert_int_equal(rig_acquire(&rig), 0);
+    rig_first_copy(&rig, M, 1);
+    /* behind this one the first state has been saved, which its frame would wait for */
+    assert_int_equal(group_send(&rig, source_frame(&rig.source, 0, 0, GRAN, 2), true), 0);
+    rig_wait_applied(&rig, 3);
+    memory_fail(memory, MEMORY_CALL_WRITE, "group.new", 0, 1, ENOSPC);
+    assert_int_equal(group_send(&rig, source_frame(&rig.source, 0, 0, GRAN, 2), true), 0);
+    wait_error(&rig, "cannot be made durable: No space left");
+    while (*rig_status(&rig).error)
+        usleep(1000);
+    assert_int_equal(rig_status(&rig).applied_lsn, 4);
+    group_close(rig.group);
+    memory_destroy(memory);
+    assert_int_equal(group_get(&rig.config, rig.folder, "g", &rig.group, NULL), 0);
+    group_rig_finish(&rig);
+}
+
 /* Heads in a folder of images: a file that was there is not taken for empty. */
 static void test_heads_elsewhere(void **state)
 {
@@ -580,6 +610,7 @@ int main(void)
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_beyond_the_end),
         cmocka_unit_test(test_refused_until_the_reason_is_gone),
+        cmocka_unit_test(test_without_room_for_the_record),
         cmocka_unit_test(test_heads_elsewhere),
         cmocka_unit_test(test_shared),
     };
