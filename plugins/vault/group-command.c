@@ -119,6 +119,7 @@ static int acquire(struct group *g, const struct command *c, struct group_record
     if (!next->begin) { /* else with BEGIN */
         memcpy(next->uuid, c->group, sizeof(next->uuid));
         next->lineage = c->lineage;
+        next->accepting = false; /* there was no need of it */
     }
     r = save(g, next, why);
     hold_lock(&g->lock);
@@ -188,6 +189,18 @@ static int may_begin(struct group *g, struct weir_text *why)
     return -EBUSY;
 }
 
+/* A source that an operator has let begin anew has read that there is nothing here (group_accepts()),
+ * and sends everything: so it begins with the token. */
+static int take_source(struct group *g, const struct command *c, struct group_record *next,
+                       struct weir_text *why)
+{
+    int r = next->accepting ? may_begin(g, why) : 0;
+
+    if (!r)
+        r = acquire(g, c, next, why);
+    return r || !next->begin ? r : begin(g, c, next, why);
+}
+
 /* With the gate closed and the turn. */
 static int obey(struct group *g, const struct command *c, struct weir_text *why)
 {
@@ -198,7 +211,7 @@ static int obey(struct group *g, const struct command *c, struct weir_text *why)
         return r;
     *next = g->record;
     if (c->op == COMMAND_ACQUIRE)
-        return acquire(g, c, next, why);
+        return take_source(g, c, next, why);
     if (c->op == COMMAND_FETCH)
         return give_back_fetch(g, c, why);
     if (c->op == COMMAND_RETURN)
@@ -235,6 +248,12 @@ int group_command(struct group *g, const struct command *c, struct weir_text *wh
     pthread_mutex_unlock(&g->turn);
     frames_open(g);
     return r == -EPERM || r == -EINVAL || r == 0 ? r : -EIO; /* EBUSY, too: it is said again */
+}
+
+bool group_accepts(struct group *g)
+{
+    hold_lock(&g->lock);
+    return g->record.accepting;
 }
 
 int group_accept(struct group *g, struct weir_text *answer, struct weir_text *why)

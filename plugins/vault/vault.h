@@ -87,6 +87,8 @@ int group_promote(struct group *, enum promote_how, const char *point, bool dry_
 /* Primary, then target again: `discard` says that what was written here since `fork` may go. */
 int group_demote(struct group *, bool discard, bool dry_run, struct weir_text *answer,
                  struct weir_text *why);
+/* An operator lets any source begin anew, and none has come yet. */
+bool group_accepts(struct group *);
 int group_accept(struct group *, struct weir_text *answer,
                  struct weir_text *why); /* COMMAND_BEGIN */
 
