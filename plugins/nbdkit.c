@@ -19,6 +19,7 @@
 #include "stop.h"
 #include "stores.h"
 #include "text.h"
+#include "tls.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -134,6 +135,7 @@ static int weir_plugin_after_fork(void)
         nbdkit_error("weir: no thread to watch for signals: %s", strerror(-r));
         return -1;
     }
+    control_tls_required(tls_is_required());
     r = control_start();
     if (r) {
         nbdkit_error("weir: the control socket under %s: %s", places()->run, strerror(-r));

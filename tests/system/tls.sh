@@ -34,6 +34,7 @@ stop_gateway
 psktool -u alice -p "$work/keys.psk" >"$work/psktool.log" 2>&1
 psktool -u alice -p "$work/wrong.psk" >"$work/psktool.log" 2>&1
 gateway_answers=true serve --tls=require --tls-psk="$work/keys.psk"
+assert_eq "$("$weirctl" export uri secret)" "nbds+unix:///secret?socket=$sock" "the URI that clients are told"
 with_psk() { printf 'nbds+unix://alice@/%s?socket=%s&tls-psk-file=%s' "$1" "$sock" "$2"; }
 assert_eq 2097152 "$(size "$(with_psk secret "$work/keys.psk")")" "secret with the key"
 assert_eq refused "$(size "$(with_psk secret "$work/wrong.psk")")" "secret with another key"
@@ -59,6 +60,7 @@ signed=(--generate-certificate --load-ca-certificate "$pki/ca-cert.pem" --load-c
 certificate server 'tls_www_server\nencryption_key\nsigning_key\ndns_name = localhost\n' "${signed[@]}"
 certificate client 'tls_www_client\nencryption_key\nsigning_key\n' "${signed[@]}"
 serve --tls=on --tls-certificates="$pki" --tls-verify-peer
+assert_eq "$("$weirctl" export uri open)" "nbd+unix:///open?socket=$sock" "the URI where TLS is not a must"
 with_certificate() { printf 'nbds+unix:///%s?socket=%s&tls-certificates=%s' "$1" "$sock" "$2"; }
 assert_eq 2097152 "$(size "$(with_certificate secret "$pki")")" "secret with a certificate"
 assert_eq refused "$(size "$(uri secret)")" "secret without TLS, where TLS is optional"
