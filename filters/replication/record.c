@@ -137,3 +137,21 @@ int record_save(struct group *g)
     free(bytes);
     return r;
 }
+
+int record_unfence(struct medium *m)
+{
+    struct group_record record;
+    uint8_t *bytes;
+    int r = record_load(m, &record);
+
+    if (r || !record.fenced)
+        return r == -ENOENT ? 0 : r;
+    record.fenced = false;
+    record.sequence++;
+    size_t size = record_bytes(&record, &bytes);
+    if (!size)
+        return -ENOMEM;
+    r = medium_save(m, "group", bytes, size);
+    free(bytes);
+    return r;
+}

@@ -71,6 +71,8 @@ static int look_for_absence(struct disk *d)
     r = d->medium->remove(d->medium, "map");
     if (!r || r == -ENOENT)
         r = d->medium->sync(d->medium);
+    if (!r) /* who has had it served meanwhile has decided that; its guest works while we come */
+        r = record_unfence(d->medium);
     return r ? r : weir_state_remove(d->below, "left-out");
 }
 

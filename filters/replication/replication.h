@@ -291,6 +291,8 @@ bool is_all_zero(const uint8_t *data, size_t length);
 /* record.c */
 int record_load(struct medium *, struct group_record *ret); /* -ENOENT */
 int record_save(struct group *);                            /* to all disks; without the lock */
+/* Of a disk that is not in its group yet: that it was fenced is over. */
+int record_unfence(struct medium *);
 
 /* request.c */
 enum weir_verdict replication_down(void *self, struct weir_request *);
