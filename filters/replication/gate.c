@@ -74,6 +74,11 @@ static bool is_empty(struct gate *g, uint64_t offset, uint64_t length)
     return true;
 }
 
+bool gate_is_empty(struct gate *g)
+{
+    return is_empty(g, 0, (uint64_t)GATE_SLOTS * GRANULE);
+}
+
 void gate_close(struct gate *g, uint64_t offset, uint64_t length)
 {
     pthread_mutex_lock(&g->lock);

@@ -120,6 +120,8 @@ void group_fence(struct group *g)
 {
     pthread_mutex_lock(&g->lock);
     bool fenced = g->stop == STOP_FENCED || g->record.fenced || g->record.fetch != FETCH_NONE;
+    /* its verb has locked them, and will say what becomes of it */
+    bool leave = g->handover == HANDOVER_WANTED;
     char why[WHY];
     snprintf(why, sizeof why, "%s",
              g->error[0] ? g->error
@@ -128,7 +130,7 @@ void group_fence(struct group *g)
         ack_release(g, EIO);
     pthread_mutex_unlock(&g->lock);
     struct disk *list[DISKS];
-    for (unsigned i = group_disks(g, list);
+    for (unsigned i = leave ? 0 : group_disks(g, list);
          i-- > 0;) { /* only the keeper and join come here: none leaves */
         if (fenced)
             weir_lock_export(list[i]->below, "%s", why);

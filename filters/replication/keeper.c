@@ -296,6 +296,28 @@ static void look(struct group *g)
 /* ---- planned failover
  * ---------------------------------------------------------------------------------- */
 
+/* All that was written has its place in the order and is there; what is still below this filter
+ * would be acknowledged and not be there. */
+static bool is_at_rest(struct group *g)
+{
+    if (!g->connected || g->lost || group_dirty(g) || g->complete_durable < g->lsn || g->first)
+        return false;
+    for (unsigned i = 0; i < DISKS; i++)
+        if (g->disks[i] && !gate_is_empty(&g->disks[i]->gate))
+            return false;
+    return true;
+}
+
+/* The guest waits no longer for a target that is gone. */
+static void give_up_handover(struct group *g)
+{
+    if (g->handover != HANDOVER_WANTED || g->connected || !g->lost_at ||
+        now_ns() < g->lost_at + g->config.peer_timeout)
+        return;
+    g->handover = HANDOVER_REFUSED;
+    pthread_cond_broadcast(&g->changed);
+}
+
 /* Whoever has asked a target to take over and does not hear of it, or dies, cannot know which of
  * both sites is the primary: so this one is fenced, durably, before it asks, until a meeting has
  * shown that it counts. */
@@ -309,8 +331,7 @@ static void hand_over(struct group *g)
     };
     struct link *link = g->link;
 
-    if (g->handover != HANDOVER_WANTED || !g->connected || g->lost || group_dirty(g) ||
-        g->complete_durable < g->lsn || g->first)
+    if (g->handover != HANDOVER_WANTED || !is_at_rest(g))
         return;
     memcpy(c.group, g->record.uuid, sizeof c.group);
     memcpy(c.source, g->record.source, sizeof c.source);
@@ -376,6 +397,7 @@ static void tend(struct group *g, uint64_t *looked)
     keep_ceiling(g);
     keep_record(g);
     mend(g);
+    give_up_handover(g);
     hand_over(g);
     if (g->connected && !g->lost && now_ns() >= *looked + SECOND_NS) {
         *looked = now_ns();

@@ -84,6 +84,8 @@ void gate_finish(struct gate *);
 /* true: inside.  false: `wait` was queued, and gate_open() gives it back. */
 bool gate_enter(struct gate *, struct gate_wait *, uint64_t offset, uint64_t length);
 void gate_leave(struct gate *, uint64_t offset, uint64_t length);
+/* Nobody is inside, on no granule. */
+bool gate_is_empty(struct gate *);
 /* Closes a range and waits until nobody is inside; one at a time. */
 void gate_close(struct gate *, uint64_t offset, uint64_t length);
 /* Opens it; gives those that wait, in order, each to be entered anew. */

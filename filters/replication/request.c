@@ -99,6 +99,15 @@ static enum weir_verdict failed(struct disk *d, const struct weir_request *req, 
     return WEIR_PASS;
 }
 
+/* What comes to its end after the other site may have taken over, and is not there. */
+static bool is_too_late(struct group *g)
+{
+    pthread_mutex_lock(&g->lock);
+    bool late = g->stop == STOP_FENCED || g->record.fenced;
+    pthread_mutex_unlock(&g->lock);
+    return late;
+}
+
 static enum weir_verdict written(struct disk *d, struct weir_request *req, struct use *use)
 {
     struct replication_stats *stats = weir_stats(req);
@@ -120,6 +129,8 @@ static enum weir_verdict written(struct disk *d, struct weir_request *req, struc
     map_leave(d->map, offset, length, sent ? lsn : 0);
     gate_leave(&d->gate, offset, length);
     use->entered = false;
+    if (!sent && is_too_late(d->group))
+        return weir_fail(req, EIO);
     if (!asks)
         return WEIR_PASS;
     use->lsn = lsn;

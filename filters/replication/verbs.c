@@ -163,6 +163,13 @@ static int verb_verify(void *self, const char *arguments, struct weir_text *answ
     uint64_t total = 0;
 
     (void)arguments;
+    if (g->config.target_type == TARGET_PLAIN) {
+        weir_print(answer,
+                   "the target %s is a plain disk, which knows no digests: end the guest, and "
+                   "compare both disks byte for byte (qemu-img compare)",
+                   g->uri);
+        return done(g, -ENOTSUP);
+    }
     if (!g->connected) {
         weir_print(answer, "the target is not there%s%s", g->error[0] ? ": " : "", g->error);
         return done(g, -ENOTCONN);
@@ -312,37 +319,63 @@ static int verb_forget(void *self, const char *arguments, struct weir_text *answ
     return r;
 }
 
+/* What would not come to be is refused before any request of a guest is; with the lock. */
+static int may_hand_over(struct group *g, struct weir_text *answer)
+{
+    if (g->config.target_type == TARGET_PLAIN) {
+        weir_print(answer,
+                   "the target %s is a plain disk, which takes over nothing: end the guest here, "
+                   "wait until all is sent (lag_bytes and dirty_granules are 0), and use the disk "
+                   "there",
+                   g->uri);
+        return -ENOTSUP;
+    }
+    if (!g->stop && g->connected && g->handover == HANDOVER_NONE)
+        return 0;
+    weir_print(answer, "not handed over, nothing has changed: the group %s is %s%s%s", g->name,
+               g->handover ? "being handed over already" : group_state(g), g->error[0] ? ": " : "",
+               g->error);
+    return -EAGAIN;
+}
+
+static void say_handover(const struct group *g, struct weir_text *answer)
+{
+    if (g->handover == HANDOVER_DONE)
+        weir_print(answer, "handed over at LSN %" PRIu64 ": nothing is lost", g->complete_durable);
+    else
+        weir_print(answer, "not handed over: %s",
+                   g->error[0] ? g->error
+                   : g->handover == HANDOVER_REFUSED
+                       ? "the target is away; nothing has changed"
+                       : "the target did not get in step in a minute; nothing has changed");
+}
+
 static int verb_handover(void *self, const char *arguments, struct weir_text *answer)
 {
-    struct disk *d = self;
-    struct group *g = d->group;
+    struct group *g = locked(self);
     const uint64_t limit = now_ns() + HANDOVER_SECONDS * SECOND_NS;
     struct disk *list[DISKS];
 
     (void)arguments;
+    int r = may_hand_over(g, answer);
+    done(g, 0);
+    if (r)
+        return r;
     for (unsigned i = group_disks(g, list); i-- > 0;) {
         atomic_store(&list[i]->locked, true);
         weir_lock_export(list[i]->below, "is being handed over to the other site");
     }
     pthread_mutex_lock(&g->lock);
-    bool stopped = g->stop;
-    g->handover = stopped ? HANDOVER_REFUSED : HANDOVER_WANTED;
+    g->handover = HANDOVER_WANTED;
     g->mark_now = true; /* a last restore point */
     pthread_cond_broadcast(&g->work);
     while (g->handover == HANDOVER_WANTED && now_ns() < limit)
         cond_wait_until(&g->changed, &g->lock, limit);
     bool handed = g->handover == HANDOVER_DONE;
-    if (handed)
-        weir_print(answer, "handed over at LSN %" PRIu64 ": nothing is lost", g->lsn);
-    else
-        weir_print(answer, "not handed over: %s",
-                   g->error[0] ? g->error
-                   : stopped   ? group_state(g)
-                               : "the target did not get in step in a minute; nothing has changed");
+    say_handover(g, answer);
     g->handover = HANDOVER_NONE;
     pthread_mutex_unlock(&g->lock);
-    if (!handed)
-        group_fence(g); /* and so unlocks */
+    group_fence(g); /* says why it is locked, or unlocks it */
     return handed ? 0 : -EAGAIN;
 }
 
