@@ -42,8 +42,9 @@ planned() {
 
 # "If it is refused or the link breaks before that, the disk stays here and nothing has changed"
 planned_without_target() {
-    at a
     dies b
+    at a
+    wait_until 60 source_is state connecting # else it may be asked, and its answer is waited for
     expect 1 replica failover vm1 --planned
     complains "not handed over"
     assert_eq "$(byte "$(reach a vm1)" 4)" 11 "a disk that could not be handed over"
