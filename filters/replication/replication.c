@@ -1,10 +1,12 @@
 /* replication.c - how does a disk come to be replicated, and what becomes of it?
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "replication.h"
+#include "step.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static int replication_check(const void *settings, struct weir_text *why)
 {
@@ -76,9 +78,31 @@ static int look_for_absence(struct disk *d)
     return r ? r : weir_state_remove(d->below, "left-out");
 }
 
+/* On the map's thread, and in detach().  What the far site has and a loss of power takes from this
+ * one would differ for ever, if nothing said that it may. */
+static int settle_disk(void *arg)
+{
+    struct disk *d = arg;
+
+    if (!source_does(DISK_BEFORE_INTENT))
+        return 0;
+    atomic_fetch_add(&d->settling, 1); /* before it looks: drain() does it the other way round */
+    int r = !atomic_load(&d->drained) || atomic_load(&d->leaving)
+                ? weir_flush(d->below, WEIR_BACKGROUND)
+                : -EAGAIN;
+    atomic_fetch_sub(&d->settling, 1);
+    return r;
+}
+
 static int open_map(struct disk *d, struct weir_text *why)
 {
-    struct map_setup setup = { .medium = d->medium, .name = "map", .size = atomic_load(&d->size) };
+    struct map_setup setup = {
+        .medium = d->medium,
+        .name = "map",
+        .size = atomic_load(&d->size),
+        .settle = settle_disk,
+        .arg = d,
+    };
     struct map_found found = { 0 };
     int r = look_for_absence(d);
 
@@ -132,6 +156,7 @@ static void replication_detach(void *self)
     struct disk *d = self;
 
     group_leave(d);
+    atomic_store(&d->leaving, true);
     map_close(d->map);
     d->medium->close(d->medium);
     gate_finish(&d->gate);
@@ -160,8 +185,12 @@ static int replication_geometry(void *self, struct weir_geometry *g, struct weir
 
 static int replication_drain(void *self, bool begin, struct weir_text *why)
 {
+    struct disk *d = self;
+
     (void)why;
-    group_pause(self, begin);
+    group_pause(d, begin);
+    while (begin && atomic_load(&d->settling)) /* as long as the store takes to flush */
+        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
     return 0;
 }
 

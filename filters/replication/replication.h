@@ -105,6 +105,8 @@ struct disk {
     _Atomic uint64_t size;
     _Atomic int mode, without_peer;
     atomic_bool drained, has_map;
+    atomic_bool leaving;        /* detach() has begun */
+    atomic_uint settling;       /* flushes for the map under way */
     uint64_t cursor, verify_at; /* the copier's */
     atomic_bool locked;         /* we have locked the export */
     bool declare;               /* a DISK record is due; with group->lock */

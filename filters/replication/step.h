@@ -21,6 +21,7 @@ enum source_step {
     CEILING_BEFORE_USE,     /* member.c, keeper.c: LSNs are reserved before they are used */
     FENCE_IS_REMEMBERED,    /* keeper.c: a promoted target is remembered across a restart */
     RESEND_WHAT_IS_MISSING, /* handshake.c: what the target has not received goes again, in order */
+    DISK_BEFORE_INTENT,     /* replication.c: an intent goes when this site's disk is durable */
 };
 
 #ifdef SOURCE_LEAVES_OUT

@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: BSD-3-Clause
  *
  * A round: extents that have been cold for long enough become CLOSING; pages of those, and pages
- * that no hot extent will bring later, are written and synced; what is CLOSING still becomes cold,
- * and its intent goes, which the committer writes when it writes. */
+ * that no hot extent will bring later, are written and synced, and so is the disk; what is CLOSING
+ * still becomes cold, and its intent goes, which the committer writes when it writes. */
 #include "instant.h"
 #include "map-private.h"
 
@@ -136,8 +136,10 @@ int keep_round(struct map *m, bool all, bool *did)
     int r = write_pages(m, all, &some);
     if (some && does(PAGES_BEFORE_CLEAR))
         m->pages_failed = file_sync(m->pages);
-    if (closing && finish_closing(m, !m->pages_failed))
-        some = true;
+    if (closing) {
+        const bool settled = !m->pages_failed && (!m->settle || !m->settle(m->settle_arg));
+        some |= finish_closing(m, settled);
+    }
     *did |= some;
     return m->pages_failed ? m->pages_failed : r;
 }

@@ -13,7 +13,8 @@
  *
  *   INTENT-BEFORE-WRITE   ready() is called when the intent was synced.
  *   PAGES-BEFORE-CLEAR    An intent is cleared when the pages of its extent were synced.
- *   MARK-BEFORE-CLEAR     … and when what was written there is durable at the far site, or dirty.
+ *   MARK-BEFORE-CLEAR     … and when what was written there is durable at the far site, or dirty;
+ *                         and durable here (settle(): DISK_BEFORE_INTENT of the source's step.h).
  *   CLOSE-BEFORE-COPY     An extent that is to become cold is CLOSING before its page is copied;
  * who enters it takes that away, and it stays hot.  So no page that lacks a stamp lets an intent
  * go. PENDING-BEFORE-COPY   What changed is PENDING; that is taken away before the page is copied,
@@ -103,6 +104,8 @@ struct map {
     struct medium_file *pages, *marks; /* NAME and NAME.intent */
     uint8_t id[16];
     unsigned period; /* ms, of a tick */
+    int (*settle)(void *arg);
+    void *settle_arg;
     bool manual;
     _Atomic(struct table *) table;
     _Atomic uint64_t size;

@@ -85,6 +85,8 @@ static struct map *map_new(const struct map_setup *setup)
     if (!m->period)
         m->period = 1;
     m->manual = setup->manual;
+    m->settle = setup->settle;
+    m->settle_arg = setup->arg;
     m->last = &m->first;
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->commit, NULL);
@@ -357,6 +359,8 @@ int map_close(struct map *m)
         r = -EBUSY; /* their intents stay, as after a crash */
     if (!r)
         r = m->failed;
+    if (!r && m->settle)
+        r = m->settle(m->settle_arg);
     if (!r)
         r = take_back_all(m);
     if (!r)

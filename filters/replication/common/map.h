@@ -9,8 +9,9 @@
  *
  * Stamps, bits and extents lie in memory (64, 4 and 4 MiB per TiB) and are written behind, page by
  * page; it is the intents that a crash is survived by.  An intent is taken back when its extent is
- * cold for some seconds, all its writes are durable at the far site or marked dirty, and the pages
- * that say what changed are synced.
+ * cold for some seconds, all its writes are durable at the far site or marked dirty, those on this
+ * site's disk are durable, too (or the far site would have what a loss of power takes from here),
+ * and the pages that say what changed are synced.
  *
  * Every call may come from any thread and none does I/O, but open, grow, sync and close. */
 #ifndef REPLICATION_MAP_H
@@ -28,6 +29,10 @@ struct map_setup {
     uint64_t size;         /* bytes of the disk */
     unsigned cold_ms;      /* how long an extent is not written before its intent goes; 0: 5000 */
     bool manual;           /* no thread: whoever tests it calls map_work() */
+    /* Makes durable on this site's disk what was written under intents that are to go.  On the
+     * map's thread, and in map_close(); not 0: they stay.  NULL: it is durable. */
+    int (*settle)(void *arg);
+    void *arg;
 };
 
 struct map_found {

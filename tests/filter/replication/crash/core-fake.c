@@ -93,6 +93,12 @@ int weir_read(struct weir_below *b, void *data, uint64_t length, uint64_t offset
     return file_read(b->file, data, length, offset);
 }
 
+int weir_flush(struct weir_below *b, uint32_t flags)
+{
+    (void)flags;
+    return file_sync(b->file);
+}
+
 /* Only to be handed to medium_of_folder(). */
 int weir_state_folder(struct weir_below *b)
 {

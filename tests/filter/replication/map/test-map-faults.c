@@ -64,6 +64,39 @@ static void test_an_intent_that_cannot_be_synced_fails_all_that_are_cold(void **
     assert_true(r->found.unclean);
 }
 
+/* ---- the disk itself ---------------------------------------------------------------------------
+ */
+
+static int settle(void *error)
+{
+    return *(int *)error;
+}
+
+static void test_intents_stay_until_the_disk_is_durable(void **state)
+{
+    struct rig *r = *state;
+    int error = -EIO;
+    struct map_setup setup = { r->medium, "map", GIB, COLD, true, settle, &error };
+
+    assert_int_equal(map_open(&setup, &r->map, &r->found, &r->why), 0);
+    rig_clean(r);
+    rig_write(r, 0, 1, 1);
+    map_durable(r->map, 1);
+    rig_idle(r, 4 * COLD);
+    assert_int_equal(map_intents(r->map), 1);
+    error = 0;
+    rig_idle(r, 2 * COLD);
+    assert_int_equal(map_intents(r->map), 0);
+    rig_write(r, EXTENT, 1, 2);
+    map_durable(r->map, 2);
+    error = -EAGAIN;
+    assert_int_equal(map_close(r->map), -EAGAIN);
+    assert_int_equal(rig_open(r, GIB), 0);
+    assert_true(r->found.unclean);
+    assert_true(map_any_dirty(r->map, EXTENT, 1));
+    assert_false(map_any_dirty(r->map, 0, 1));
+}
+
 /* ---- pages -------------------------------------------------------------------------------------
  */
 
@@ -326,6 +359,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RIG(test_a_write_whose_intent_finds_no_room_fails_and_may_come_again),
         RIG(test_an_intent_that_cannot_be_synced_fails_all_that_are_cold),
+        RIG(test_intents_stay_until_the_disk_is_durable),
         RIG(test_intents_stay_while_pages_cannot_be_written),
         RIG(test_intents_stay_for_ever_once_pages_could_not_be_synced),
         RIG(test_a_damaged_page_is_dirty_and_changed_and_no_other),
