@@ -92,7 +92,8 @@ static bool may_degrade(const struct group *g)
 
 static bool wants_degrade(const struct group *g)
 {
-    if (g->degraded || g->initial || g->connected || !may_degrade(g))
+    /* one that is fenced serves nothing: a generation of its own would make a fork of that */
+    if (g->degraded || g->initial || g->connected || g->stop == STOP_FENCED || !may_degrade(g))
         return false;
     return g->lost_at && now_ns() >= g->lost_at + g->config.peer_timeout;
 }
