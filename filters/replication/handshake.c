@@ -37,7 +37,7 @@ static uint64_t lsn_beyond(struct group *g, const struct status *st)
 {
     uint64_t unsure = 0;
 
-    for (unsigned i = 0; i < DISKS; i++)
+    for (unsigned i = 0; i < DISKS && source_does(UNSURE_IS_BEYOND); i++)
         unsure += g->disks[i] ? map_unsure(g->disks[i]->map) : 0;
     return unsure || g->first || g->lsn < st->received_lsn ? g->lsn : st->received_lsn;
 }

@@ -19,6 +19,7 @@ static struct source *make(struct memory *memory, struct network *network)
     s->memory = memory;
     s->network = network;
     s->ring = 8 << 20;
+    s->peer_timeout = 20000000;
     for (unsigned i = 0; i < SITE_DISKS; i++) {
         struct weir_below *b = &s->disk[i];
         snprintf(b->name, sizeof b->name, "disk%u", i);
@@ -47,6 +48,7 @@ struct source *source_crash(struct source *from, struct network *network, size_t
     s->without_peer = from->without_peer;
     s->ring = from->ring;
     s->spill = from->spill;
+    s->peer_timeout = from->peer_timeout;
     return s;
 }
 
@@ -68,7 +70,7 @@ static int attach(struct source *s, unsigned i, struct weir_text *why)
         .frame = 64 << 10,
         .mark_every = 20000000,
         .reconnect_delay = 1000000,
-        .peer_timeout = 20000000,
+        .peer_timeout = s->peer_timeout,
         .connections = 2,
     };
     int r = folder->open(folder, b->name, MEDIUM_CREATE, &b->file);
@@ -96,23 +98,38 @@ int source_start(struct source *s, char why[SITE_WHY])
     return r;
 }
 
+static void detach(struct weir_below *b, bool attached)
+{
+    if (attached)
+        weir_filter.detach(b->self);
+    if (b->file)
+        b->file->close(b->file);
+    free(b->self);
+    free(b->config);
+    free(b->stats);
+    b->self = b->config = b->stats = NULL;
+    b->file = NULL;
+}
+
 void source_stop(struct source *s)
 {
     for (unsigned i = 0; i < s->disks; i++)
         weir_filter.drain(s->disk[i].self, true, NULL);
-    for (unsigned i = 0; i < SITE_DISKS; i++) {
-        struct weir_below *b = &s->disk[i];
-        if (i < s->disks)
-            weir_filter.detach(b->self);
-        if (b->file)
-            b->file->close(b->file);
-        free(b->self);
-        free(b->config);
-        free(b->stats);
-        b->self = b->config = b->stats = NULL;
-        b->file = NULL;
-    }
+    for (unsigned i = 0; i < SITE_DISKS; i++)
+        detach(&s->disk[i], i < s->disks);
     s->disks = 0;
+}
+
+int source_restart_disk(struct source *s, unsigned disk, char why[SITE_WHY])
+{
+    struct weir_text text = { 0 };
+
+    weir_filter.drain(s->disk[disk].self, true, NULL);
+    detach(&s->disk[disk], true);
+    int r = attach(s, disk, &text);
+    snprintf(why, SITE_WHY, "%s", text_string(&text));
+    text_finish(&text);
+    return r;
 }
 
 void source_destroy(struct source *s)
@@ -131,15 +148,36 @@ int source_read(struct source *s, unsigned disk, void *data, size_t length, uint
     return file_read(s->disk[disk].file, data, length, offset);
 }
 
-bool source_in_step(struct source *s)
+static bool is_all_sent(const struct group *g)
+{
+    for (const struct batch *b = g->first; b; b = b->next)
+        if (b->state != BATCH_SENT && b->state != BATCH_RECEIVED)
+            return false;
+    return true;
+}
+
+struct sight source_look(struct source *s)
 {
     struct group *g = ((struct disk *)s->disk[0].self)->group;
 
     pthread_mutex_lock(&g->lock);
-    bool in_step = g->connected && !g->stop && !g->first && !group_dirty(g) && !g->initial &&
-                   !g->peer.needs && g->complete_durable == g->lsn;
+    struct sight at = {
+        .in_step = g->connected && !g->stop && !g->first && !group_dirty(g) && !g->initial &&
+                   !g->peer.needs && g->complete_durable == g->lsn,
+        .all_sent = is_all_sent(g),
+        .stopped = g->stop == STOP_FORK || g->stop == STOP_REFUSED,
+        .locked = true,
+        .dirty = group_dirty(g),
+        .lsn = g->lsn,
+        .received = g->received_lsn,
+        .complete_durable = g->complete_durable,
+    };
+    for (unsigned i = 0; i < SITE_DISKS; i++) {
+        at.intents += map_intents(((struct disk *)s->disk[i].self)->map);
+        at.locked &= atomic_load(&s->disk[i].locked);
+    }
     pthread_mutex_unlock(&g->lock);
-    return in_step;
+    return at;
 }
 
 char *source_status(struct source *s)

@@ -38,9 +38,11 @@ struct network {
     struct target *_Atomic target; /* NULL: nobody answers */
     atomic_bool cut;
     atomic_uint delay_us,
-        lose;                /* lose: one of so many requests ends with its connection; 0: none */
-    atomic_uint busy;        /* requests that are with the target now */
-    void (*gate)(void *arg); /* before a request is done */
+        lose; /* lose: one of so many requests ends with its connection; 0: none */
+    /* Frames from that place in the log on stay under way; 0: none does. */
+    _Atomic uint64_t hold_from, farthest; /* farthest: of all that were sent */
+    atomic_uint busy;                     /* requests that are with the target now */
+    void (*gate)(void *arg);              /* before a request is done */
     void *gate_arg;
 };
 
@@ -50,8 +52,11 @@ struct source {
     struct weir_below disk[SITE_DISKS];
     unsigned disks; /* attached */
     int mode, without_peer;
-    uint64_t ring, spill;
+    uint64_t ring, spill, peer_timeout;
     atomic_uint lies; /* one of so many writes is done, and refused; 0: none */
+    /* When the copier has read, and nobody knows of it yet. */
+    void (*on_read)(void *arg);
+    void *on_read_arg;
 };
 
 /* Which source is alive: the filter's calls say of what, not of which site. */
@@ -64,12 +69,20 @@ void source_destroy(struct source *);
 /* The two disks of the group get their filters. */
 int source_start(struct source *, char why[SITE_WHY]);
 void source_stop(struct source *); /* in order */
+/* One disk loses its filter, in order, and gets it again; the other stays in the group. */
+int source_restart_disk(struct source *, unsigned disk, char why[SITE_WHY]);
 /* A request of a guest; 0 or a positive errno. */
 int source_request(struct source *, unsigned disk, enum weir_op, void *data, uint64_t length,
                    uint64_t offset, bool fua);
 int source_read(struct source *, unsigned disk, void *data, size_t length, uint64_t offset);
-/* Is all that is here at the target, in a state(k), for good? */
-bool source_in_step(struct source *);
+struct sight {
+    bool in_step; /* all that is here is at the target, in a state(k), for good */
+    bool all_sent;
+    bool stopped; /* nothing is sent any more until an operator has chosen */
+    bool locked;  /* all exports */
+    uint64_t dirty, intents, lsn, received, complete_durable;
+};
+struct sight source_look(struct source *);
 /* What the filter says of itself, as JSON; malloc'ed. */
 char *source_status(struct source *);
 

@@ -8,15 +8,18 @@
 #include "medium-memory.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct target {
     struct memory *memory;
     struct group *group;
     void (*gate)(void *arg);
     void *gate_arg;
+    atomic_bool holds_syncs;
 };
 
 struct target *target_create(void)
@@ -53,9 +56,10 @@ static void pass(void *arg, enum memory_call call, const char *name, uint64_t of
 {
     struct target *t = arg;
 
-    (void)call;
     (void)name;
     (void)offset;
+    while (call == MEMORY_CALL_SYNC && atomic_load(&t->holds_syncs))
+        usleep(200);
     t->gate(t->gate_arg);
 }
 
@@ -64,6 +68,11 @@ void target_gate(struct target *t, void (*gate)(void *arg), void *arg)
     t->gate = gate;
     t->gate_arg = arg;
     memory_gate(t->memory, pass, t);
+}
+
+void target_hold_syncs(struct target *t, bool hold)
+{
+    atomic_store(&t->holds_syncs, hold);
 }
 
 int target_start(struct target *t, char why[SITE_WHY])
@@ -148,6 +157,36 @@ int target_promote(struct target *t, char why[SITE_WHY])
     return r;
 }
 
+int target_demote(struct target *t, char why[SITE_WHY])
+{
+    struct weir_text answer = { 0 }, text = { 0 };
+    int r = group_demote(t->group, true, false, &answer, &text);
+
+    snprintf(why, SITE_WHY, "%s", text_string(&text));
+    text_finish(&answer);
+    text_finish(&text);
+    return r;
+}
+
+/* -ENOENT: no such disk was ever declared. */
+static int serve_head(struct target *t, const char *disk, struct weir_request *req)
+{
+    struct head *head;
+    unsigned number;
+    uint64_t size;
+
+    if (group_disk(t->group, disk, &number, &size, NULL))
+        return -ENOENT;
+    if (size < req->offset + req->length)
+        return -ERANGE;
+    int r = head_open(t->group, number, &head, NULL);
+    if (r)
+        return r;
+    r = head_serve(head, req);
+    head_close(head);
+    return r;
+}
+
 int target_read(struct target *t, const char *disk, void *data, size_t length, uint64_t offset)
 {
     struct weir_request req = {
@@ -156,19 +195,20 @@ int target_read(struct target *t, const char *disk, void *data, size_t length, u
         .length = length,
         .data = data,
     };
-    struct head *head;
-    unsigned number;
-    uint64_t size;
 
     memset(data, 0, length);
-    if (group_disk(t->group, disk, &number, &size, NULL))
-        return 0;
-    if (size < offset + length)
-        return -ERANGE;
-    int r = head_open(t->group, number, &head, NULL);
-    if (r)
-        return r;
-    r = head_serve(head, &req);
-    head_close(head);
-    return r;
+    int r = serve_head(t, disk, &req);
+    return r == -ENOENT ? 0 : r;
+}
+
+int target_write(struct target *t, const char *disk, void *data, size_t length, uint64_t offset)
+{
+    struct weir_request req = {
+        .op = WEIR_WRITE,
+        .offset = offset,
+        .length = length,
+        .data = data,
+    };
+
+    return serve_head(t, disk, &req);
 }

@@ -21,7 +21,8 @@ struct target *target_crash(struct target *, size_t ops, int loss, uint64_t seed
 void target_destroy(struct target *); /* stops it */
 size_t target_ops(struct target *);
 void target_gate(struct target *, void (*gate)(void *arg),
-                 void *arg); /* before each call of a medium */
+                 void *arg);                   /* before each call of a medium */
+void target_hold_syncs(struct target *, bool); /* those of files wait until they may go on */
 int target_start(struct target *, char why[SITE_WHY]);
 void target_stop(struct target *);
 
@@ -31,8 +32,11 @@ int target_serve(struct target *, enum site_op, void *data, size_t length, uint6
                  bool fua);
 
 int target_promote(struct target *, char why[SITE_WHY]);
+int target_demote(struct target *, char why[SITE_WHY]); /* what was written there may go */
 /* Of a primary; zeroes of a disk that was never declared. */
 int target_read(struct target *, const char *disk, void *data, size_t length, uint64_t offset);
+/* A client of that disk of a primary. */
+int target_write(struct target *, const char *disk, void *data, size_t length, uint64_t offset);
 
 #pragma GCC visibility pop
 

@@ -32,7 +32,7 @@ struct errand {
     void *arg;
 };
 
-static _Thread_local uint64_t chances = 1;
+static _Atomic uint64_t chances; /* one for all threads: each lives for one request */
 
 static bool is_lost(struct wire *w)
 {
@@ -40,6 +40,21 @@ static bool is_lost(struct wire *w)
     bool lost = w->lost || w->closing || atomic_load(&w->network->cut);
     pthread_mutex_unlock(&w->lock);
     return lost;
+}
+
+static void note_farthest(struct network *n, uint64_t offset)
+{
+    uint64_t before = atomic_load(&n->farthest);
+
+    while (before < offset && !atomic_compare_exchange_weak(&n->farthest, &before, offset))
+        ;
+}
+
+static bool is_held(const struct errand *e)
+{
+    const uint64_t from = atomic_load(&e->wire->network->hold_from);
+
+    return e->op == WIRE_WRITE && from && e->offset >= from;
 }
 
 static int travel(struct errand *e)
@@ -50,10 +65,14 @@ static int travel(struct errand *e)
         [WIRE_WRITE] = SITE_WRITE, [WIRE_READ] = SITE_READ, [WIRE_FLUSH] = SITE_FLUSH
     };
 
-    chances ^= (uintptr_t)e + e->offset;
-    uint64_t luck = memory_chance(&chances);
+    uint64_t chance = atomic_fetch_add(&chances, 1);
+    uint64_t luck = memory_chance(&chance);
+    if (e->op == WIRE_WRITE)
+        note_farthest(n, e->offset);
     if (delay)
         usleep((useconds_t)(luck % delay));
+    while (is_held(e) && !is_lost(e->wire))
+        usleep(200);
     bool never_there = lose && luck % lose == 0, never_back = lose && luck % lose == 1;
     if (is_lost(e->wire) || never_there)
         return ENOTCONN;
