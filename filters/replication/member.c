@@ -109,6 +109,8 @@ static void group_stop(struct group *g)
     stream_drop(g);
     g->record.ceiling = g->lsn;
     g->record.durable = g->durable_lsn;
+    /* else writes of a sync disk that is started again at once would wait for nobody */
+    g->record.synced |= !g->initial && g->complete_durable;
     pthread_mutex_unlock(&g->lock);
     record_save(g); /* else the next start finds a higher one, which is as good */
     spill_close(g);

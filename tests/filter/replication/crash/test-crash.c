@@ -6,9 +6,9 @@
  * Guests write to two disks of one group while the network delays, loses, holds and is cut, either
  * site is stopped, killed or loses power and comes back, the target is promoted and demoted, writes
  * are done and refused (life.c, trouble.c); and short lives that make just one thing happen
- * (lives.c).  At moments of them the state of both sites is noted; a state is one such moment with
- * one loss of the medium of the target, or of both: what a kill (all is there) or a power failure
- * (nothing unsynced, some of it, torn) leaves.  Of each
+ * (lives-*.c).  At moments of them the state of both sites is noted; a state is one such moment
+ * with one loss of the medium of the target, or of both: what a kill (all is there) or a power
+ * failure (nothing unsynced, some of it, torn) leaves.  Of each
  *   - the target alone, promoted, is a legal cut over both disks, with all that was promised; or
  *   - both sites, started again, come into step, and then hold the same bytes.
  * In the end of each life both sites hold the same bytes, too.
