@@ -135,13 +135,18 @@ static enum weir_verdict written(struct disk *d, struct weir_request *req, struc
         return WEIR_PASS;
     use->lsn = lsn;
     pthread_mutex_lock(&d->group->lock);
-    bool waits = ack_queue(d->group, use, durable);
+    /* nobody lets go of who comes when it was fenced and the export is about to be locked */
+    bool fenced = d->group->stop == STOP_FENCED && d->group->complete_lsn < lsn;
+    bool waits = !fenced && ack_queue(d->group, use, durable);
     bool refused = !waits && atomic_load(&d->drained) && d->group->complete_lsn < lsn &&
                    !d->group->initial && !d->group->degraded && d->group->stop != STOP_DETACHED;
     pthread_mutex_unlock(&d->group->lock);
     if (waits)
         weir_add(&stats->waited, 1);
-    return waits ? WEIR_DEFER : refused ? weir_fail(req, ESHUTDOWN) : WEIR_PASS;
+    return waits     ? WEIR_DEFER
+           : fenced  ? weir_fail(req, EIO)
+           : refused ? weir_fail(req, ESHUTDOWN)
+                     : WEIR_PASS;
 }
 
 static enum weir_verdict flushed(struct disk *d, struct weir_request *req, struct use *use)
@@ -149,9 +154,10 @@ static enum weir_verdict flushed(struct disk *d, struct weir_request *req, struc
     if (req->error || atomic_load(&d->mode) == MODE_ASYNC)
         return WEIR_PASS;
     pthread_mutex_lock(&d->group->lock);
-    bool waits = ack_queue(d->group, use, true);
+    bool fenced = d->group->stop == STOP_FENCED && d->group->complete_durable < use->lsn;
+    bool waits = !fenced && ack_queue(d->group, use, true);
     pthread_mutex_unlock(&d->group->lock);
-    return waits ? WEIR_DEFER : WEIR_PASS;
+    return waits ? WEIR_DEFER : fenced ? weir_fail(req, EIO) : WEIR_PASS;
 }
 
 enum weir_verdict replication_up(void *self, struct weir_request *req)
