@@ -78,11 +78,14 @@ unsigned live_cold(uint64_t *chance)
     }
     within_ms(1000, is_in_step, NULL);
     within_ms(200, has_no_intents, NULL);
-    usleep(5000); /* the committer writes that */
+    usleep(40000); /* the committer writes that, and a mark goes */
+    within_ms(1000, is_in_step, NULL);
     note_moment(m);
     life_go_on();
     for (int loss = MEMORY_SYNCED; loss <= MEMORY_TORN; loss++)
         judge_return(m, loss, MEMORY_ALL, memory_chance(chance));
+    m->source_ops = memory_ops(world.source->memory); /* it was stopped in order */
+    judge_return(m, MEMORY_SYNCED, MEMORY_ALL, memory_chance(chance));
     life_end();
-    return 3;
+    return 4;
 }
