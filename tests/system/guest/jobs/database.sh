@@ -8,7 +8,7 @@
 job=$1
 shift
 if [ "$job" = make ]; then
-    mkfs.ext4 -q -b 4096 -O journal_dev /dev/vdb && mkfs.ext4 -q -b 4096 -J device=/dev/vdb /dev/vda || exit
+    mkfs.ext4 -q -F -b 4096 -O journal_dev /dev/vdb && mkfs.ext4 -q -F -b 4096 -J device=/dev/vdb /dev/vda || exit
 fi
 mount -t ext4 /dev/vda /mnt || exit
 grep ' /mnt ' /proc/mounts
