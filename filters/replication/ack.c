@@ -96,7 +96,6 @@ static void note_received(struct group *g)
             continue;
         g->complete_lsn = b->frame.last_lsn;
         g->complete_time = b->closed;
-        g->initial = false;
     }
 }
 

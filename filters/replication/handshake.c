@@ -233,6 +233,8 @@ static int acquire(struct group *g, struct link *link, struct status *st, char w
     memcpy(c.source, g->record.source, sizeof c.source);
     /* known here before it is there: see judge_age() */
     g->record.token = st->token + 1;
+    /* writes wait for it from now on, after a restart, too */
+    g->record.synced = st->complete_lsn != 0;
     pthread_mutex_unlock(&g->lock);
     int r = record_save(g);
     if (!r)

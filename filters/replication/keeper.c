@@ -376,10 +376,12 @@ static void keep_ceiling(struct group *g)
         g->record.ceiling = before;
 }
 
-/* Once a group was in step; and now and then how far the target was. */
+/* Once a group was in step, and only then do writes wait for the target: or after a crash they
+ * would be acknowledged without it, as if it had never had anything.  And now and then how far the
+ * target was. */
 static void keep_record(struct group *g)
 {
-    bool first = !g->record.synced && !g->initial && g->complete_durable;
+    const bool first = g->initial && g->complete_durable;
 
     if (!first &&
         (now_ns() < g->recorded_at + 60 * SECOND_NS || g->durable_lsn <= g->record.durable))
@@ -388,8 +390,10 @@ static void keep_record(struct group *g)
     g->record.durable = g->durable_lsn;
     g->recorded_at = now_ns();
     pthread_mutex_unlock(&g->lock);
-    record_save(g);
+    int r = record_save(g);
     pthread_mutex_lock(&g->lock);
+    if (first && !r)
+        g->initial = false;
 }
 
 static void tend(struct group *g, uint64_t *looked)
