@@ -37,9 +37,10 @@ bool ack_queue(struct group *g, struct use *use, bool flush)
     use->back = *last;
     **last = use;
     *last = &use->next;
-    if (flush && g->wanted_durable < use->lsn)
+    if (flush && g->wanted_durable < use->lsn) {
         g->wanted_durable = use->lsn;
-    pthread_cond_broadcast(&g->work);
+        pthread_cond_signal(&g->work);
+    }
     return true;
 }
 
@@ -144,6 +145,11 @@ void ack_settle(struct group *g)
     release(g, g->waiting, false);
     release(g, g->flushes, true);
     stream_look_for_room(g);
-    pthread_cond_broadcast(&g->work);
+    pthread_cond_signal(&g->work);
+    if (g->hungry)
+        pthread_cond_signal(&g->copy);
+    if (g->lost || (g->initial && g->complete_durable) || g->degraded || g->mend_lsn ||
+        g->handover == HANDOVER_WANTED)
+        pthread_cond_signal(&g->attention);
     pthread_cond_broadcast(&g->changed);
 }

@@ -42,7 +42,7 @@ static bool next_dirty(struct group *g, struct piece *p)
     for (unsigned i = 0; i < DISKS; i++) {
         struct disk *d = g->disks[i];
         uint64_t n;
-        if (!d || atomic_load(&d->drained) ||
+        if (!d || atomic_load(&d->drained) || !map_dirty(d->map) ||
             (map_next_dirty(d->map, d->cursor, &n) && map_next_dirty(d->map, 0, &n)))
             continue;
         uint64_t size = atomic_load(&d->size), end = n + 1;
@@ -152,7 +152,8 @@ void *copier_main(void *arg)
     while (!g->stopping) {
         stream_look_for_room(g);
         if (!data || !may_copy(g) || (!next_dirty(g, &p) && !next_verify(g, &p))) {
-            cond_wait_until(&g->work, &g->lock, now_ns() + SECOND_NS);
+            g->hungry = group_dirty(g) || g->verify_done < g->verify_total;
+            cond_wait_until(&g->copy, &g->lock, now_ns() + SECOND_NS);
             continue;
         }
         g->copying++;
@@ -170,7 +171,7 @@ void *copier_main(void *arg)
                      (unsigned long long)p.offset, strerror(-r));
         uint64_t wait = r ? 100000000 : pace(g, p.length);
         if (wait)
-            cond_wait_until(&g->work, &g->lock, now_ns() + wait);
+            cond_wait_until(&g->copy, &g->lock, now_ns() + wait);
     }
     pthread_mutex_unlock(&g->lock);
     free(data);

@@ -173,7 +173,7 @@ static int enter_disk(struct disk *d)
 
     pthread_mutex_lock(&g->lock);
     while (atomic_load(&d->drained) && !g->stopping)
-        pthread_cond_wait(&g->work, &g->lock);
+        group_rest(g, 1000000000);
     const bool stopping = g->stopping;
     g->copying += !stopping;
     pthread_mutex_unlock(&g->lock);

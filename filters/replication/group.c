@@ -94,6 +94,14 @@ void group_stop_for(struct group *g, enum stop stop, const char *format, ...)
     g->stop = stop;
 }
 
+void group_wake(struct group *g)
+{
+    pthread_cond_broadcast(&g->work);
+    pthread_cond_broadcast(&g->copy);
+    pthread_cond_broadcast(&g->attention);
+    pthread_cond_broadcast(&g->changed);
+}
+
 const char *group_state(struct group *g)
 {
     static const char *const stopped[] = { [STOP_DETACHED] = "detached",
@@ -195,6 +203,8 @@ static void group_destroy(struct group *g)
         free(g->strings[i]);
     pthread_cond_destroy(&g->changed);
     pthread_cond_destroy(&g->work);
+    pthread_cond_destroy(&g->copy);
+    pthread_cond_destroy(&g->attention);
     pthread_mutex_destroy(&g->lock);
     pthread_mutex_destroy(&g->saving);
     pthread_mutex_destroy(&g->running);
@@ -227,6 +237,8 @@ static int group_create(const struct replication_config *c, char *name, char *ur
     pthread_mutex_init(&g->saving, NULL);
     pthread_mutex_init(&g->lock, NULL);
     cond_init(&g->work);
+    cond_init(&g->copy);
+    cond_init(&g->attention);
     cond_init(&g->changed);
     int r = 0;
     for (size_t i = 0; i < sizeof g->strings / sizeof *g->strings; i++)

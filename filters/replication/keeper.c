@@ -15,7 +15,7 @@
 
 void group_rest(struct group *g, uint64_t ns)
 {
-    cond_wait_until(&g->changed, &g->lock, now_ns() + ns);
+    cond_wait_until(&g->attention, &g->lock, now_ns() + ns);
 }
 
 /* ---- the link ---------------------------------------------------------------------------------
@@ -32,7 +32,7 @@ static void take_stream(struct group *g)
 static void give_stream(struct group *g)
 {
     g->holding = false;
-    pthread_cond_broadcast(&g->work);
+    group_wake(g);
 }
 
 static void disconnect(struct group *g)
@@ -68,7 +68,7 @@ static void found_different(void *arg, unsigned disk, uint64_t offset, uint64_t 
     if (disk < DISKS && g->disks[disk])
         map_mark(g->disks[disk]->map, offset, length);
     g->peer.mismatches++;
-    pthread_cond_broadcast(&g->work);
+    pthread_cond_signal(&g->copy);
     pthread_mutex_unlock(&g->lock);
 }
 

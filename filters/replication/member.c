@@ -20,8 +20,7 @@ static void end_threads(struct group *g, unsigned started)
 
     pthread_mutex_lock(&g->lock);
     g->stopping = true;
-    pthread_cond_broadcast(&g->work);
-    pthread_cond_broadcast(&g->changed);
+    group_wake(g);
     pthread_mutex_unlock(&g->lock);
     for (unsigned i = started; i-- > 0;)
         pthread_join(*threads[i], NULL);
@@ -291,6 +290,6 @@ void group_pause(struct disk *d, bool pause)
         pthread_cond_wait(&g->changed, &g->lock);
     if (pause)
         group_release(d, ESHUTDOWN);
-    pthread_cond_broadcast(&g->work);
+    group_wake(g);
     pthread_mutex_unlock(&g->lock);
 }

@@ -47,7 +47,7 @@ static void settle(struct disk *d, const struct replication_config *c)
     d->group->config.compression = c->compression;
     if (c->mode == MODE_ASYNC)
         group_release(d, 0);
-    pthread_cond_broadcast(&d->group->work);
+    group_wake(d->group);
     pthread_mutex_unlock(&d->group->lock);
 }
 

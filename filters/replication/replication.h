@@ -201,8 +201,13 @@ struct group {
 
     /* Guards all below; see above for its place. */
     pthread_mutex_t lock;
-    pthread_cond_t work;    /* the sender's and the copier's */
-    pthread_cond_t changed; /* everybody else's */
+    /* Each thread has its own, so that a write wakes no more than the sender. */
+    pthread_cond_t work;      /* the sender's */
+    pthread_cond_t copy;      /* the copier's */
+    pthread_cond_t attention; /* the keeper's */
+    pthread_cond_t changed;   /* everybody else's */
+    atomic_bool filling; /* a batch is due that writers still fill: the last wakes the sender */
+    bool hungry;         /* the copier would copy if there were room */
     struct disk *disks[DISKS];
     struct group_record record;
     bool started, stopping;
@@ -289,7 +294,8 @@ void group_stop_for(struct group *, enum stop, const char *format, ...) WEIR_PRI
 const char *group_state(struct group *);
 /* Locks or unlocks the exports as `stop` says; without the lock. */
 void group_fence(struct group *);
-void group_rest(struct group *, uint64_t ns); /* on `changed`, under the lock */
+void group_rest(struct group *, uint64_t ns); /* the keeper, under the lock */
+void group_wake(struct group *);              /* everybody looks anew; under the lock */
 bool is_all_zero(const uint8_t *data, size_t length);
 
 /* record.c */

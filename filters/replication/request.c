@@ -77,7 +77,7 @@ enum weir_verdict replication_down(void *self, struct weir_request *req)
     use->lsn = d->group->lsn;
     if (atomic_load(&d->mode) != MODE_ASYNC && d->group->wanted_durable < use->lsn) {
         d->group->wanted_durable = use->lsn;
-        pthread_cond_broadcast(&d->group->work);
+        pthread_cond_signal(&d->group->work);
     }
     pthread_mutex_unlock(&d->group->lock);
     return WEIR_PASS;
@@ -91,7 +91,7 @@ static enum weir_verdict failed(struct disk *d, const struct weir_request *req, 
     pthread_mutex_lock(&d->group->lock);
     if (source_does(FAILED_IS_DIRTY))
         map_mark(d->map, req->offset, req->length);
-    pthread_cond_broadcast(&d->group->work);
+    pthread_cond_signal(&d->group->copy);
     pthread_mutex_unlock(&d->group->lock);
     map_leave(d->map, req->offset, req->length, 0);
     gate_leave(&d->gate, req->offset, req->length);

@@ -36,6 +36,15 @@ static bool is_ripe(const struct group *g, const struct batch *b, uint64_t now)
     return has_sync(g) && g->in_flight < EAGER;
 }
 
+/* Is it whole?  If not, the last one who fills it wakes us. */
+static bool is_filled(struct group *g, struct batch *b)
+{
+    if (!atomic_load(&b->copying))
+        return true;
+    atomic_store(&g->filling, true);
+    return !atomic_load(&b->copying);
+}
+
 /* The next batch that is to be sent; NULL: none is due before *when. */
 static struct batch *next_due(struct group *g, uint64_t *when)
 {
@@ -56,7 +65,7 @@ static struct batch *next_due(struct group *g, uint64_t *when)
     }
     if (b == g->open)
         stream_close_open(g);
-    return atomic_load(&b->copying) ? NULL : b;
+    return is_filled(g, b) ? b : NULL;
 }
 
 /* What is to go to the spill file while the ring has too much: the oldest that is whole, not about
@@ -76,7 +85,7 @@ static struct batch *next_spilled(struct group *g)
         else if (b->state == BATCH_CLOSED && !b->packed && !found)
             found = b;
     }
-    return found && !atomic_load(&found->copying) && spill_has_room(g, found->used) ? found : NULL;
+    return found && is_filled(g, found) && spill_has_room(g, found->used) ? found : NULL;
 }
 
 /* Is a flush to be sent, because nothing that is still to go will carry FUA? */
@@ -217,6 +226,7 @@ static void send(struct group *g, struct batch *b)
                  "a frame cannot be made, or read from the spill file: %s", strerror(-r));
         g->lost = true;
         g->unreadable |= unreadable;
+        pthread_cond_signal(&g->attention);
     }
     pthread_cond_broadcast(&g->changed);
 }

@@ -73,7 +73,7 @@ void stream_close_open(struct group *g)
     /* what it ends with is a state(k) only if the target lacks nothing else */
     if ((group_dirty(g) || !group_whole(g)) && source_does(PART_WHILE_DIRTY))
         b->frame.flags |= FRAME_PART;
-    pthread_cond_broadcast(&g->work);
+    pthread_cond_signal(&g->work);
 }
 
 /* More than the ring is allowed while the sender takes batches out to the spill file. */
@@ -150,12 +150,31 @@ static void batch_fill(struct group *g, struct batch *b, uint8_t *at, const void
 {
     if (length)
         memcpy(at, data, length);
-    /* whoever sends it looks at the count, and waits for the last to come to zero */
-    if (atomic_fetch_sub(&b->copying, 1) != 1)
+    /* whoever sends it looks at the count, and waits for the last to come to zero; then it may be
+     * gone before we look again */
+    if (atomic_fetch_sub(&b->copying, 1) != 1 || !atomic_load(&g->filling))
         return;
     pthread_mutex_lock(&g->lock);
+    atomic_store(&g->filling, false);
     pthread_cond_broadcast(&g->work);
     pthread_mutex_unlock(&g->lock);
+}
+
+/* Did it become large enough to be sent by the last record? */
+static bool batch_is_large(const struct batch *b, size_t last)
+{
+    return b->used >= b->room / 4 && b->used - last < b->room / 4;
+}
+
+/* Not sent: it is copied when there is room. */
+static void mark(struct disk *d, const struct record *r)
+{
+    struct group *g = d->group;
+
+    map_mark(d->map, r->offset, r->length);
+    if (!g->hungry)
+        pthread_cond_signal(&g->copy);
+    g->hungry = true;
 }
 
 uint64_t stream_record(struct disk *d, struct record *r, const void *data, bool durable, bool *sent)
@@ -180,14 +199,14 @@ uint64_t stream_record(struct disk *d, struct record *r, const void *data, bool 
     if (b)
         batch_add(b, r, &at);
     else if (changes)
-        map_mark(d->map, r->offset, r->length);
+        mark(d, r);
     *sent = b != NULL;
     if (*sent || changes) /* else nothing has it, and a flush would wait for it */
         g->lsn = r->lsn;
     if (durable) /* before the sender can take it: else it would need a flush of its own */
         g->wanted_durable = r->lsn;
-    if (b && b->frame.records == 1)
-        pthread_cond_broadcast(&g->work);
+    if (b && (durable || b->frame.records == 1 || batch_is_large(b, length)))
+        pthread_cond_signal(&g->work);
     pthread_mutex_unlock(&g->lock);
     if (b)
         batch_fill(g, b, at, data, length);
@@ -213,6 +232,8 @@ int stream_copy(struct disk *d, struct record *r, const void *data)
     r->disk = (uint16_t)d->number;
     r->flags |= RECORD_COPY;
     batch_add(b, r, &at);
+    if (b->frame.records == 1 || batch_is_large(b, length))
+        pthread_cond_signal(&g->work);
     pthread_mutex_unlock(&g->lock);
     batch_fill(g, b, at, data, length);
     return 0;
@@ -242,8 +263,11 @@ void stream_drop(struct group *g)
     while (g->busy)
         pthread_cond_wait(&g->changed, &g->lock);
     for (struct batch *b = g->first; b; b = b->next)
-        while (atomic_load(&b->copying)) /* a writer is at its memcpy() */
-            pthread_cond_wait(&g->work, &g->lock);
+        while (atomic_load(&b->copying)) { /* a writer is at its memcpy() */
+            atomic_store(&g->filling, true);
+            if (atomic_load(&b->copying))
+                pthread_cond_wait(&g->work, &g->lock);
+        }
     g->open = NULL; /* only now: who came while the lock was free has opened one */
     while (g->first) {
         struct batch *b = g->first;

@@ -20,8 +20,7 @@ static struct group *locked(void *self)
 
 static int done(struct group *g, int r)
 {
-    pthread_cond_broadcast(&g->work);
-    pthread_cond_broadcast(&g->changed);
+    group_wake(g);
     pthread_mutex_unlock(&g->lock);
     return r;
 }
@@ -368,7 +367,7 @@ static int verb_handover(void *self, const char *arguments, struct weir_text *an
     pthread_mutex_lock(&g->lock);
     g->handover = HANDOVER_WANTED;
     g->mark_now = true; /* a last restore point */
-    pthread_cond_broadcast(&g->work);
+    group_wake(g);
     while (g->handover == HANDOVER_WANTED && now_ns() < limit)
         cond_wait_until(&g->changed, &g->lock, limit);
     bool handed = g->handover == HANDOVER_DONE;
