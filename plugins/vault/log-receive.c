@@ -131,6 +131,7 @@ static void receive_first(struct log *log)
     else
         log->waiting = a;
     log->waiting_last = a;
+    log_wake(log);
 }
 
 /* All before `a`, and it, too, where it does not follow. */

@@ -13,6 +13,7 @@ void log_fail(struct log *log, int error, const char *problem)
         return;
     log->error = error;
     log->problem = problem;
+    log_wake(log);
     pthread_cond_broadcast(&log->changed);
 }
 
@@ -93,6 +94,7 @@ int sync_to(struct log *log, uint64_t position)
             log_fail(log, r, "the log could not be made durable");
         else
             log->durable = end;
+        log_wake(log);
         pthread_cond_broadcast(&log->changed);
     }
     return log->error;

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What nobody waits for is synced together with what comes within so long, up to so many bytes. */
+enum { LINGER_NS = 20000000, LINGER_BYTES = 8 << 20 };
 enum { AGAIN_S = 1, KEPT_FREE = 20 /* 1/20 of what it could have is left to others */ };
 
 /* ---- the thread -------------------------------------------------------------------------------
@@ -20,9 +22,23 @@ static void wait_again(struct log *log)
     const uint64_t until = now_ns() + AGAIN_S * SECOND_NS;
 
     while (!log->stopping && !log->hurry &&
-           cond_wait_until(&log->changed, &log->lock, until) != ETIMEDOUT)
+           cond_wait_until(&log->work, &log->lock, until) != ETIMEDOUT)
         ;
     log->hurry = false;
+}
+
+/* A sync for each frame would be what the disk does all day.  Whoever waits for one syncs itself,
+ * and for all: that ends it. */
+static void linger(struct log *log)
+{
+    const uint64_t until = now_ns() + LINGER_NS;
+    int r = 0;
+
+    log->lingering = true;
+    while (!r && !log->stopping && !log->error && log->durable.position == log->handed.position &&
+           log->received.position - log->durable.position < LINGER_BYTES)
+        r = cond_wait_until(&log->work, &log->lock, until);
+    log->lingering = false;
 }
 
 /* With the lock, which it lets go of. */
@@ -43,15 +59,27 @@ static void *work_on(void *arg)
 
     pthread_mutex_lock(&log->lock);
     while (!log->stopping) {
+        if (log->received.position > log->durable.position &&
+            log->durable.position == log->handed.position)
+            linger(log);
         if (work(log))
             continue;
         if (log->refused)
             wait_again(log);
         else if (!log->stopping)
-            pthread_cond_wait(&log->changed, &log->lock);
+            pthread_cond_wait(&log->work, &log->lock);
     }
     pthread_mutex_unlock(&log->lock);
     return NULL;
+}
+
+void log_wake(struct log *log)
+{
+    const uint64_t unsynced = log->received.position - log->durable.position;
+
+    if (!log->lingering || log->error || log->durable.position > log->handed.position ||
+        unsynced >= LINGER_BYTES)
+        pthread_cond_signal(&log->work);
 }
 
 bool log_work(struct log *log)
@@ -76,6 +104,7 @@ int log_open(const struct log_setup *setup, struct log **ret, struct weir_text *
         return -ENOMEM;
     pthread_mutex_init(&log->lock, NULL);
     cond_init(&log->changed);
+    cond_init(&log->work);
     log->setup = *setup;
     *ret = log;
     int r = log_cache_create(&log->cache);
@@ -98,6 +127,7 @@ void log_stop(struct log *log)
         return;
     pthread_mutex_lock(&log->lock);
     log->stopping = true;
+    pthread_cond_signal(&log->work);
     pthread_cond_broadcast(&log->changed);
     pthread_mutex_unlock(&log->lock);
     pthread_join(log->thread, NULL);
@@ -117,6 +147,7 @@ void log_close(struct log *log)
     segments_close(log);
     log_cache_destroy(log->cache);
     pthread_cond_destroy(&log->changed);
+    pthread_cond_destroy(&log->work);
     pthread_mutex_destroy(&log->lock);
     free(log);
 }
@@ -203,7 +234,7 @@ static int wait_handed(struct log *log)
             if (log->refused && (log->tries != tries || log->stopping))
                 break;
             log->hurry = log->refused != 0;
-            pthread_cond_broadcast(&log->changed);
+            pthread_cond_signal(&log->work);
             pthread_cond_wait(&log->changed, &log->lock);
         } else if (!work(log)) {
             break;

@@ -43,7 +43,9 @@ struct log {
     /* Guards all below, but what cache_lock guards; the innermost of a group's locks; no I/O under
      * it: whoever does some counts as a user of the segment, or as `syncing`, or `handing`. */
     pthread_mutex_t lock;
-    pthread_cond_t changed;
+    pthread_cond_t work;    /* of its thread alone: there is something for it to do */
+    pthread_cond_t changed; /* everybody else's */
+    bool lingering;         /* the thread lets what came last wait for more */
     struct segment *segments;
     bool unsynced_names; /* of segments */
     uint64_t trimmed;
@@ -63,6 +65,10 @@ struct log {
     pthread_t thread;
     struct log_cache *cache;
 };
+
+/* ---- log.c ----------------------------------------------------------------------------------- */
+
+void log_wake(struct log *); /* with the lock: what the thread looks at has changed */
 
 /* ---- log-segment.c: files -------------------------------------------------------------------- */
 
