@@ -189,8 +189,8 @@ static int may_begin(struct group *g, struct weir_text *why)
     return -EBUSY;
 }
 
-/* A source that an operator has let begin anew has read that there is nothing here (group_accepts()),
- * and sends everything: so it begins with the token. */
+/* A source that an operator has let begin anew has read that there is nothing here
+ * (group_accepts()), and sends everything: so it begins with the token. */
 static int take_source(struct group *g, const struct command *c, struct group_record *next,
                        struct weir_text *why)
 {

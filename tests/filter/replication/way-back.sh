@@ -4,6 +4,7 @@
 #
 # way-back.sh [ROUNDS [SEED]]
 # Both sites are killed on the way, and the guest writes on.
+# shellcheck disable=SC2046  # a word for each disk
 . "$WEIR_SOURCE/tests/filter/replication/sites.sh" || exit
 rounds=${1:-3}
 RANDOM=${2:-$RANDOM} seed=$RANDOM
@@ -19,7 +20,6 @@ load() { # URI of each disk
 heads() { for d in "${DISKS[@]}"; do printf 'nbds+unix://weir@/%s?socket=%s&tls-psk-file=%s ' "$d" "$target_sock" "$work/keys.psk"; done; }
 sources() { for d in "${DISKS[@]}"; do uri "$d"; printf ' '; done; }
 is_locked() { ! nbdinfo --size "$(uri vm1)" >"$work/locked.log" 2>&1 || ! nbdsh -u "$(uri vm1)" -c 'h.pread(512, 0)' 2>>"$work/locked.log"; }
-# shellcheck disable=SC2046  # a word for each disk
 for ((i = 0; i < rounds; i++)); do
     [ $i -gt 0 ] || start_sites
     load $(sources)
