@@ -11,7 +11,8 @@ prepare_guest() {
     local guest=$here/guest cache=${WEIR_CACHE:-${XDG_CACHE_HOME:-${HOME:-$WEIR_BUILD}/.cache}/weir}
     guest_folder=$WEIR_BUILD/guest
     relay=$WEIR_BUILD/tests/system/guest/relay
-    local programs=("$WEIR_BUILD/tests/system/guest/journal" "$WEIR_BUILD/tests/system/guest/transact")
+    journal=$WEIR_BUILD/tests/system/guest/journal
+    local programs=("$journal" "$WEIR_BUILD/tests/system/guest/transact")
     mkdir -p "$guest_folder"
     (
         flock 9
