@@ -187,6 +187,7 @@ static int join(struct group *g, struct disk *d, const struct group_record *own,
         getrandom(g->record.uuid, sizeof g->record.uuid, 0); /* so few bytes never fail to come */
         getrandom(g->record.source, sizeof g->record.source, 0);
     }
+    const unsigned before = g->record.count;
     bool known = own && !memcmp(own->uuid, g->record.uuid, sizeof own->uuid);
     int r = find_place(g, d, known, why);
     if (!r && g->lsn < g->record.ceiling)
@@ -205,6 +206,7 @@ static int join(struct group *g, struct disk *d, const struct group_record *own,
         return 0;
     pthread_mutex_lock(&g->lock);
     g->disks[d->number] = NULL;
+    g->record.count = before; /* or the group would wait for a disk that it never had */
     pthread_mutex_unlock(&g->lock);
     return r;
 }

@@ -144,6 +144,7 @@ static int verb_resync(void *self, const char *arguments, struct weir_text *answ
         if (g->disks[i])
             map_mark_all(g->disks[i]->map);
     g->trusted = all;
+    g->marked_all |= all; /* the maps of the others are synced by the keeper, when it meets */
     if (g->connected)
         g->lost = true; /* meets the target anew */
     uint64_t dirty = group_dirty(g);
@@ -213,7 +214,8 @@ static int may_fail_back(const struct group *g, bool discard, struct weir_text *
         return -EINVAL;
     }
     if (g->peer.role != ROLE_PRIMARY) {
-        weir_print(answer, "the target has not said yet what became of it; see status");
+        weir_print(answer, "the target does not say what became of it%s%s", g->error[0] ? ": " : "",
+                   g->error);
         return -EAGAIN;
     }
     if (g->kinship == KIN_FORK && g->fork.source_lost && !discard) {
@@ -247,6 +249,9 @@ static int verb_failback(void *self, const char *arguments, struct weir_text *an
         return done(g, -EINVAL);
     }
     const bool again = g->record.fetch != FETCH_NONE;
+    const uint64_t limit = now_ns() + g->config.peer_timeout;
+    while (!again && g->stop == STOP_FENCED && g->peer.role != ROLE_PRIMARY && now_ns() < limit)
+        cond_wait_until(&g->changed, &g->lock, limit); /* they have not met since */
     int r = again ? 0 : may_fail_back(g, discard || dry, answer);
     if (!r && g->kinship == KIN_FORK && g->fork.source_lost)
         weir_print(answer, "what only this site has, up to %" PRIu64 " LSNs, %s; ",
