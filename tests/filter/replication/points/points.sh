@@ -11,7 +11,7 @@
 #   - a restore point from before the kill is open, and reads as it did,
 #   - both go on, and in the end have the same.
 . "$WEIR_SOURCE/tests/filter/replication/sites.sh" || exit
-. "$WEIR_SOURCE/tests/filter/replication/points-scenes.sh"
+. "$WEIR_SOURCE/tests/filter/replication/points/scenes.sh"
 requires nbdcopy shuf
 wanted=${1:-24} seed=${2:-$RANDOM}
 [ -z "${WEIR_ALL_POINTS:-}" ] || wanted=all
@@ -19,7 +19,7 @@ echo "seed $seed"
 RANDOM=$seed
 GROUP=db DISKS=(vm1 fill) SIZES=([vm1]=8M [fill]=128M)
 REPLICATION='frame = "256k"; ring = "64M"; spill = "32M"; mark_every = "300ms"; compression = "none";'
-preload=$WEIR_BUILD/tests/filter/replication/die-at.so
+preload=$WEIR_BUILD/tests/filter/replication/points/die-at.so
 export WEIR_DIE_AT=$work/die
 rounds=0 modes=(async sync sync-durable)
 
@@ -102,7 +102,7 @@ while IFS='|' read -r name site scene moments _; do
     read -r name <<<"$name"
     names+=("$name")
     rows[$name]="$site|$scene|$moments"
-done <"$WEIR_SOURCE/tests/filter/replication/points.tab"
+done <"$WEIR_SOURCE/tests/filter/replication/points/points.tab"
 [ "$(printf '%s\n' "${names[@]}" | sort -u | wc -l)" = ${#names[@]} ] || fail "two points of one name"
 case $wanted in
 all) ;;

@@ -1,4 +1,4 @@
-# points-scenes.sh - what are both sites doing when one of them is killed?
+# scenes.sh - what are both sites doing when one of them is killed?
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash disable=SC2034
 #
