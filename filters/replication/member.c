@@ -193,12 +193,13 @@ static int join(struct group *g, struct disk *d, const struct group_record *own,
     if (!r && g->lsn < g->record.ceiling)
         g->lsn = g->record.ceiling;
     bool start = !r && !g->started && group_whole(g);
+    const bool locked = g->record.fenced || g->record.fetch != FETCH_NONE;
     pthread_mutex_unlock(&g->lock);
     if (r)
         return r;
     if (!known) /* all is dirty, durably, before the record says that it belongs here */
         r = map_sync(d->map);
-    if (!r && (g->record.fenced || g->record.fetch != FETCH_NONE))
+    if (!r && locked)
         group_fence(g); /* before the first request */
     if (!r)
         r = start ? group_start(g, why) : record_save(g);
