@@ -163,13 +163,6 @@ static int verb_verify(void *self, const char *arguments, struct weir_text *answ
     uint64_t total = 0;
 
     (void)arguments;
-    if (g->config.target_type == TARGET_PLAIN) {
-        weir_print(answer,
-                   "the target %s is a plain disk, which knows no digests: end the guest, and "
-                   "compare both disks byte for byte (qemu-img compare)",
-                   g->uri);
-        return done(g, -ENOTSUP);
-    }
     if (!g->connected) {
         weir_print(answer, "the target is not there%s%s", g->error[0] ? ": " : "", g->error);
         return done(g, -ENOTCONN);

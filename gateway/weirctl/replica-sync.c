@@ -237,10 +237,6 @@ enum exit_code ctl_replica_verify(const struct invocation *invocation)
     struct json_object *answer = NULL;
     enum exit_code code = replica_source(invocation, &replica);
 
-    if (!code && replica_is_plain(replica.status))
-        code = say(invocation, -ENOTSUP,
-                   "\"%s\" cannot be compared: %s is a plain disk, which knows no digests",
-                   replica.end.export, text_of(replica.status, "target"));
     if (!code)
         code = work(invocation, &replica, "verify of", &watch, &answer);
     if (!code && invocation->option[OPTION_NO_WAIT])
