@@ -17,6 +17,7 @@ replica() { "$weirctl" replica "$@" >"$work/replica.log" 2>&1 || fail "replica $
 load() { # URI of each disk
     start_ledger --seed $RANDOM --pattern overlap --rate 1000 --largest 32768 --reconnect 120 --server-dies "$@"
 }
+no_client() { local d; for d in "${DISKS[@]}"; do "$weirctl" --json export show "$d" | jq -e '.connections == 0' >"$work/clients" || return 1; done; }
 heads() { for d in "${DISKS[@]}"; do printf 'nbds+unix://weir@/%s?socket=%s&tls-psk-file=%s ' "$d" "$target_sock" "$work/keys.psk"; done; }
 sources() { for d in "${DISKS[@]}"; do uri "$d"; printf ' '; done; }
 is_locked() { ! nbdinfo --size "$(uri vm1)" >"$work/locked.log" 2>&1 || ! nbdsh -u "$(uri vm1)" -c 'h.pread(512, 0)' 2>>"$work/locked.log"; }
@@ -57,6 +58,7 @@ for ((i = 0; i < rounds; i++)); do
     wait_until 120 eval '[ "$(status .fetch_following)" = true ]'
     wait_acked 100
     stop_ledger
+    wait_until 60 at_target no_client
     at_target replica failback db
     wait_in_step
     is_cut --acked "$work/disks/vm1" "$work/disks/vm2"

@@ -80,9 +80,11 @@ wait_until 60 is vm1 state fenced
 at b
 expect 0 replica failback vm1 --dry-run
 says "65536 bytes would be sent again"
+wait_until 60 no_client vm1
 expect 4 replica failback vm1
 complains "would be lost"
 assert_eq "$(byte "$new" 12)" 66 "after a failback that was refused"
+wait_until 60 no_client vm1
 expect 0 replica failback vm1 --discard
 says "is a target"
 ! byte "$new" 12 2>/dev/null || fail "a target is served"
@@ -121,6 +123,7 @@ wait_until 60 fenced
 expect 0 replica status vm1
 says "both sites"
 at b
+wait_until 60 no_client vm1
 expect 0 replica failback vm1 --discard
 at a
 wait_until 60 in_step vm1

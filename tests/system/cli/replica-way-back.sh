@@ -48,9 +48,11 @@ wait_until 60 is vm1 fetch_following true
 # nobody else ends it
 at b
 fill "$there" 44 13
+wait_until 60 no_client vm1
 expect 4 replica failback vm1 --discard
 complains "fetches what was written here"
 assert_eq "$(byte "$there" 13)" 44 "after a failback that was refused"
+wait_until 60 no_client vm1
 expect 0 replica failback vm1
 says "the source has all"
 ! byte "$there" 13 2>/dev/null || fail "a target is served"
@@ -82,6 +84,7 @@ expect 4 replica failback vm1
 complains "may have writes that the other one lacks"
 expect 0 replica failback vm1 --discard
 at b
+wait_until 60 no_client vm1
 expect 0 replica failback vm1
 at a
 wait_until 60 in_step vm1
@@ -105,6 +108,7 @@ fenced() { is vm1 kinship fork || is vm1 kinship promoted; }
 wait_until 60 fenced
 expect 0 replica failback vm1 --discard
 at b
+wait_until 60 no_client vm1
 expect 0 replica failback vm1
 at a
 wait_until 60 in_step vm1

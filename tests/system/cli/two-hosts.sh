@@ -45,5 +45,7 @@ fill() { nbdsh -u "$1" -c "h.pwrite(b'\\x$2' * 65536, $3 << 20); h.flush()"; } #
 byte() { nbdsh -u "$1" -c "print(h.pread(1, $2 << 20).hex())"; }               # URI MIB
 is() { [ "$("$weirctl" --json replica status "$1" | grep -oE "\"$2\":\"?[^,\"]*" | head -1 | sed 's/.*://; s/"//')" = "$3" ]; }
 in_step() { is "$1" state streaming && is "$1" dirty_granules 0 && is "$1" lag_bytes 0; }
+# no_client DISK: one that has ended is gone for the gateway, too
+no_client() { (ctl --json export show "$1"; json 'd["connections"] == 0'); }
 # uri_of DISK: from what weirctl has printed
 uri_of() { sed -n "s/^$1 //p" <<<"$out"; }
