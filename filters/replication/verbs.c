@@ -254,12 +254,13 @@ static int verb_failback(void *self, const char *arguments, struct weir_text *an
         g->fetch_left = 0;
         g->fetch_following = false;
     }
+    const uint64_t since = g->fork.lsn;
     done(g, 0);
     if (!r && !again && !dry && (r = record_save(g)))
         weir_print(answer, "this cannot be remembered: %s", strerror(-r));
     if (!r)
         weir_print(answer, "%s what was written at the other site since LSN %" PRIu64,
-                   dry ? "would fetch" : "fetches", g->fork.lsn);
+                   dry ? "would fetch" : "fetches", since);
     return r;
 }
 
