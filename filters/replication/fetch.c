@@ -67,13 +67,16 @@ static int ask(struct fetch *f, enum command_op op, uint64_t lsn, char why[WHY])
     return r;
 }
 
-static int set_state(struct group *g, enum fetch_state state, char why[WHY])
+/* The first time in any case: who has set it before may not have saved it yet. */
+static int set_state(struct fetch *f, enum fetch_state state, char why[WHY])
 {
+    struct group *g = f->group;
+
     pthread_mutex_lock(&g->lock);
     const enum fetch_state before = g->record.fetch;
     g->record.fetch = state;
     pthread_mutex_unlock(&g->lock);
-    int r = before == state ? 0 : record_save(g);
+    int r = before == state && f->again ? 0 : record_save(g);
     if (!r)
         return 0;
     pthread_mutex_lock(&g->lock);
@@ -125,7 +128,7 @@ static int begin_round(struct fetch *f, char why[WHY])
 
     int r = ask(f, COMMAND_FETCH, f->again, why);
     if (!r)
-        r = set_state(g, FETCH_RUNNING, why);
+        r = set_state(f, FETCH_RUNNING, why);
     if (r)
         return r;
     const unsigned disks = group_disks(g, list);
@@ -312,7 +315,7 @@ static int take_back(struct fetch *f, char why[WHY])
         why_print(why, "the disk cannot be flushed: %s", strerror(-r));
         return r;
     }
-    r = set_state(f->group, FETCH_DONE, why);
+    r = set_state(f, FETCH_DONE, why);
     return r ? r : ask(f, COMMAND_RETURN, f->there.left, why);
 }
 
@@ -330,7 +333,7 @@ static int conclude(struct fetch *f, char why[WHY])
     pthread_mutex_unlock(&g->lock);
     if (!done)
         return -EPERM;
-    int r = set_state(g, FETCH_NONE, why);
+    int r = set_state(f, FETCH_NONE, why);
     if (r)
         return r;
     pthread_mutex_lock(&g->lock);
