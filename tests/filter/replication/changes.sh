@@ -29,6 +29,8 @@ PYTHON
     cmp "$disk" "$work/backup" || fail "a change was not told"
 }
 
+is_back() { statistic replication state >"$work/state" 2>&1; } # its control socket comes after that of NBD
+
 start_sites
 start_ledger --seed $RANDOM --ops 200 "$url"
 end_ledger
@@ -44,6 +46,7 @@ for ((i = 0; i < rounds; i++)); do
     wait_acked $((RANDOM % 100))
     stop_ledger
     [ $((i % 2)) = 1 ] || { stop_source; start_source; }
+    wait_until 60 is_back
     next=$(verb replication checkpoint)
     backup
     id=$next

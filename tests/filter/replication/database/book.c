@@ -81,7 +81,7 @@ void book_close(struct book *b)
 
 /* ---- what comes to it --------------------------------------------------------------------- */
 
-static int add_line(struct book *b, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int add_line(struct book *b, const char *format, ...)
 {
     char line[256];
     va_list arguments;
