@@ -29,7 +29,7 @@ PYTHON
     cmp "$disk" "$work/backup" || fail "a change was not told"
 }
 
-is_back() { statistic replication state >"$work/state" 2>&1; } # its control socket comes after that of NBD
+is_back() { statistic replication state >"$work/answer" 2>&1; } # its control socket comes after that of NBD
 
 start_sites
 start_ledger --seed $RANDOM --ops 200 "$url"
