@@ -39,11 +39,11 @@ id=$(verb replication checkpoint)
 for ((i = 0; i < rounds; i++)); do
     start_ledger --seed $RANDOM --rate 300 --largest 16384 --reconnect 120 --server-dies "$url"
     for ((n = i % 2 * (1 + RANDOM % 2); n > 0; n--)); do # each other round in order
-        wait_acked $((RANDOM % 100))
+        wait_acked $((1 + RANDOM % 100))
         kill_source
         start_source
     done
-    wait_acked $((RANDOM % 100))
+    wait_acked $((1 + RANDOM % 100))
     stop_ledger
     [ $((i % 2)) = 1 ] || { stop_source; start_source; }
     wait_until 60 is_back
