@@ -127,7 +127,7 @@ const char *group_state(struct group *g)
 void group_fence(struct group *g)
 {
     pthread_mutex_lock(&g->lock);
-    bool fenced = g->stop == STOP_FENCED || g->record.fenced || g->record.fetch != FETCH_NONE;
+    bool fenced = g->stop == STOP_FENCED || g->record.fenced;
     /* its verb has locked them, and will say what becomes of it */
     bool leave = g->handover == HANDOVER_WANTED;
     char why[WHY];

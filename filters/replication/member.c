@@ -49,9 +49,7 @@ static void begin_anew(struct group *g)
     g->received_lsn = g->durable_lsn = g->complete_lsn = 0;
     g->complete_durable = g->flushed_lsn = g->copied_lsn = g->marked_lsn = 0;
     g->initial = !g->record.synced;
-    g->stop = g->record.detached                                  ? STOP_DETACHED
-              : g->record.fenced || g->record.fetch != FETCH_NONE ? STOP_FENCED
-                                                                  : STOP_NONE;
+    g->stop = g->record.detached ? STOP_DETACHED : g->record.fenced ? STOP_FENCED : STOP_NONE;
     g->lost_at = g->complete_time = now_ns();
     g->connected = g->met = g->degraded = g->ahead = false;
     g->alone_again = g->trusted = g->marked_all = false;
@@ -108,8 +106,6 @@ static void group_stop(struct group *g)
     stream_drop(g);
     g->record.ceiling = g->lsn;
     g->record.durable = g->durable_lsn;
-    /* else writes of a sync disk that is started again at once would wait for nobody */
-    g->record.synced |= !g->initial && g->complete_durable;
     pthread_mutex_unlock(&g->lock);
     record_save(g); /* else the next start finds a higher one, which is as good */
     spill_close(g);
@@ -193,13 +189,13 @@ static int join(struct group *g, struct disk *d, const struct group_record *own,
     if (!r && g->lsn < g->record.ceiling)
         g->lsn = g->record.ceiling;
     bool start = !r && !g->started && group_whole(g);
-    const bool locked = g->record.fenced || g->record.fetch != FETCH_NONE;
+    const bool fenced = g->record.fenced;
     pthread_mutex_unlock(&g->lock);
     if (r)
         return r;
     if (!known) /* all is dirty, durably, before the record says that it belongs here */
         r = map_sync(d->map);
-    if (!r && locked)
+    if (!r && fenced)
         group_fence(g); /* before the first request */
     if (!r)
         r = start ? group_start(g, why) : record_save(g);

@@ -179,8 +179,8 @@ struct group_record {
     uint64_t durable; /* an LSN up to which the target had all for good; may lag */
     bool fenced;      /* the target was promoted: serve nothing until it says otherwise */
     bool detached;    /* by the operator */
-    bool synced;      /* a plain target was in step once */
-    enum fetch_state fetch;
+    bool synced;      /* the target had a state(k): sync writes wait for it, after a restart, too */
+    enum fetch_state fetch; /* not NONE: and `fenced`, until it is */
     unsigned count;
     char name[DISKS][NAME_LENGTH];
 };

@@ -251,6 +251,7 @@ static int verb_failback(void *self, const char *arguments, struct weir_text *an
                    g->fork.source_lost, dry ? "would be lost" : "is lost");
     if (!r && !again && !dry) {
         g->record.fetch = FETCH_RUNNING;
+        g->record.fenced = true;
         g->fetch_left = 0;
         g->fetch_following = false;
     }
