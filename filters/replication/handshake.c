@@ -165,7 +165,7 @@ static void rebase(struct group *g, const struct status *st)
     g->durable_lsn = g->flushed_lsn = st->durable_lsn;
     g->complete_durable = st->complete_lsn;
     g->complete_lsn = st->complete_lsn;
-    g->initial = !st->complete_lsn;
+    g->initial = !g->record.synced; /* acquire() has saved it; what came since, the keeper saves */
     ack_settle(g);
 }
 
