@@ -53,13 +53,11 @@ struct fetch {
 static int ask(struct fetch *f, enum command_op op, uint64_t lsn, char why[WHY])
 {
     struct group *g = f->group;
-    struct command c = { .op = op, .lsn = lsn };
 
     pthread_mutex_lock(&g->lock);
-    c.lineage = g->record.lineage;
-    memcpy(c.group, g->record.uuid, sizeof c.group);
-    memcpy(c.source, g->record.source, sizeof c.source);
+    struct command c = command_of(g, op);
     pthread_mutex_unlock(&g->lock);
+    c.lsn = lsn;
     int r = link_command(f->link, &c, g->key);
     if (!r)
         return link_status(f->link, &f->there, why);

@@ -94,6 +94,15 @@ void group_stop_for(struct group *g, enum stop stop, const char *format, ...)
     g->stop = stop;
 }
 
+struct command command_of(const struct group *g, enum command_op op)
+{
+    struct command c = { .op = op, .lineage = g->record.lineage };
+
+    memcpy(c.group, g->record.uuid, sizeof c.group);
+    memcpy(c.source, g->record.source, sizeof c.source);
+    return c;
+}
+
 void group_wake(struct group *g)
 {
     pthread_cond_broadcast(&g->work);

@@ -224,13 +224,9 @@ static int meet_plain(struct group *g)
 
 static int acquire(struct group *g, struct link *link, struct status *st, char why[WHY])
 {
-    struct command c = { .op = COMMAND_ACQUIRE };
-
     pthread_mutex_lock(&g->lock);
-    c.lineage = g->record.lineage;
+    struct command c = command_of(g, COMMAND_ACQUIRE);
     c.lsn = g->lsn;
-    memcpy(c.group, g->record.uuid, sizeof c.group);
-    memcpy(c.source, g->record.source, sizeof c.source);
     /* known here before it is there: see judge_age() */
     g->record.token = st->token + 1;
     /* writes wait for it from now on, after a restart, too */

@@ -324,18 +324,13 @@ static void give_up_handover(struct group *g)
  * shown that it counts. */
 static void hand_over(struct group *g)
 {
-    struct command c = {
-        .op = COMMAND_HANDOVER,
-        .lineage = g->record.lineage,
-        .lsn = g->lsn,
-        .token = g->token,
-    };
     struct link *link = g->link;
 
     if (g->handover != HANDOVER_WANTED || !is_at_rest(g))
         return;
-    memcpy(c.group, g->record.uuid, sizeof c.group);
-    memcpy(c.source, g->record.source, sizeof c.source);
+    struct command c = command_of(g, COMMAND_HANDOVER);
+    c.lsn = g->lsn;
+    c.token = g->token;
     g->stop = STOP_FENCED;
     g->record.fenced = true;
     pthread_mutex_unlock(&g->lock);

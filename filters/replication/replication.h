@@ -288,6 +288,7 @@ void group_say(struct group *, enum weir_severity, const char *format, ...) WEIR
 /* Those that are here now, for who comes without the lock and is sure that none leaves. */
 unsigned group_disks(struct group *, struct disk *list[DISKS]);
 /* Under the lock. */
+struct command command_of(const struct group *, enum command_op); /* lsn, token: whoever sends it */
 uint64_t group_dirty(struct group *);
 bool group_whole(const struct group *); /* all disks that the record names are here */
 void group_stop_for(struct group *, enum stop, const char *format, ...) WEIR_PRINTF(3, 4);
