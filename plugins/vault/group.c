@@ -132,8 +132,7 @@ static int open_log(struct group *g, struct weir_text *why)
                                      .start = g->record.applied,
                                      .trimmed = g->record.trimmed,
                                      .frame = apply_frame,
-                                     .arg = g,
-                                     .manual = g->manual };
+                                     .arg = g };
 
     g->applied = g->record.applied;
     if (!g->record.initial)
@@ -183,9 +182,12 @@ static int start(struct group *g, struct weir_text *why)
         r = open_history(g, why);
     if (!r && g->record.rolling_to)
         r = promote_undo(g, why);
-    if (!r && !g->manual)
+    if (r || g->manual)
+        return r;
+    r = log_start(g->log);
+    if (!r)
         r = apply_start(g);
-    if (!r && !g->manual && g->config.history)
+    if (!r && g->config.history)
         r = fold_start(g);
     return r;
 }

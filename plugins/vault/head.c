@@ -26,7 +26,7 @@ static int may_serve(struct group *g, unsigned disk, struct weir_text *why)
 {
     const struct group_disk *d = &g->disks[disk];
 
-    if (g->record.role != ROLE_PRIMARY || g->closed) {
+    if (g->record.role != ROLE_PRIMARY) {
         weir_print(why,
                    "disk \"%s\" of group \"%s\" is the target of a replication: promote the group "
                    "first, or open a restore point (\"%s@latest\")",
@@ -53,6 +53,8 @@ int head_open(struct group *g, unsigned disk, struct head **ret, struct weir_tex
     if (!h)
         return -ENOMEM;
     hold_lock(&g->lock);
+    while (g->closed) /* a command is being obeyed: a promotion, or what a stale source asks */
+        pthread_cond_wait(&g->changed, &g->lock);
     struct group_disk *d = &g->disks[disk];
     int r = may_serve(g, disk, why);
     if (r)

@@ -110,14 +110,18 @@ int log_open(const struct log_setup *setup, struct log **ret, struct weir_text *
     int r = log_cache_create(&log->cache);
     if (!r)
         r = log_recover(log, why);
-    if (!r && !setup->manual) {
-        r = thread_start(&log->thread, work_on, log);
-        log->started = r == 0;
-    }
     if (r) {
         log_close(log);
         *ret = NULL;
     }
+    return r;
+}
+
+int log_start(struct log *log)
+{
+    int r = thread_start(&log->thread, work_on, log);
+
+    log->started = r == 0;
     return r;
 }
 

@@ -112,17 +112,19 @@ struct log_setup {
                              durably so; all before `trimmed` was dropped */
     uint64_t trimmed;
     /* Called for each frame in order, once, when it is durable, with its unpacked payload (the
-     * callee frees it), on the log's own thread, at recovery on the caller's.  It may block;
+     * callee frees it), on the log's own thread, in log_open() on the caller's.  It may block;
      * -errno: it is called again later, with the same frame.  `after`: the end of the log behind
      * this frame. */
     int (*frame)(void *arg, const struct frame *, void *payload, const struct log_end *after);
     void *arg;
-    bool manual; /* no thread: whoever tests it calls log_work() */
 };
 struct log;
 /* *ret is set before the first frame() is called.  Finds the end: the first place at which there is
  * no frame that follows from the one before.  What lies behind it is removed. */
 int log_open(const struct log_setup *, struct log **ret, struct weir_text *why);
+/* Its thread begins, once all that frame() needs is there; whoever tests it without one calls
+ * log_work(). */
+int log_start(struct log *);
 void log_stop(struct log *);  /* its thread ends: frame() is not called any more.  NULL is fine */
 void log_close(struct log *); /* NULL is fine */
 /* One whole frame at its position.  Checks header, digest and tag; token, generation and group are

@@ -52,7 +52,7 @@ int rig_open(struct rig *rig)
 
 void rig_init(struct rig *rig, uint64_t room)
 {
-    *rig = (struct rig){ .memory = memory_create(), .setup = { .manual = true } };
+    *rig = (struct rig){ .memory = memory_create() };
     rig->medium = memory_medium(rig->memory, "group");
     rig->source.token = 1;
     rig->source.generation = 7;
