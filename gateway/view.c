@@ -44,6 +44,8 @@ static bool begin_reading(struct export *e, const char *label, int place, struct
     hold_lock(&e->lock);
 
     if (!label && place == PLACE_STORE) {
+        if (!e->store_readable) /* it is being opened or closed, without this lock */
+            return false;
         const struct store_type *type = e->config.datastore->type;
         *t = (struct teller){ .kind = "a store of type",
                               .name = type->name,
@@ -51,8 +53,8 @@ static bool begin_reading(struct export *e, const char *label, int place, struct
                               .stats = type->stats,
                               .verbs = type->verbs,
                               .readers = &e->store_readers };
-        *t->readers += e->store_readable;
-        return e->store_readable;
+        ++*t->readers;
+        return true;
     }
     struct weir_below *b = find_place(e, label, place);
     if (!b)
