@@ -37,7 +37,7 @@ static void expect_fork(const struct moment *m, enum memory_loss loss, const cha
         fail("the target cannot be promoted", why, seed);
     if (source_start(s, why))
         fail("the source does not start", why, seed);
-    if (!within_ms(20000, is_locked, s))
+    if (!within_ms(PATIENCE_S * 1000, is_locked, s))
         fail("the target is the primary, and so is the source", "", seed);
     char *status = source_status(s);
     if (!strstr(status, "\"source_lost\":") || strstr(status, "\"source_lost\":0,"))
@@ -109,7 +109,7 @@ unsigned live_fenced(uint64_t *chance)
     if (target_write(world.target, op.disk ? "disk0" : "disk1", data, sizeof data, op.offset))
         fail("a promoted disk cannot be written", "", 0);
     atomic_store(&world.network.cut, false);
-    if (!within_ms(20000, is_locked, world.source))
+    if (!within_ms(PATIENCE_S * 1000, is_locked, world.source))
         fail("the source does not hear that the target was promoted", "", 0);
     note_moment(m);
     note_generation(generation);
