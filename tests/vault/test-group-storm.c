@@ -110,7 +110,7 @@ static void test_promoted_in_a_storm(void **state)
     group_rig_finish(&rig);
 }
 
-enum { ASKS = 300 };
+enum { ASKS = 10000 };
 
 struct asking {
     struct group_rig *rig;
