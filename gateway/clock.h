@@ -7,6 +7,7 @@
 #ifndef WEIR_CLOCK_H
 #define WEIR_CLOCK_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
@@ -29,6 +30,15 @@ static inline uint64_t clock_ns(void)
 static inline uint64_t clock_after(uint64_t from, uint64_t ns)
 {
     return from + ns < from ? UINT64_MAX : from + ns;
+}
+
+/* Waits for `cond` until `when` of clock_ns(), which no administrator sets: 0, or ETIMEDOUT. */
+static inline int clock_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t when)
+{
+    const struct timespec t = { .tv_sec = (time_t)(when / 1000000000u),
+                                .tv_nsec = (long)(when % 1000000000u) };
+
+    return pthread_cond_clockwait(cond, lock, CLOCK_MONOTONIC, &t);
 }
 
 static inline uint64_t clock_ticks(void)

@@ -222,15 +222,13 @@ static struct {
 
 static struct job *next_job(void)
 {
-    hold_lock(&pool.lock);
-    struct timespec until;
+    const uint64_t until = clock_ns() + POOL_IDLE_S * UINT64_C(1000000000);
 
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += POOL_IDLE_S;
+    hold_lock(&pool.lock);
     pool.idle++;
     int waited = 0;
     while (!pool.first && !pool.stopping && !waited)
-        waited = pthread_cond_timedwait(&pool.work, &pool.lock, &until);
+        waited = clock_wait(&pool.work, &pool.lock, until);
     pool.idle--;
     struct job *j = pool.first;
     if (j) {

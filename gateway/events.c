@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "events.h"
 
+#include "clock.h"
 #include "scope.h"
 #include "text.h"
 
@@ -102,21 +103,14 @@ void event_post(enum weir_severity severity, const char *export, const char *fil
 
 int events_read(uint64_t after, int timeout_ms, struct weir_text *text, uint64_t *last)
 {
-    struct timespec until;
+    const uint64_t until = clock_ns() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * 1000000;
 
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += timeout_ms % 1000 * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
     hold_lock(&events.lock);
     unsigned woken = events.woken;
     int r = 0;
     while (events.last <= after && events.woken == woken && timeout_ms && r != ETIMEDOUT)
         r = timeout_ms < 0 ? pthread_cond_wait(&events.more, &events.lock)
-                           : pthread_cond_timedwait(&events.more, &events.lock, &until);
+                           : clock_wait(&events.more, &events.lock, until);
     uint64_t n = events.last > EVENTS_KEPT ? events.last - EVENTS_KEPT : 0;
     for (n = n > after ? n : after; n < events.last; n++)
         if (events.line[(n + 1) % EVENTS_KEPT])

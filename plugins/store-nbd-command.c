@@ -25,6 +25,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "clock.h"
 #include "events.h"
 #include "scope.h"
 
@@ -232,14 +233,14 @@ static void *keep_server(void *arg)
     for (bool stop = false; !stop;) {
         pid_t pid = -1;
         int pidfd = -1;
-        uint64_t begun = now_ns();
+        uint64_t begun = clock_ns();
         int r = start_process(s, &pid, &pidfd);
         settle_first_start(s, r);
         if (r == 0)
             stop = watch_process(s, pid, pidfd);
         else
             event_post(WEIR_ERROR, NULL, NULL, "command %s: %s", s->words[0], strerror(-r));
-        if (now_ns() - begun > SETTLED_MS * 1000000ull)
+        if (clock_ns() - begun > SETTLED_MS * 1000000ull)
             pause_ms = FIRST_PAUSE_MS;
         if (!stop)
             stop = wait_or_stop(s, -1, pause_ms);

@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
+#include "clock.h"
 #include "events.h"
 #include "scope.h"
 #include "text.h"
@@ -157,7 +158,7 @@ static void watch_the_far_host(struct connection *connection)
 static int connection_connect(struct connection *connection)
 {
     struct nbd_store *s = connection->store;
-    uint64_t limit = now_ns() + s->config->timeout;
+    uint64_t limit = clock_ns() + s->config->timeout;
 
     if (open_handle(connection) < 0) {
         if (nbd_get_error())
@@ -166,7 +167,7 @@ static int connection_connect(struct connection *connection)
     }
     while (nbd_aio_is_connecting(connection->handle) > 0 ||
            nbd_aio_is_negotiating(connection->handle) > 0) {
-        uint64_t now = now_ns();
+        uint64_t now = clock_ns();
         if (is_closing(s) || server_is_no_use(s))
             return -1;
         if (now >= limit) {
@@ -264,18 +265,18 @@ static int judge_traits(struct connection *connection)
  * again, or it could overtake what is newer. */
 static void wait_for_the_others(struct nbd_store *s)
 {
-    uint64_t limit = now_ns() + s->config->timeout;
+    uint64_t limit = clock_ns() + s->config->timeout;
 
     while (s->in_flight && !s->closing) {
-        pool_wait(s, limit);
-        if (now_ns() < limit)
+        clock_wait(&s->changed, &s->lock, limit);
+        if (clock_ns() < limit)
             continue;
         for (size_t i = 0; i < s->count; i++)
             if (s->connections[i].ready) {
                 atomic_store(&s->connections[i].kick, true);
                 connection_wake(&s->connections[i]);
             }
-        limit = now_ns() + s->config->timeout;
+        limit = clock_ns() + s->config->timeout;
     }
 }
 
@@ -322,11 +323,11 @@ static void drop_handle(struct connection *connection)
 
 static void say_goodbye(struct connection *connection)
 {
-    uint64_t limit = now_ns() + GOODBYE_MS * 1000000ull;
+    uint64_t limit = clock_ns() + GOODBYE_MS * 1000000ull;
 
     if (nbd_aio_disconnect(connection->handle, 0) < 0)
         return;
-    while (!connection_is_down(connection) && now_ns() < limit)
+    while (!connection_is_down(connection) && clock_ns() < limit)
         connection_turn(connection, GOODBYE_MS);
 }
 

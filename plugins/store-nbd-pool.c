@@ -10,29 +10,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "request.h" /* nbd_errno() */
 #include "scope.h"
 #include "stores.h"
 
 enum { SHUTDOWN_PAUSE_NS = 100000000 };
-
-uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-void pool_wait(struct nbd_store *s, uint64_t when)
-{
-    struct timespec t = { .tv_sec = (time_t)(when / 1000000000),
-                          .tv_nsec = (long)(when % 1000000000) };
-
-    pthread_cond_timedwait(&s->changed, &s->lock, &t); /* its clock is CLOCK_MONOTONIC */
-}
 
 void pool_judge(struct nbd_store *s)
 {
@@ -41,7 +25,7 @@ void pool_judge(struct nbd_store *s)
     if (!stopped)
         s->stopped_since = 0;
     else if (!s->stopped_since)
-        s->stopped_since = now_ns();
+        s->stopped_since = clock_ns();
     pthread_cond_broadcast(&s->changed);
 }
 
@@ -94,11 +78,11 @@ static int enter(struct nbd_store *s, uint64_t lost_since, struct connection **r
         uint64_t limit = s->stopped_since + s->config->retry_timeout;
         if (lost_since && lost_since + s->config->retry_timeout < limit)
             limit = lost_since + s->config->retry_timeout;
-        if (now_ns() >= limit)
+        if (clock_ns() >= limit)
             return -EIO;
-        pool_wait(s, limit);
+        clock_wait(&s->changed, &s->lock, limit);
     }
-    if (s->locked || (lost_since && now_ns() >= lost_since + s->config->retry_timeout))
+    if (s->locked || (lost_since && clock_ns() >= lost_since + s->config->retry_timeout))
         return -EIO;
     *ret = least_busy(s);
     (*ret)->users++;
@@ -245,9 +229,9 @@ static int run(struct nbd_store *s, struct job *job)
             r = settle(s, job, newest);
         leave(s, connection, !answered);
         if (again && !lost_since)
-            lost_since = now_ns();
+            lost_since = clock_ns();
         if (again && answered) /* the server is about to go, or to come back */
-            pool_wait(s, now_ns() + SHUTDOWN_PAUSE_NS);
+            clock_wait(&s->changed, &s->lock, clock_ns() + SHUTDOWN_PAUSE_NS);
         pthread_mutex_unlock(&s->lock);
         if (!again)
             return r;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "scope.h"
 #include "stores.h"
 
@@ -175,16 +176,12 @@ static int nbd_store_open(void *self, const struct store_image *image, const voi
                           struct weir_text *why)
 {
     struct nbd_store *s = self;
-    pthread_condattr_t clock;
     int r;
 
     s->config = config;
     pthread_mutex_init(&s->lock, NULL);
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->changed, &clock);
-    pthread_condattr_destroy(&clock);
-    s->stopped_since = now_ns();
+    pthread_cond_init(&s->changed, NULL);
+    s->stopped_since = clock_ns();
     s->image = strdup(image->image && *image->image ? image->image : image->datastore);
     if (!s->image)
         r = -ENOMEM;

@@ -123,9 +123,6 @@ struct job {
 int pool_run(struct nbd_store *, struct job *);
 void pool_set_ready(struct connection *, bool ready); /* takes the lock */
 void pool_judge(struct nbd_store *);                  /* under the lock: can requests run? */
-uint64_t now_ns(void);
-/* Waits under the store's lock for `changed`, at most until `when`. */
-void pool_wait(struct nbd_store *, uint64_t when);
 
 /* ---- store-nbd-serve.c ---------------------------------------------------------------- */
 

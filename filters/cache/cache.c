@@ -56,7 +56,7 @@ static int cache_attach(void *self, struct weir_below *below, const void *settin
     d->below = below;
     weir_geometry(below, &g);
     atomic_store(&d->size, g.size);
-    cond_init(&d->work);
+    pthread_cond_init(&d->work, NULL);
     pthread_rwlock_init(&d->keeping, NULL);
     pthread_mutex_init(&d->why_lock, NULL);
     pthread_mutex_init(&d->losing, NULL);

@@ -223,8 +223,8 @@ int pool_open(struct media *m, const char *name, const char *path, bool by_hand,
     pthread_mutex_init(&p->meeting, NULL);
     pthread_mutex_init(&p->saving, NULL);
     pthread_mutex_init(&p->lock, NULL);
-    cond_init(&p->work);
-    cond_init(&p->moved);
+    pthread_cond_init(&p->work, NULL);
+    pthread_cond_init(&p->moved, NULL);
     p->media = m;
     p->by_hand = by_hand;
     p->name = strdup(name);

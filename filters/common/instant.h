@@ -35,23 +35,13 @@ static inline struct timespec timespec_of(uint64_t ns)
                               .tv_nsec = (long)(ns % SECOND_NS) };
 }
 
-/* One whose waits end by now_ns(): by the wall's clock they would last longer when that is set. */
-static inline void cond_init(pthread_cond_t *cond)
-{
-    pthread_condattr_t attr;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
-/* 0, or ETIMEDOUT: it is `when`, of now_ns(). */
+/* 0, or ETIMEDOUT: it is `when`, of now_ns(); by the wall's clock a wait would last longer when
+ * that is set. */
 static inline int cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t when)
 {
     const struct timespec t = timespec_of(when);
 
-    return pthread_cond_timedwait(cond, lock, &t);
+    return pthread_cond_clockwait(cond, lock, CLOCK_MONOTONIC, &t);
 }
 
 #endif

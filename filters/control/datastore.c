@@ -40,7 +40,6 @@ static void destroy(struct datastore *d)
 static int create(const struct weir_below *below, const char *name, struct datastore **ret)
 {
     struct datastore *d = calloc(1, sizeof *d);
-    pthread_condattr_t monotonic;
 
     if (!d)
         return -ENOMEM;
@@ -56,11 +55,8 @@ static int create(const struct weir_below *below, const char *name, struct datas
     scheduler_init(&d->scheduler);
     cost_init(&d->cost);
     pthread_mutex_init(&d->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&d->wake, &monotonic);
+    pthread_cond_init(&d->wake, NULL);
     pthread_cond_init(&d->spoken, NULL);
-    pthread_condattr_destroy(&monotonic);
     ticker_begin(d);
     r = thread_start(&d->thread, ticker_run, d);
     if (r) {

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "peers.h"
 #include "exchange.h"
+#include "instant.h"
 #include "thread.h"
 
 #include <errno.h>
@@ -9,7 +10,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define SECOND UINT64_C(1000000000)
 #define GRACE  (SECOND / 4) /* for a thread that is asked to end */
@@ -32,21 +32,6 @@ struct peers {
     struct peer_list fresh;
     pthread_t thread; /* peers_stop()'s */
 };
-
-static uint64_t now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
-}
-
-static int wait_until(struct peers *p, pthread_cond_t *cond, uint64_t when)
-{
-    struct timespec t = { (time_t)(when / SECOND), (long)(when % SECOND) };
-
-    return pthread_cond_timedwait(cond, &p->lock, &t);
-}
 
 static void copy_list(struct peer_list *to, const struct peer_list *from)
 {
@@ -101,15 +86,15 @@ static void *run(void *arg)
     while (!p->stop && !p->reported)
         pthread_cond_wait(&p->wake, &p->lock);
     while (!p->stop) {
-        uint64_t began = now();
+        uint64_t began = now_ns();
         do_round(p, began);
         /* at once after a report, so that what the others see is new, and without one if
          * none comes; but never without a pause, also where a round takes long */
-        uint64_t ended = now();
+        uint64_t ended = now_ns();
         while (!p->stop) {
             uint64_t when = began + (p->news ? p->period / 2 : p->period / 4 * 5);
             uint64_t least = ended + p->period / 4;
-            if (wait_until(p, &p->wake, when > least ? when : least) == ETIMEDOUT)
+            if (cond_wait_until(&p->wake, &p->lock, when > least ? when : least) == ETIMEDOUT)
                 break;
         }
     }
@@ -131,16 +116,12 @@ static void *run(void *arg)
 int peers_start(const char *path, const char *gateway, uint64_t period, struct peers **ret)
 {
     struct peers *p = calloc(1, sizeof *p);
-    pthread_condattr_t monotonic;
 
     if (!p)
         return -ENOMEM;
     pthread_mutex_init(&p->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->wake, &monotonic);
-    pthread_cond_init(&p->ended, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&p->wake, NULL);
+    pthread_cond_init(&p->ended, NULL);
     p->period = period ? period : PEERS_PERIOD;
     p->path = strdup(path);
     p->gateway = strdup(gateway);
@@ -163,7 +144,7 @@ void peers_report(struct peers *p, const struct gateway_report *mine)
 
 bool peers_view(struct peers *p, struct peers_view *ret)
 {
-    uint64_t time = now();
+    uint64_t time = now_ns();
 
     pthread_mutex_lock(&p->lock);
     uint64_t age = time > p->last_good ? (time - p->last_good) / p->period : 0;
@@ -201,12 +182,12 @@ void peers_stop(struct peers *p)
     if (!p)
         return;
     pthread_t thread = p->thread;
-    uint64_t patience = now() + GRACE;
+    uint64_t patience = now_ns() + GRACE;
 
     pthread_mutex_lock(&p->lock);
     p->stop = true;
     pthread_cond_signal(&p->wake);
-    while (!p->has_ended && wait_until(p, &p->ended, patience) != ETIMEDOUT)
+    while (!p->has_ended && cond_wait_until(&p->ended, &p->lock, patience) != ETIMEDOUT)
         ;
     bool ended = p->has_ended;
     p->abandoned = !ended;

@@ -1,9 +1,9 @@
 /* request.c - may this request go to the datastore now?
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "control.h"
+#include "instant.h"
 
 #include <sched.h>
-#include <time.h>
 
 enum {
     DISCARD_UNITS = 32,       /* a trim or zero counts as no more, … */
@@ -12,14 +12,6 @@ enum {
     DISCARD_BYTES = 1u << 20, /* … nor as more bytes: it is mostly a note in a table */
     LIMITED = 100000000,      /* ns: a write that is urgent looks whether its limit was lifted */
 };
-
-static uint64_t monotonic(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static unsigned this_cpu(const struct datastore *d)
 {
@@ -111,7 +103,7 @@ static enum weir_verdict ask_scheduler(struct control *c, struct held *h)
     const struct control_config *config = weir_config(h->req);
     struct control_stats *stats = weir_stats(h->req);
     struct datastore *d = c->datastore;
-    uint64_t clock = monotonic(), now = h->item.when;
+    uint64_t clock = now_ns(), now = h->item.when;
 
     pthread_mutex_lock(&d->lock);
     uint64_t hits = c->disk.limit_hits, waits = c->disk.waits;
@@ -260,7 +252,7 @@ enum weir_verdict control_due(void *self, struct weir_request *req)
         scheduler_force(&d->scheduler, &h->item, now);
         verdict = WEIR_PASS;
     } else {
-        weir_resume_at(req, monotonic() + nap_of(c, h, now), WEIR_PASS);
+        weir_resume_at(req, now_ns() + nap_of(c, h, now), WEIR_PASS);
     }
     pthread_mutex_unlock(&d->lock);
     if (verdict == WEIR_PASS && late && !draining)

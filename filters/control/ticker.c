@@ -3,6 +3,7 @@
 #include "ticker.h"
 #include "accounts.h"
 #include "control.h"
+#include "instant.h"
 #include "sharing.h"
 #include "window.h"
 
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <time.h>
 
 #define SECOND 1000000000u
 
@@ -225,7 +225,6 @@ static void tell(struct datastore *d)
 static void nap(struct datastore *d, uint64_t now)
 {
     struct ticker *t = d->ticker;
-    struct timespec until;
 
     if (t->quiet > IDLE_TICKS) {
         atomic_store(&d->asleep, true);
@@ -240,11 +239,7 @@ static void nap(struct datastore *d, uint64_t now)
     d->next_look = when < t->next_tick ? when : t->next_tick;
     if (d->next_look <= now)
         return;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    uint64_t ns = (uint64_t)until.tv_nsec + (d->next_look - now);
-    until.tv_sec += (time_t)(ns / SECOND);
-    until.tv_nsec = (long)(ns % SECOND);
-    pthread_cond_timedwait(&d->wake, &d->lock, &until);
+    cond_wait_until(&d->wake, &d->lock, now_ns() + (d->next_look - now));
 }
 
 void *ticker_run(void *datastore)

@@ -5,6 +5,7 @@
  * ones and with an environment that is made for it.  Its output goes from a pipe into
  * the region.  posix_spawn() is the one way that is safe among the threads of a gateway:
  * nothing of ours runs in the child, and no copy of our memory is made for it. */
+#include "instant.h"
 #include "provider.h"
 
 #include <errno.h>
@@ -33,14 +34,6 @@ struct running {
     size_t length;
     bool line_ended;
 };
-
-static uint64_t now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
-}
 
 static void let_go(int *fd)
 {
@@ -242,7 +235,7 @@ static int listen_to(struct running *run)
             { .fd = run->errors, .events = POLLIN },
             { .fd = run->command->stop ? *run->command->stop : -1, .events = POLLIN },
         };
-        uint64_t t = now(), left = t < run->deadline ? run->deadline - t : 0;
+        uint64_t t = now_ns(), left = t < run->deadline ? run->deadline - t : 0;
         struct timespec wait = { .tv_sec = (time_t)(left / SECOND), .tv_nsec = left % SECOND };
         int n = left ? ppoll(fds, 4, &wait, NULL) : 0, r = 0;
         if (n < 0 && errno == EINTR)
@@ -350,7 +343,7 @@ int command_run(const struct command *c, struct secret *key, char why[HEADER_WHY
     };
     int r = start(&run), status = 0;
 
-    run.deadline = c->patience < UINT64_MAX - now() ? now() + c->patience : UINT64_MAX;
+    run.deadline = c->patience < UINT64_MAX - now_ns() ? now_ns() + c->patience : UINT64_MAX;
     if (!r) {
         r = listen_to(&run);
         int lost = end(&run, &status);

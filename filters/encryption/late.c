@@ -1,6 +1,7 @@
 /* late.c - who waits for a key that does not come at once?
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "encryption.h"
+#include "instant.h"
 #include "thread.h"
 
 #include <errno.h>
@@ -8,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Seconds.  Who opens the disk is kept waiting for the first, in which a TPM or a Tang server
@@ -98,22 +98,13 @@ static void end_work(struct late *l)
 
 /* ---- the thread ------------------------------------------------------------------ */
 
-static struct timespec in_seconds(unsigned seconds)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += seconds;
-    return t;
-}
-
 /* False: it shall stop. */
 static bool pause_for(struct late *l, unsigned seconds)
 {
-    const struct timespec until = in_seconds(seconds);
+    const uint64_t until = now_ns() + seconds * SECOND_NS;
 
     pthread_mutex_lock(&l->lock);
-    while (!l->stop && !pthread_cond_timedwait(&l->changed, &l->lock, &until))
+    while (!l->stop && !cond_wait_until(&l->changed, &l->lock, until))
         ;
     bool stop = l->stop;
     pthread_mutex_unlock(&l->lock);
@@ -246,11 +237,11 @@ static void refuse_start(struct encryption *e, int r, const char *why)
  * is another matter. */
 static void await_answer(struct encryption *e)
 {
-    const struct timespec until = in_seconds(MOMENT);
+    const uint64_t until = now_ns() + MOMENT * SECOND_NS;
     struct late *l = &e->late;
 
     pthread_mutex_lock(&l->lock);
-    while (!l->answered && !pthread_cond_timedwait(&l->changed, &l->lock, &until))
+    while (!l->answered && !cond_wait_until(&l->changed, &l->lock, until))
         ;
     bool late = !l->answered;
     l->held += late; /* so that it does not come while this says that it is late */
@@ -326,16 +317,11 @@ void late_apply(struct encryption *e, const struct encryption_config *config)
 
 int late_init(struct late *l)
 {
-    pthread_condattr_t how;
-
     l->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (l->bell < 0)
         return -errno;
     pthread_mutex_init(&l->lock, NULL);
-    pthread_condattr_init(&how);
-    pthread_condattr_setclock(&how, CLOCK_MONOTONIC);
-    pthread_cond_init(&l->changed, &how);
-    pthread_condattr_destroy(&how);
+    pthread_cond_init(&l->changed, NULL);
     return 0;
 }
 

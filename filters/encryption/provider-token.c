@@ -4,6 +4,7 @@
  * A token says how a passphrase of its key slots is come by, and holds none.  What it says
  * comes with the disk, from whoever wrote that: it picks a key of our keyring by name, a server
  * that clevis asks, a plugin that the host has installed; nothing else. */
+#include "instant.h"
 #include "provider.h"
 
 #include <errno.h>
@@ -11,17 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { TOKENS_MAX = 32, SECOND = 1000000000 };
-
-static uint64_t now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
-}
 
 int token_parse(const char *word, int *token, char why[HEADER_WHY])
 {
@@ -108,7 +100,7 @@ static int open_each(const struct key_request *request, int first, int last, con
                      struct secret *key, char why[HEADER_WHY])
 {
     struct key_request asked = *request;
-    uint64_t began = now();
+    uint64_t began = now_ns();
     char other[HEADER_WHY];
     int kept = 0;
 
@@ -117,7 +109,7 @@ static int open_each(const struct key_request *request, int first, int last, con
         char *sentence = kept ? other : why;
         if (header_token(request->header, token, &json))
             continue; /* numbers may be missing in between */
-        uint64_t spent = now() - began;
+        uint64_t spent = now_ns() - began;
         asked.patience = spent < request->patience ? request->patience - spent : 0;
         *sentence = '\0';
         int r = open_one(&asked, token, json, type, key, sentence);

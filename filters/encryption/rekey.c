@@ -1,13 +1,13 @@
 /* rekey.c - how does a disk go over to a new volume key while guests write to it?
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "encryption.h"
+#include "instant.h"
 #include "thread.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* ---- a chunk --------------------------------------------------------------------- */
 
@@ -215,14 +215,12 @@ int rekey_start(struct encryption *e, char why[HEADER_WHY])
 void rekey_hold(struct encryption *e, bool hold)
 {
     struct rekey *r = &e->rekey;
-    struct timespec until;
+    const uint64_t until = now_ns() + SECOND_NS;
 
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 1;
     pthread_mutex_lock(&r->lock);
     r->hold = hold;
     pthread_cond_broadcast(&r->changed);
-    while (hold && r->busy && !pthread_cond_timedwait(&r->changed, &r->lock, &until))
+    while (hold && r->busy && !cond_wait_until(&r->changed, &r->lock, until))
         ;
     pthread_mutex_unlock(&r->lock);
 }

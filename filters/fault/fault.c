@@ -5,11 +5,11 @@
  * damage to the data, a torn or lost write, a crash, and last the answer (hold, delay,
  * error), which the option `after` moves behind the store. */
 #include "fault.h"
+#include "instant.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 /* in the order of the choices of `error` */
@@ -19,14 +19,6 @@ static _Noreturn void crash(void)
 {
     kill(getpid(), SIGKILL); /* as the OOM killer or `kill -9`: no handler, no flush */
     abort();
-}
-
-static uint64_t monotonic(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 static void damage(struct weir_request *req, void *data)
@@ -58,7 +50,7 @@ static enum weir_verdict answer(struct fault *f, struct weir_request *req, int e
         scratch->error = error;
         if (error)
             req->error = error;
-        weir_resume_at(req, monotonic() + config->delay + jitter, error ? WEIR_FAIL : WEIR_PASS);
+        weir_resume_at(req, now_ns() + config->delay + jitter, error ? WEIR_FAIL : WEIR_PASS);
         return WEIR_DEFER;
     }
     return error ? weir_fail(req, error) : WEIR_PASS;

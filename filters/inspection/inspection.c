@@ -5,6 +5,7 @@
  * trace.  Both run for every request of the disk: they take no lock, make no system call
  * and count in the shard of their CPU. */
 #include "inspection.h"
+#include "instant.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -97,7 +98,7 @@ static enum weir_verdict inspection_down(void *self, struct weir_request *req)
     uint64_t *arrived = weir_scratch(req);
     struct relation r;
 
-    *arrived = clock_ns(CLOCK_MONOTONIC);
+    *arrived = now_ns();
     switch (req->op) {
     case WEIR_READ:
     case WEIR_WRITE:
@@ -128,7 +129,7 @@ static enum weir_verdict inspection_up(void *self, struct weir_request *req)
     if (config->trace)
         ring_put(in->ring, &(struct trace_entry){
                                .time = *arrived,
-                               .latency = clock_ns(CLOCK_MONOTONIC) - *arrived,
+                               .latency = now_ns() - *arrived,
                                .offset = req->offset,
                                .length = req->length,
                                .flags = req->flags,

@@ -25,14 +25,6 @@ struct inspection {
     uint64_t cleared; /* show nothing older */
 };
 
-static inline uint64_t clock_ns(clockid_t clock)
-{
-    struct timespec t;
-
-    clock_gettime(clock, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* trace.c */
 void trace_show(void *self, struct weir_text *);
 int trace_clear(void *self, const char *arguments, struct weir_text *said);

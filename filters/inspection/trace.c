@@ -1,6 +1,7 @@
 /* trace.c - how does the trace read, and what can be written between its lines?
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "inspection.h"
+#include "instant.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -70,7 +71,7 @@ void trace_show(void *self, struct weir_text *text)
 {
     struct inspection *in = self;
     /* what CLOCK_MONOTONIC must be given to become the time of day, now */
-    uint64_t epoch = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
+    uint64_t epoch = wall_ns() - now_ns();
     struct trace_entry *entries;
     size_t count;
     unsigned mark = 0;
@@ -101,7 +102,7 @@ int trace_clear(void *self, const char *arguments, struct weir_text *said)
         return -EINVAL;
     }
     pthread_mutex_lock(&in->lock);
-    in->cleared = clock_ns(CLOCK_MONOTONIC);
+    in->cleared = now_ns();
     pthread_mutex_unlock(&in->lock);
     weir_print(said, "the trace is empty");
     return 0;
@@ -119,7 +120,7 @@ int trace_mark(void *self, const char *arguments, struct weir_text *said)
     }
     pthread_mutex_lock(&in->lock);
     struct mark *mark = &in->marks[in->next_mark++ % MARKS];
-    mark->time = clock_ns(CLOCK_MONOTONIC);
+    mark->time = now_ns();
     memcpy(mark->text, arguments, length + 1);
     pthread_mutex_unlock(&in->lock);
     weir_print(said, "marked");

@@ -245,10 +245,10 @@ static int group_create(const struct replication_config *c, char *name, char *ur
     pthread_mutex_init(&g->running, NULL);
     pthread_mutex_init(&g->saving, NULL);
     pthread_mutex_init(&g->lock, NULL);
-    cond_init(&g->work);
-    cond_init(&g->copy);
-    cond_init(&g->attention);
-    cond_init(&g->changed);
+    pthread_cond_init(&g->work, NULL);
+    pthread_cond_init(&g->copy, NULL);
+    pthread_cond_init(&g->attention, NULL);
+    pthread_cond_init(&g->changed, NULL);
     int r = 0;
     for (size_t i = 0; i < sizeof g->strings / sizeof *g->strings; i++)
         r = g->strings[i] ? r : -ENOMEM;

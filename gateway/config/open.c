@@ -1,5 +1,6 @@
 /* open.c - how do all exports come to be open, and stay tried until they are?
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "../clock.h"
 #include "../events.h"
 #include "../gateway.h"
 #include "../scope.h"
@@ -7,7 +8,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 enum { OPENERS = 8, RETRY_SECONDS = 3 };
 
@@ -143,15 +143,13 @@ static void heal(const char *name)
 
 static bool wait_a_while(void)
 {
-    struct timespec until;
+    const uint64_t until = clock_ns() + RETRY_SECONDS * UINT64_C(1000000000);
 
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += RETRY_SECONDS;
     hold_lock(&waiting.lock);
     while (!waiting.stop && !waiting.hurry) {
         if (!waiting.count)
             pthread_cond_wait(&waiting.changed, &waiting.lock);
-        else if (pthread_cond_timedwait(&waiting.changed, &waiting.lock, &until) == ETIMEDOUT)
+        else if (clock_wait(&waiting.changed, &waiting.lock, until) == ETIMEDOUT)
             break;
     }
     waiting.hurry = false;

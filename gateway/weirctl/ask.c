@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "gateways.h"
 #include "progress.h"
 
@@ -20,10 +21,7 @@ void wait_seconds(double seconds)
 
 double now_seconds(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return (double)clock_ns() / 1e9;
 }
 
 enum exit_code option_seconds(const struct invocation *invocation, enum option option, double min,

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "top.h"
 
 enum { ASK_MS = 2000, FIRST_MS = 500 };
@@ -12,16 +12,11 @@ static const double leave_alone = 10; /* seconds, after a gateway did not answer
 
 void board_init(struct board *board, const struct invocation *invocation, double interval)
 {
-    pthread_condattr_t monotonic;
-
     *board = (struct board){ .invocation = invocation,
                              .only = invocation->words[0],
                              .interval = interval };
     pthread_mutex_init(&board->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&board->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&board->changed, NULL);
 }
 
 static void disk_destroy(struct disk *disk)
@@ -316,8 +311,7 @@ static bool wait_turn(struct board *board, double begun)
             pthread_cond_wait(&board->changed, &board->lock);
             continue;
         }
-        struct timespec at = { (time_t)until, (long)((until - (double)(time_t)until) * 1e9) };
-        pthread_cond_timedwait(&board->changed, &board->lock, &at);
+        clock_wait(&board->changed, &board->lock, (uint64_t)(until * 1e9));
     }
     return false;
 }

@@ -6,25 +6,20 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "weirctl.h"
 
 enum { SILENT_MS = 1000, DRAW_MS = 100, TELL_MS = 10000 };
 
 static uint64_t now_ms(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return clock_ns() / 1000000;
 }
 
 void progress_init(struct progress *progress, const char *what, bool quiet)
 {
-    pthread_condattr_t monotonic;
-
     *progress = (struct progress){
         .what = what,
         .quiet = quiet,
@@ -33,10 +28,7 @@ void progress_init(struct progress *progress, const char *what, bool quiet)
         .begun_ms = now_ms(),
     };
     pthread_mutex_init(&progress->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&progress->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&progress->changed, NULL);
 }
 
 void progress_done(struct progress *progress)
@@ -50,17 +42,11 @@ void progress_done(struct progress *progress)
 /* Waits for the end or for the next picture. */
 static bool wait_done(struct progress *progress)
 {
-    struct timespec until;
+    const uint64_t until = clock_ns() + DRAW_MS * UINT64_C(1000000);
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += DRAW_MS * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     pthread_mutex_lock(&progress->lock);
     if (!progress->done)
-        pthread_cond_timedwait(&progress->changed, &progress->lock, &until);
+        clock_wait(&progress->changed, &progress->lock, until);
     bool done = progress->done;
     pthread_mutex_unlock(&progress->lock);
     return done;

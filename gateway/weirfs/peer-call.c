@@ -1,5 +1,6 @@
 /* peer-call.c - how is a gateway asked so that nobody waits longer than the deadline?
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "clock.h"
 #include "control.h"
 #include "peer-private.h"
 #include "wire.h"
@@ -8,7 +9,6 @@
 #include <json.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 int peer_failed(struct peer *p, int error)
 {
@@ -60,12 +60,10 @@ void peer_drop_idle(struct peer *p)
 /* Waits for one of the PEER_CALLS turns.  *kept: a connection of before, or NULL. */
 static int begin(struct peer *p, uint64_t deadline, bool again, struct control **kept)
 {
-    struct timespec until = { .tv_sec = (time_t)(deadline / 1000),
-                              .tv_nsec = (long)(deadline % 1000) * 1000000 };
     hold_lock(&p->lock);
 
     while (p->state != PEER_HANGING && p->calls == PEER_CALLS)
-        if (pthread_cond_timedwait(&p->turn, &p->lock, &until))
+        if (clock_wait(&p->turn, &p->lock, deadline * 1000000))
             return -ETIMEDOUT;
     if (p->state == PEER_HANGING)
         return -ETIMEDOUT;

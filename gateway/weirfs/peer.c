@@ -1,12 +1,12 @@
 /* peer.c - which gateways have a socket under RUN/ctl?
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "clock.h"
 #include "control.h"
 #include "peer-private.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 static struct peer_places places; /* written before any thread starts */
 
@@ -69,7 +69,6 @@ void peer_owner(struct peer *p, uid_t *uid, gid_t *gid)
 static struct peer *peer_new(const char *name)
 {
     struct peer *p = calloc(1, sizeof(*p));
-    pthread_condattr_t attributes;
 
     if (!p || !(p->name = strdup(name))) {
         free(p);
@@ -77,10 +76,7 @@ static struct peer *peer_new(const char *name)
     }
     p->refs = 1;
     pthread_mutex_init(&p->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->turn, &attributes);
-    pthread_condattr_destroy(&attributes);
+    pthread_cond_init(&p->turn, NULL);
     return p;
 }
 
@@ -248,13 +244,11 @@ struct peer *peer_find(const char *name)
 static void *keep(void *unused)
 {
     for (;;) {
-        struct timespec until;
         scan();
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec++;
+        const uint64_t until = clock_ns() + 1000000000;
         hold_lock(&peers.lock);
         if (!peers.stopping)
-            pthread_cond_timedwait(&peers.ended, &peers.lock, &until);
+            clock_wait(&peers.ended, &peers.lock, until);
         if (peers.stopping)
             return unused;
     }

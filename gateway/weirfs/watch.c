@@ -3,6 +3,7 @@
  *
  * One thread per gateway waits for its events.  It is also who finds out that a hanging
  * one answers again. */
+#include "clock.h"
 #include "control.h"
 #include "log.h"
 #include "peer-private.h"
@@ -10,7 +11,6 @@
 #include <errno.h>
 #include <json.h>
 #include <string.h>
-#include <time.h>
 
 const char *const remembered_folders[REMEMBERED] = { "exports", "datastores" };
 
@@ -182,15 +182,11 @@ static void watch(struct peer *p, struct control *control)
 
 static void rest(struct peer *p)
 {
-    struct timespec until;
+    const uint64_t until = clock_ns() + PEER_RETRY_MS * UINT64_C(1000000);
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += PEER_RETRY_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
     hold_lock(&p->lock);
     while (!p->gone)
-        if (pthread_cond_timedwait(&p->turn, &p->lock, &until))
+        if (clock_wait(&p->turn, &p->lock, until))
             break;
 }
 

@@ -324,7 +324,7 @@ int fold_start(struct group *g)
 
     if (!folder)
         return -ENOMEM;
-    cond_init(&folder->changed);
+    pthread_cond_init(&folder->changed, NULL);
     g->folder = folder;
     r = g->manual ? 0 : thread_start(&folder->thread, fold_on, g);
     folder->started = !g->manual && !r;

@@ -206,7 +206,7 @@ int group_open(const struct group_setup *setup, struct group **ret, struct weir_
     g->manual = setup->manual;
     pthread_mutex_init(&g->lock, NULL);
     pthread_mutex_init(&g->turn, NULL);
-    cond_init(&g->changed);
+    pthread_cond_init(&g->changed, NULL);
     int r = copy_config(g, setup);
     if (!r)
         r = load_key(g, why);

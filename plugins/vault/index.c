@@ -256,7 +256,7 @@ int index_open(const struct index_setup *setup, struct index **ret, struct weir_
     index->log = setup->log;
     atomic_init(&index->trimmed, setup->trimmed);
     pthread_mutex_init(&index->lock, NULL);
-    cond_init(&index->changed);
+    pthread_cond_init(&index->changed, NULL);
     index->cache = cache_create(CACHED);
     r = index->cache ? index->medium->list(index->medium, each_name, &listing) : -ENOMEM;
     /* other frames may come to be where those were that a crash took of the log: a run of them must

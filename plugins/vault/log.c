@@ -103,8 +103,8 @@ int log_open(const struct log_setup *setup, struct log **ret, struct weir_text *
     if (!log)
         return -ENOMEM;
     pthread_mutex_init(&log->lock, NULL);
-    cond_init(&log->changed);
-    cond_init(&log->work);
+    pthread_cond_init(&log->changed, NULL);
+    pthread_cond_init(&log->work, NULL);
     log->setup = *setup;
     *ret = log;
     int r = log_cache_create(&log->cache);

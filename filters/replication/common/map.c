@@ -90,7 +90,7 @@ static struct map *map_new(const struct map_setup *setup)
     m->last = &m->first;
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->commit, NULL);
-    cond_init(&m->keep);
+    pthread_cond_init(&m->keep, NULL);
     pthread_cond_init(&m->done, NULL);
     return m;
 }

@@ -22,8 +22,8 @@ enum {
     LONGEST = 24, /* blocks of one write */
     EVENTS = 1 << 17,
     MOMENTS = 12, /* that are noted in one life */
-    PATIENCE_S =
-        120, /* a frame that asks to be durable waits 10 s for one that was lost, each time */
+    /* a frame that asks to be durable waits 10 s for one that was lost, each time */
+    PATIENCE_S = 120,
 };
 
 /* Between them a crash comes. */
