@@ -160,12 +160,17 @@ void group_fence(struct group *g)
 /* ---- a group's life
  * ------------------------------------------------------------------------------ */
 
+const char *target_path(const char *target)
+{
+    const char *authority = strstr(target, "://");
+
+    return authority ? authority + 3 + strcspn(authority + 3, "/?") : target;
+}
+
 static char *copy_uri(const struct replication_config *c, const char *export, char **name)
 {
-    const char *authority = strstr(c->target, "://");
-    const char *path = authority ? authority + 3 + strcspn(authority + 3, "/?") : c->target;
-    const char *query = path + strcspn(path, "?");
-    const char *said = *path == '/' ? path + 1 : path;
+    const char *path = target_path(c->target), *said = *path == '/' ? path + 1 : path;
+    const char *query = said + strcspn(said, "?");
     char *uri = NULL;
 
     if (*c->group)
@@ -236,6 +241,7 @@ static int group_create(const struct replication_config *c, char *name, char *ur
     g->name = name;
     g->uri = uri;
     g->config = *c;
+    atomic_init(&g->peer_timeout, c->peer_timeout);
     g->config.target = g->strings[0] = strdup(c->target);
     g->config.group = g->strings[1] = strdup(c->group);
     g->config.key = g->strings[2] = strdup(c->key);

@@ -95,7 +95,7 @@ static bool wants_degrade(const struct group *g)
     /* one that is fenced serves nothing: a generation of its own would make a fork of that */
     if (g->degraded || g->initial || g->connected || g->stop == STOP_FENCED || !may_degrade(g))
         return false;
-    return g->lost_at && now_ns() >= g->lost_at + g->config.peer_timeout;
+    return g->lost_at && now_ns() >= g->lost_at + atomic_load(&g->peer_timeout);
 }
 
 /* The new generation is durable before the first write is acknowledged without the peer: or a
@@ -132,6 +132,7 @@ static int connect_and_meet(struct group *g)
 {
     struct link_setup setup = {
         .config = &g->config,
+        .peer_timeout = &g->peer_timeout,
         .uri = g->uri,
         .arg = g,
         .done = sender_done,
@@ -313,7 +314,7 @@ static bool is_at_rest(struct group *g)
 static void give_up_handover(struct group *g)
 {
     if (g->handover != HANDOVER_WANTED || g->connected || !g->lost_at ||
-        now_ns() < g->lost_at + g->config.peer_timeout)
+        now_ns() < g->lost_at + atomic_load(&g->peer_timeout))
         return;
     g->handover = HANDOVER_REFUSED;
     pthread_cond_broadcast(&g->changed);

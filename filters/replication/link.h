@@ -9,8 +9,9 @@
 #include "replication.h"
 
 struct link_setup {
-    const struct replication_config *config;
-    const char *uri; /* of the log export, or of the plain disk */
+    const struct replication_config *config; /* what is not LIVE of it */
+    const _Atomic uint64_t *peer_timeout;    /* ns */
+    const char *uri;                         /* of the log export, or of the plain disk */
     void *arg;
     /* On a thread of the link's; no lock is held.  0: received; with fua, and of a flush: durable;
      * else a positive errno of NBD, or ENOTCONN: the connection is lost, it may or may not have
@@ -26,7 +27,7 @@ void link_close(
 int link_send(struct link *, uint64_t ticket, const void *frame, size_t length, uint64_t position,
               bool fua);
 int link_flush(struct link *, uint64_t ticket);
-/* These wait, at most `config->peer_timeout`.  0 or -errno; a plain target has no status: -ENOTSUP.
+/* These wait, at most peer_timeout.  0 or -errno; a plain target has no status: -ENOTSUP.
  */
 int link_status(struct link *, struct status *, char why[WHY]);
 int link_command(struct link *, const struct command *, const struct frame_key *);
@@ -47,7 +48,7 @@ uint64_t wire_size(const struct wire *);
 /* done() runs once, on a thread of the wire's.  0, or -errno and it never does. */
 int wire_start(struct wire *, enum wire_op, void *data, size_t length, uint64_t offset, bool fua,
                void (*done)(void *arg, int error), void *arg);
-/* Waits for the answer, at most config->peer_timeout (-ETIMEDOUT). */
+/* Waits for the answer, at most peer_timeout (-ETIMEDOUT). */
 int wire_run(struct wire *, enum wire_op, void *data, size_t length, uint64_t offset, bool fua);
 
 struct link_type {

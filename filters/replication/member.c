@@ -278,7 +278,7 @@ void group_release(struct disk *d, int error)
 void group_pause(struct disk *d, bool pause)
 {
     struct group *g = d->group;
-    const uint64_t limit = now_ns() + g->config.peer_timeout;
+    const uint64_t limit = now_ns() + atomic_load(&g->peer_timeout);
 
     pthread_mutex_lock(&g->lock);
     while (pause && g->connected && !g->lost && now_ns() < limit &&

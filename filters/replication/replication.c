@@ -8,42 +8,20 @@
 #include <string.h>
 #include <time.h>
 
-static int replication_check(const void *settings, struct weir_text *why)
-{
-    const struct replication_config *c = settings;
-
-    if (!strstr(c->target, "://")) {
-        weir_print(why,
-                   "target = \"%s\" is no NBD URI: it begins like nbd://, nbds:// or nbd+unix://",
-                   c->target);
-        return -EINVAL;
-    }
-    if (c->frame > c->ring / 8) {
-        weir_print(why, "frame is more than an eighth of ring: make ring larger, or frame smaller");
-        return -EINVAL;
-    }
-    if (c->spill && c->spill < 8 * c->frame) {
-        weir_print(why, "spill is less than eight frames: make it larger, or 0");
-        return -EINVAL;
-    }
-    if (strlen(c->group) >= NAME_LENGTH || strchr(c->group, '/')) {
-        weir_print(why, "group = \"%s\": a name without \"/\", of less than %d bytes", c->group,
-                   NAME_LENGTH);
-        return -EINVAL;
-    }
-    return 0;
-}
-
 static void settle(struct disk *d, const struct replication_config *c)
 {
     atomic_store(&d->mode, c->mode);
     atomic_store(&d->without_peer, c->without_peer);
     if (!d->group)
         return;
+    atomic_store(&d->group->peer_timeout, c->peer_timeout);
     pthread_mutex_lock(&d->group->lock);
+    if (d->group->config.bandwidth != c->bandwidth)
+        d->group->throttle_at = 0; /* what was sent at the old rate is no debt of the new one */
     d->group->config.bandwidth = c->bandwidth;
     d->group->config.resync_bandwidth = c->resync_bandwidth;
     d->group->config.mark_every = c->mark_every;
+    d->group->config.reconnect_delay = c->reconnect_delay;
     d->group->config.compression = c->compression;
     if (c->mode == MODE_ASYNC)
         group_release(d, 0);

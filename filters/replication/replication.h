@@ -195,6 +195,8 @@ struct group {
     char *strings[4];
     struct frame_key *key;
     unsigned users;
+    /* ns; not that of `config`: it is LIVE, and the link's threads read it without the lock */
+    _Atomic uint64_t peer_timeout;
 
     pthread_mutex_t running;
     pthread_mutex_t saving; /* one saves the record at a time; between `running` and `lock` */
@@ -276,6 +278,8 @@ struct group {
 int group_find(struct disk *, const struct replication_config *, struct group **ret,
                struct weir_text *why);
 void group_forget(struct group *);
+/* Where the authority of a target's URI ends: "/GROUP?QUERY", and what of that there is. */
+const char *target_path(const char *target);
 
 /* member.c */
 int group_join(struct disk *, const struct replication_config *, struct weir_text *why);
@@ -354,6 +358,9 @@ void spill_forget(struct group *, const struct batch *); /* under the lock */
 void *copier_main(void *group);
 void *keeper_main(void *group);
 int handshake(struct group *, struct link *, char why[WHY]);
+
+/* check.c */
+int replication_check(const void *config, struct weir_text *why);
 
 /* tables.c; under the lock */
 uint64_t group_lag_bytes(const struct group *);

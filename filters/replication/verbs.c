@@ -242,7 +242,7 @@ static int verb_failback(void *self, const char *arguments, struct weir_text *an
         return done(g, -EINVAL);
     }
     const bool again = g->record.fetch != FETCH_NONE;
-    const uint64_t limit = now_ns() + g->config.peer_timeout;
+    const uint64_t limit = now_ns() + atomic_load(&g->peer_timeout);
     while (!again && g->stop == STOP_FENCED && g->peer.role != ROLE_PRIMARY && now_ns() < limit)
         cond_wait_until(&g->changed, &g->lock, limit); /* they have not met since */
     int r = again ? 0 : may_fail_back(g, discard || dry, answer);

@@ -70,12 +70,28 @@ static void turn(struct connection *c, int timeout_ms)
         nbd_aio_notify_write(h);
 }
 
+/* ns that a target which has said nothing since then may still take. */
+static uint64_t left_of(const struct connection *c, uint64_t since)
+{
+    const uint64_t limit = since + atomic_load(c->wire->setup.peer_timeout), now = now_ns();
+
+    return limit > now ? limit - now : 0;
+}
+
+/* Not for longer than a second: peer_timeout may become shorter meanwhile. */
+static int poll_ms(uint64_t left)
+{
+    return left < SECOND_NS ? (int)(left / 1000000 + 1) : 1000;
+}
+
 /* A far host that is gone without a word is noticed by what it does not acknowledge. */
 static void watch(struct connection *c)
 {
-    unsigned timeout_ms = (unsigned)(c->wire->setup.config->peer_timeout / 1000000);
+    const uint64_t timeout = atomic_load(c->wire->setup.peer_timeout);
+    unsigned timeout_ms = (unsigned)(timeout / 1000000);
     int fd = nbd_aio_get_fd(c->handle), on = 1;
 
+    c->watched = timeout;
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on); /* fails on a Unix socket */
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -84,7 +100,7 @@ static void watch(struct connection *c)
 static int reach(struct connection *c, char why[WHY])
 {
     struct wire *w = c->wire;
-    const uint64_t limit = now_ns() + w->setup.config->peer_timeout;
+    const uint64_t began = now_ns();
     struct nbd_handle *h = c->handle = nbd_create();
 
     if (!h)
@@ -95,12 +111,12 @@ static int reach(struct connection *c, char why[WHY])
         return -ENOTCONN;
     }
     while (nbd_aio_is_connecting(h) > 0 || nbd_aio_is_negotiating(h) > 0) {
-        uint64_t now = now_ns();
-        if (now >= limit)
+        const uint64_t left = left_of(c, began);
+        if (!left)
             why_print(why, "no answer in time");
-        if (now >= limit || is_closing(w))
+        if (!left || is_closing(w))
             return -ETIMEDOUT;
-        turn(c, (int)((limit - now) / 1000000 + 1));
+        turn(c, poll_ms(left));
     }
     if (nbd_aio_is_ready(h) <= 0) {
         why_print(why, "%s", nbd_get_error() ? nbd_get_error() : "the connection was refused");
@@ -247,12 +263,13 @@ static void say_goodbye(struct connection *c)
  * see. False: it is lost. */
 static bool wait_for_more(struct connection *c)
 {
-    const uint64_t timeout = c->wire->setup.config->peer_timeout;
-    uint64_t silent = now_ns() - c->moved;
+    const uint64_t left = left_of(c, c->moved);
 
-    if (c->sent && silent >= timeout)
+    if (c->sent && !left)
         return false;
-    turn(c, c->sent ? (int)((timeout - silent) / 1000000 + 1) : -1);
+    if (c->watched != atomic_load(c->wire->setup.peer_timeout))
+        watch(c);
+    turn(c, c->sent ? poll_ms(left) : -1);
     return true;
 }
 

@@ -156,7 +156,7 @@ int wire_run(struct wire *w, enum wire_op op, void *data, size_t length, uint64_
 {
     const bool has_data = op == WIRE_READ || op == WIRE_WRITE;
     struct waiter *waiter = malloc(sizeof *waiter + (has_data ? length : 0));
-    const struct timespec limit = timespec_of(now_ns() + w->setup.config->peer_timeout);
+    const struct timespec limit = timespec_of(now_ns() + atomic_load(w->setup.peer_timeout));
 
     if (!waiter)
         return -ENOMEM;

@@ -30,7 +30,8 @@ struct connection {
     bool ready, ended;
     /* its thread's alone: */
     struct job *sent;
-    uint64_t moved; /* when a byte moved last, or there was nothing to wait for */
+    uint64_t watched; /* ns: the peer_timeout that the kernel was told */
+    uint64_t moved;   /* when a byte moved last, or there was nothing to wait for */
 };
 
 struct wire {
