@@ -57,6 +57,7 @@ struct replication_stats {
         waited, fetched_bytes;
     struct weir_histogram ack;
 };
+extern const char *const replication_modes[]; /* words of enum mode */
 extern const struct weir_option replication_options[];
 extern const struct weir_stat replication_stats[];
 extern const struct weir_verb replication_verbs[];

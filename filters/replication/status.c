@@ -39,7 +39,9 @@ static void print_disks(const struct group *g, struct weir_text *t)
             continue;
         weir_print(t, "%s{\"name\":", first ? "" : ",");
         print_string(t, g->disks[i]->name);
-        weir_print(t, ",\"size\":%" PRIu64 "}", atomic_load(&g->disks[i]->size));
+        key_number(t, "size", atomic_load(&g->disks[i]->size));
+        key_string(t, "mode", replication_modes[atomic_load(&g->disks[i]->mode)]);
+        weir_print(t, "}");
         first = false;
     }
     weir_print(t, "]");
@@ -55,15 +57,16 @@ static void print_fork(const struct group *g, struct weir_text *t)
                g->fork.common, g->fork.lsn, g->fork.source_lost, g->fork.target_lost);
 }
 
+/* Each disk has its own; a restore point of all of them is worth what the weakest promises. */
 static const char *mode_of(const struct group *g)
 {
-    static const char *const words[] = { "async", "sync", "sync-durable" };
-    int mode = MODE_ASYNC;
+    int mode = -1;
 
-    for (unsigned i = 0; i < DISKS; i++)
-        if (g->disks[i] && atomic_load(&g->disks[i]->mode) > mode)
-            mode = atomic_load(&g->disks[i]->mode);
-    return words[mode];
+    for (unsigned i = 0; i < DISKS; i++) {
+        const int one = g->disks[i] ? atomic_load(&g->disks[i]->mode) : mode;
+        mode = mode < 0 || one < mode ? one : mode;
+    }
+    return replication_modes[mode < 0 ? MODE_ASYNC : mode];
 }
 
 void status_print(struct group *g, struct weir_text *t)

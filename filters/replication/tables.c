@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static const char *const modes[] = {
+const char *const replication_modes[] = {
     [MODE_ASYNC] = "async", [MODE_SYNC] = "sync", [MODE_SYNC_DURABLE] = "sync-durable", NULL
 };
 static const char *const alone[] = { [SUSPEND] = "suspend", [DEGRADE] = "degrade", NULL };
@@ -22,7 +22,7 @@ const struct weir_option replication_options[] = {
         .help = "What is there: a vault, which keeps restore points, or any NBD server's plain disk, with a weaker promise."),
     WEIR_OPTION_STRING(struct replication_config, group, .fallback = "",
         .help = "The group that the disk belongs to: disks of one group share one order of writes and their restore points; \"\" is the path of target, or the export's name."),
-    WEIR_OPTION_CHOICE(struct replication_config, mode, .flags = WEIR_LIVE, .fallback = "async", .choices = modes,
+    WEIR_OPTION_CHOICE(struct replication_config, mode, .flags = WEIR_LIVE, .fallback = "async", .choices = replication_modes,
         .help = "When a write is acknowledged: when it is here, when the target has received it (a flush: when both have it for good), or when the target has it for good."),
     WEIR_OPTION_CHOICE(struct replication_config, without_peer, .flags = WEIR_LIVE, .fallback = "suspend", .choices = alone,
         .help = "What a sync disk does while the target is away: hold its acknowledgements, or go on alone in a new generation."),

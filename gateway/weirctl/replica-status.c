@@ -133,6 +133,27 @@ static void print_fork(const char *export, struct json_object *fork)
            number_of(fork, "target_lost"));
 }
 
+/* What a guest was told to be at both sites is there on some of them only. */
+static void print_modes(const char *export, struct json_object *end)
+{
+    struct json_object *disks = member_of(end, "disks");
+    cleanup_text struct weir_text list = { 0 };
+    bool mixed = false;
+
+    for (size_t i = 0; i < items_of(disks); i++) {
+        struct json_object *disk = json_object_array_get_idx(disks, i);
+        const char *mode = text_of(disk, "mode");
+        mixed |= *mode && strcmp(mode, text_of(end, "mode")) != 0;
+        weir_print(&list, "%s\"%s\" is %s", i ? ", " : "", text_of(disk, "name"), mode);
+    }
+    if (mixed)
+        printf(
+            "%s: the disks of group \"%s\" have different modes (%s), and together they are no "
+            "safer than %s: give all of them one, by their policy or weirctl export option EXPORT "
+            "replication mode\n",
+            export, text_of(end, "group"), text_string(&list), text_of(end, "mode"));
+}
+
 static void print_remarks(struct json_object *end)
 {
     static const char *const said[] = { "error", "last_error", "fold_error", NULL };
@@ -147,6 +168,7 @@ static void print_remarks(struct json_object *end)
                text_of(end, "oldest"));
     if (strcmp(text_of(end, "state"), "fork") == 0)
         print_fork(export, member_of(end, "fork"));
+    print_modes(export, end);
     if (done < all)
         printf("%s: verify has compared %s of %s\n", export, bytes_number((double)done).text,
                bytes_number((double)all).text);

@@ -86,3 +86,18 @@ stop_ledger 0
 grep -q "refused 0 lost 0" "$work/ledger.log" || fail "a guest saw it: $(cat "$work/ledger.log")"
 wait_in_step 60
 target_is_cut --acked
+
+# ---- mode of one disk, which is its own from then on: the group is no safer than the other, and says so until both have it
+modes() { status '.mode, .disks[].mode' | tr '\n' ' '; }
+remark() { "$weirctl" replica status vm2 | grep -c 'the disks of group "db" have different modes' || true; }
+option replication mode sync-durable
+assert_eq "$(status '[.disks[] | "\(.name) \(.mode)"] | sort | join(", ")')" "vm1 sync-durable, vm2 async" "the modes of a group that is mixed"
+assert_eq "$(status .mode)" async "the mode of a group that is mixed"
+"$weirctl" replica status vm2 >"$work/said"
+grep -q 'different modes (.*"vm2" is async.*), and together they are no safer than async: give all of them one' "$work/said" || fail "$(cat "$work/said")"
+ctl set exports/vm2/filters/@replication/options/mode sync
+assert_eq "$(status .mode)" sync "the mode of a group of sync and sync-durable"
+assert_eq "$(remark)" 2 "remarks on sync and sync-durable, of both disks"
+option replication mode sync
+assert_eq "$(modes)" "sync sync sync " "the mode of a group that is not mixed"
+assert_eq "$(remark)" 0 "a remark where nothing is mixed"
