@@ -195,8 +195,10 @@ static int set_detached(struct group *g, bool detached, struct weir_text *answer
 }
 
 /* What of this site is lost by it: an operator decides. */
-static int may_fail_back(const struct group *g, bool discard, struct weir_text *answer)
+static int may_fail_back(const struct disk *d, bool discard, struct weir_text *answer)
 {
+    const struct group *g = d->group;
+
     if (g->config.target_type == TARGET_PLAIN) {
         weir_print(answer, "the target is a plain disk, which knows of no failover: copy it");
         return -ENOTSUP;
@@ -214,8 +216,9 @@ static int may_fail_back(const struct group *g, bool discard, struct weir_text *
     if (g->kinship == KIN_FORK && g->fork.source_lost && !discard) {
         weir_print(answer,
                    "this site may have writes that the other one lacks, up to %" PRIu64
-                   " LSNs since LSN %" PRIu64 ": say failback discard if they may go",
-                   g->fork.source_lost, g->fork.lsn);
+                   " LSNs since LSN %" PRIu64 ": if they may go, weirctl replica failback %s "
+                   "--discard, or the verb failback discard",
+                   g->fork.source_lost, g->fork.lsn, d->name);
         return -EPERM;
     }
     return 0;
@@ -245,7 +248,7 @@ static int verb_failback(void *self, const char *arguments, struct weir_text *an
     const uint64_t limit = now_ns() + atomic_load(&g->peer_timeout);
     while (!again && g->stop == STOP_FENCED && g->peer.role != ROLE_PRIMARY && now_ns() < limit)
         cond_wait_until(&g->changed, &g->lock, limit); /* they have not met since */
-    int r = again ? 0 : may_fail_back(g, discard || dry, answer);
+    int r = again ? 0 : may_fail_back(self, discard || dry, answer);
     if (!r && g->kinship == KIN_FORK && g->fork.source_lost)
         weir_print(answer, "what only this site has, up to %" PRIu64 " LSNs, %s; ",
                    g->fork.source_lost, dry ? "would be lost" : "is lost");

@@ -13,18 +13,22 @@
 #include "progress.h"
 #include "replica.h"
 
-#define WATCH_SECONDS 0.3
-enum { GRANULE = 65536 };
+/* The verb of either site, with the words that both take. */
+static enum exit_code run_verb(const struct invocation *invocation, const struct replica *replica,
+                               const char *doing, const char *verb, struct json_object **answer)
+{
+    static const char *const words[2][2] = { { NULL, "dry-run" },
+                                             { "discard", "discard dry-run" } };
+    const bool discard = invocation->option[OPTION_DISCARD];
+    const bool dry = invocation->option[OPTION_DRY_RUN];
+
+    return filtered_verb(invocation, &replica->end, doing, verb, words[discard][dry], answer);
+}
 
 static enum exit_code demote(const struct invocation *invocation, const struct replica *replica,
-                             bool dry, struct json_object **answer)
+                             struct json_object **answer)
 {
-    cleanup_text struct weir_text words = { 0 };
-
-    weir_print(&words, "%s%s%s", invocation->option[OPTION_DISCARD] ? "discard" : "",
-               invocation->option[OPTION_DISCARD] && dry ? " " : "", dry ? "dry-run" : "");
-    return filtered_verb(invocation, &replica->end, "demoting", "demote",
-                         words.length ? text_string(&words) : NULL, answer);
+    return run_verb(invocation, replica, "demoting", "demote", answer);
 }
 
 /* ---- the disks that are served here ---------------------------------------------------------- */
@@ -86,7 +90,7 @@ static enum exit_code become_target(const struct invocation *invocation,
     if (!code)
         code = close_heads(invocation, replica, closed);
     if (!code)
-        code = demote(invocation, replica, false, answer);
+        code = demote(invocation, replica, answer);
     if (code && replica->end.gateway->control) /* else it is dead, and begins with them */
         open_again(invocation, replica, closed);
     json_object_put(closed);
@@ -95,6 +99,13 @@ static enum exit_code become_target(const struct invocation *invocation,
 
 /* ---- at the site that shall have them again ----------------------------------------------------
  */
+
+/* More than what is written there now: it is fetching, and not only following. */
+static bool lacks_more(const struct replica *replica)
+{
+    return strcmp(text_of(replica->status, "state"), "fetching") == 0 &&
+           !json_object_get_boolean(member_of(replica->status, "fetch_following"));
+}
 
 /* Until there is nothing left to fetch but what is written from now on. */
 static enum exit_code watch_fetch(const struct invocation *invocation, struct replica *replica)
@@ -108,9 +119,7 @@ static enum exit_code watch_fetch(const struct invocation *invocation, struct re
 
     weir_print(&what, "fetching %s", replica->end.export);
     progress_init(&progress, text_string(&what), invocation->option[OPTION_JSON] != NULL);
-    while (!(error = replica_look(invocation, replica, &why)) &&
-           strcmp(text_of(replica->status, "state"), "fetching") == 0 &&
-           !json_object_get_boolean(member_of(replica->status, "fetch_following"))) {
+    while (!(error = replica_look(invocation, replica, &why)) && lacks_more(replica)) {
         left = number_of(replica->status, "fetch_left");
         first = left > first ? left : first;
         if (invocation->option[OPTION_TIMEOUT] && now_seconds() > end)
@@ -124,8 +133,7 @@ static enum exit_code watch_fetch(const struct invocation *invocation, struct re
     if (error)
         return *why ? say(invocation, error, "%s", why)
                     : say_silent(invocation, replica->end.gateway);
-    if (strcmp(text_of(replica->status, "state"), "fetching") == 0 &&
-        !json_object_get_boolean(member_of(replica->status, "fetch_following")))
+    if (lacks_more(replica))
         return say(invocation, -ETIMEDOUT,
                    "%s are not fetched yet, and the work goes on without weirctl: weirctl replica "
                    "status %s",
@@ -136,14 +144,10 @@ static enum exit_code watch_fetch(const struct invocation *invocation, struct re
 static enum exit_code fetch(const struct invocation *invocation, struct replica *replica)
 {
     const bool dry = invocation->option[OPTION_DRY_RUN];
-    const bool discard = invocation->option[OPTION_DISCARD];
     struct json_object *answer = NULL;
-    cleanup_text struct weir_text words = { 0 }, text = { 0 };
+    cleanup_text struct weir_text text = { 0 };
+    enum exit_code code = run_verb(invocation, replica, "telling", "failback", &answer);
 
-    weir_print(&words, "%s%s%s", discard ? "discard" : "", discard && dry ? " " : "",
-               dry ? "dry-run" : "");
-    enum exit_code code = filtered_verb(invocation, &replica->end, "telling", "failback",
-                                        words.length ? text_string(&words) : NULL, &answer);
     if (!code && !dry && !invocation->option[OPTION_NO_WAIT])
         code = watch_fetch(invocation, replica);
     weir_print(&text, "%s", text_of(answer, "text"));
@@ -179,8 +183,8 @@ enum exit_code ctl_replica_failback(const struct invocation *invocation)
                    text_of(replica.status, "group"));
         return filtered_finish(invocation, &replica.end, "nothing", text_string(&already));
     }
-    code = dry ? demote(invocation, &replica, true, &answer)
-               : become_target(invocation, &replica, &answer);
+    code =
+        dry ? demote(invocation, &replica, &answer) : become_target(invocation, &replica, &answer);
     if (!code)
         code = filtered_finish(invocation, &replica.end, dry ? "nothing" : "failback",
                                text_of(answer, "text"));

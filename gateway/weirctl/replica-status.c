@@ -8,8 +8,6 @@
 #include "measure.h"
 #include "replica.h"
 
-enum { GRANULE = 65536 };
-
 /* ---- one end -------------------------------------------------------------------------- */
 
 static bool is_source(struct json_object *end)

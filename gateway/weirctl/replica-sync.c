@@ -12,11 +12,7 @@
 #include "progress.h"
 #include "replica.h"
 
-#define WATCH_SECONDS 0.3
-enum {
-    PATIENCE = 3,
-    GRANULE = 65536
-}; /* PATIENCE: s without progress, until trouble ends the wait */
+enum { PATIENCE = 3 }; /* s without progress, until trouble ends the wait */
 
 enum outcome { UNDER_WAY, ENDED, STUCK, SILENT };
 

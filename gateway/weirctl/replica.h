@@ -39,6 +39,10 @@ struct json_object *replica_head(const struct replica *, const char *disk);
 enum exit_code replica_head_do(const struct invocation *, const struct replica *, const char *verb,
                                const char *export);
 
+/* Whoever watches looks so often, in s; and what a status counts in. */
+#define WATCH_SECONDS 0.3
+enum { GRANULE = 65536 };
+
 /* ---- replica-loss.c: what a failover loses ------------------------------------------ */
 
 struct loss {

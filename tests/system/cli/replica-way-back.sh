@@ -82,6 +82,7 @@ begin a
 wait_until 60 is vm1 kinship fork
 expect 4 replica failback vm1
 complains "may have writes that the other one lacks"
+complains ": if they may go, weirctl replica failback vm1 --discard"
 expect 0 replica failback vm1 --discard
 at b
 wait_until 60 no_client vm1
