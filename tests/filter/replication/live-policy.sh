@@ -16,7 +16,7 @@ mkdir "$mnt"
 spawn weirfs "$weirfs" --run="$WEIR_RUN" -f -o timeout=60000 "$mnt"
 cleanup_fn "fusermount3 -u -z $mnt"
 wait_until 60 test -e "$policy"
-start_ledger --seed "$seed" --pattern zipf --rate 500 --largest 16384 --flush 0.1 "$(uri vm1)" "$(uri vm2)"
+start_ledger --seed "$seed" --pattern zipf --rate 300 --largest 16384 --flush 0.1 "$(uri vm1)" "$(uri vm2)"
 
 edit() { # SED
     sed "$1" "$policy" >"$policy.new"
@@ -49,7 +49,9 @@ refused() { # SED SENTENCE
 }
 stands_still() { local n; n=$(acked); sleep 0.5; [ "$(acked)" = "$n" ]; }
 lags() { [ "$(statistic replication lag_bytes)" -ge $((2 << 20)) ]; }
-is_behind_no_more() { ! lags; }
+
+# ---- on a machine that is busy nobody is lost, nor a write that waits, until this test says so
+edit 's/^name = "p";/& hold_limit = "10m";/; s/peer_timeout = "2s"/peer_timeout = "1h"/' || fail "$(cat "$mnt/last_error")"
 
 # ---- bandwidth: the target falls behind; and what was sent slowly is no reason to wait afterwards: of a
 # frame of 1 MiB at 8 KiB a second for two minutes
@@ -60,12 +62,13 @@ sent=$(statistic replication acked_lsn)
 change bandwidth 8k
 sends() { [ "$(statistic replication acked_lsn)" -gt "$sent" ]; }
 wait_until 60 sends
+lsn=$(statistic replication lsn)
 change bandwidth max
-wait_until 60 is_behind_no_more
+has_it() { [ "$(statistic replication acked_lsn)" -ge "$lsn" ]; }
+wait_until 100 has_it
 
 # ---- mode and peer_timeout: a sync disk waits for a target that says nothing, for as long as it may
 change mode sync
-change peer_timeout 1h
 wait_streaming 60
 wait_acked 100
 proxy freeze
@@ -79,12 +82,13 @@ is_not_state degraded || fail "it went on alone within an hour"
 change peer_timeout 1s
 wait_state degraded
 wait_acked 100
+change peer_timeout 30s
 proxy heal
-wait_streaming 60
+wait_streaming 120
 change mode async
 stop_ledger 0
 grep -q "refused 0 lost 0" "$work/ledger.log" || fail "a guest saw it: $(cat "$work/ledger.log")"
-wait_in_step 60
+wait_in_step 120
 target_is_cut --acked
 
 # ---- mode of one disk, which is its own from then on: the group is no safer than the other, and says so until both have it
