@@ -227,6 +227,7 @@ static int acquire(struct group *g, struct link *link, struct status *st, char w
     pthread_mutex_lock(&g->lock);
     struct command c = command_of(g, COMMAND_ACQUIRE);
     c.lsn = g->lsn;
+    c.token = st->token; /* what was judged is what is acquired, or nothing is */
     /* known here before it is there: see judge_age() */
     g->record.token = st->token + 1;
     /* writes wait for it from now on, after a restart, too */

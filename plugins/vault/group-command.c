@@ -48,7 +48,9 @@ static void say_kin(struct group *g, enum kinship kin, const struct fork *fork,
                    g->name, fork->lsn, kinship_name(kin), fork->source_lost, fork->target_lost);
 }
 
-/* With the turn.  0: its frames may come; 1: only after BEGIN. */
+/* With the turn.  0: its frames may come; 1: only after BEGIN.  What the source has judged, and has
+ * remembered of the token it will have, is about the state that it saw: while it was on its way
+ * the group may have been promoted and demoted, or an ACQUIRE from before come late. */
 static int may_acquire(struct group *g, const struct command *c, struct weir_text *why)
 {
     const struct group_record *r = &g->record;
@@ -57,6 +59,13 @@ static int may_acquire(struct group *g, const struct command *c, struct weir_tex
     if (r->role == ROLE_PRIMARY) {
         weir_print(why, "group \"%s\" was promoted: it is no target", g->name);
         return -EPERM;
+    }
+    if (c->token != r->token) {
+        weir_print(why,
+                   "group \"%s\" has changed since the source looked at it (token %" PRIu64
+                   ", the source saw %" PRIu64 "): it has to look again",
+                   g->name, r->token, c->token);
+        return -EBUSY;
     }
     if (!is_zero(r->uuid) && memcmp(r->uuid, c->group, sizeof(r->uuid)) != 0) {
         weir_print(why, "the source is of another group than \"%s\"%s", g->name,
@@ -106,10 +115,10 @@ static int acquire(struct group *g, const struct command *c, struct group_record
     struct weir_text reason = { 0 };
     int r = may_acquire(g, c, &reason);
 
-    if (r < 0) {
+    if (r == -EPERM)
         group_set_error(g, "%s", text_string(&reason)); /* until a source may */
+    if (r < 0)
         weir_print(why, "%s", text_string(&reason));
-    }
     text_finish(&reason);
     if (r < 0)
         return r;

@@ -51,6 +51,7 @@ void client_acquire(struct nbd_handle *nbd, struct source *source)
     source->generation = 1;
     lineage_begin(&command.lineage, source->generation, 0);
     command.lsn = s.received_lsn;
+    command.token = s.token;
     command_write(&command, NULL, page);
     if (nbd_pwrite(nbd, page, sizeof page, COMMAND_AT, 0))
         client_die("acquire");

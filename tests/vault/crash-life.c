@@ -135,6 +135,8 @@ static int command(struct life *l, enum command_op op, struct weir_text *why)
                          .lsn = l->model.source.lsn,
                          .token = l->model.source.token };
 
+    if (op == COMMAND_ACQUIRE)
+        c.token = l->group->record.token;
     memcpy(c.group, l->model.source.group, sizeof(c.group));
     return group_command(l->group, &c, why);
 }

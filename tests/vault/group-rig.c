@@ -90,10 +90,14 @@ int rig_command(struct group_rig *rig, enum command_op op, uint64_t lsn)
 
 int rig_acquire(struct group_rig *rig)
 {
-    int r = rig_command(rig, COMMAND_ACQUIRE, rig->source.lsn);
+    const uint64_t before = rig->source.token;
 
-    if (r)
+    rig->source.token = rig_status(rig).token;
+    int r = rig_command(rig, COMMAND_ACQUIRE, rig->source.lsn);
+    if (r) {
+        rig->source.token = before;
         return r;
+    }
     const struct status s = rig_status(rig);
     rig->source.token = s.token;
     rig->source.end = (struct log_end){ s.end, s.last_position, s.last_digest, s.received_lsn };

@@ -82,6 +82,8 @@ static void acquire(struct day *d)
     memcpy(c.group, d->source.group, sizeof c.group);
     d->source.generation = 1;
     lineage_begin(&c.lineage, 1, 0);
+    assert_int_equal(group_status(d->group, &s), 0);
+    c.token = s.token;
     assert_int_equal(group_command(d->group, &c, NULL), 0);
     assert_int_equal(group_status(d->group, &s), 0);
     assert_int_equal(s.received_lsn, d->source.lsn); /* nothing was lost */

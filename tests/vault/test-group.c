@@ -180,6 +180,29 @@ static void test_token(void **state)
 }
 
 /* Who has another past is refused, until an operator accepts that all is given up. */
+/* Between the source's look and its ACQUIRE the group may be promoted, written and demoted. */
+static void test_what_was_looked_at_is_acquired(void **state)
+{
+    (void)state;
+    struct group_rig rig;
+
+    group_rig_init(&rig);
+    rig_first_copy(&rig, M, 1);
+    rig.source.token = rig_status(&rig).token;
+    assert_int_equal(promote(&rig, NULL), 0);
+    assert_int_equal(demote(&rig, true), 0);
+    const struct status before = rig_status(&rig);
+    assert_int_equal(rig_command(&rig, COMMAND_ACQUIRE, rig.source.lsn), -EIO);
+    const struct status after = rig_status(&rig);
+    assert_int_equal(after.token, before.token);
+    assert_string_equal(after.error, "");
+    assert_int_equal(rig_acquire(&rig), 0);
+    /* and one that comes late is not taken for the next */
+    rig.source.token = before.token;
+    assert_int_equal(rig_command(&rig, COMMAND_ACQUIRE, rig.source.lsn), -EIO);
+    group_rig_finish(&rig);
+}
+
 static void test_unrelated(void **state)
 {
     (void)state;
@@ -600,6 +623,7 @@ int main(void)
         cmocka_unit_test(test_set),
         cmocka_unit_test(test_failover),
         cmocka_unit_test(test_token),
+        cmocka_unit_test(test_what_was_looked_at_is_acquired),
         cmocka_unit_test(test_unrelated),
         cmocka_unit_test(test_generations),
         cmocka_unit_test(test_handover),

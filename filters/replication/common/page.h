@@ -65,7 +65,8 @@ int status_read(const void *page, struct status *ret, struct weir_text *why);
 
 enum command_op {
     COMMAND_ACQUIRE = 1, /* this source wants to write: the target judges lineage, takes `group` if
-                            it has none, and increments its token, durably: the status has it */
+                            it has none, and increments its token, durably: the status has it.
+                            -EIO where `token` is not its own any more: look again */
     COMMAND_GENERATION,  /* a new generation began at the source: `lineage` is its lineage now */
     COMMAND_HANDOVER, /* planned failover: become primary at `lsn`, which is complete and durable */
     COMMAND_BEGIN,    /* everything will be sent anew: forget what you hold (of an unrelated past:
@@ -81,7 +82,8 @@ struct command {
     uint8_t group[16], source[16];
     struct lineage lineage; /* the source's */
     uint64_t lsn;           /* ACQUIRE: the last that the source has assigned */
-    uint64_t token;         /* all but ACQUIRE, FETCH and RETURN: the token that it was given */
+    uint64_t
+        token; /* that it was given; ACQUIRE: that it saw in the status; not of FETCH, RETURN */
 };
 /* 0; -ENOMEM, with a key only. */
 int command_write(const struct command *, const struct frame_key *key, void *page);
