@@ -290,7 +290,8 @@ static void *real(const char *name)
 
 static const char *what_is_at(uint64_t offset)
 {
-    return offset >= LOG_AT       ? "wire/frame"
+    return offset >= HEADS_AT     ? "wire/head"
+           : offset >= LOG_AT     ? "wire/frame"
            : offset >= NEEDS_AT   ? "wire/needs"
            : offset >= COMMAND_AT ? "wire/command"
                                   : "wire/status";

@@ -268,6 +268,65 @@ after_handover() {
     promoted
 }
 
+# ---- the way back -----------------------------------------------------------------------------------
+
+# Planned, and the ledger stands still until both are what they were: so all that was acknowledged
+# is at both sites, whatever becomes of one.
+replaced() {
+    remember
+    quiet
+    wait_until 60 is_in_step
+    demand=(--acked)
+    verb replication handover >/dev/null || fail "nothing is handed over"
+    target_weirctl replica failover db || true # whose disks are served
+    wait_state fenced
+    there=$(printf "\\$(printf %o $((97 + rounds % 26)))")
+    at_head "$there" 121 || fail "the primary cannot be written"
+}
+# No two sites are served: where the source can be read, the target is one.
+is_served_once() {
+    ! nbdsh -u "$url" -c 'h.pread(512, 0)' 2>/dev/null || assert_eq "$(role)" target "what serves beside its source"
+}
+at_home() { assert_eq "$(nbdsh -u "$(uri fill)" -c "print(h.pread(4096, $1 << 20) == b'$2' * 4096)")" True "what was written at the primary, at home"; }
+come_home() {
+    is_served_once
+    # who has crashed does not know that it has written nothing alone
+    _is_told() { is_state fetching || is_state streaming || verb replication "failback discard"; }
+    wait_until 60 _is_told
+    _has_left() { [ "$(role)" = target ] || target_weirctl replica failback db; }
+    wait_until 180 _has_left
+    wait_streaming 120
+    at_home 121 "$there"
+    remembers
+    loud
+}
+
+before_fetch() { replaced; }
+do_fetch() { verb replication failback >/dev/null 2>&1 || true; }
+after_fetch() { come_home; }
+
+# What is written while it follows is in the last round, or the one before.
+before_last-round() {
+    replaced
+    verb replication failback >/dev/null
+    follows() { [ "$(status .fetch_following)" = true ]; }
+    wait_until 60 follows
+    at_head "$there" 122 || fail "a primary that is followed cannot be written"
+    # a client that has ended is connected for a moment still
+    unused() { WEIR_RUN=$work/target/run "$weirctl" --json export show fill | jq -e '.connections == 0'; }
+    wait_until 60 unused
+}
+do_last-round() {
+    target_weirctl replica failback db &
+    leaving=$!
+}
+after_last-round() {
+    is_served_once
+    wait $leaving || true # it had a minute
+    come_home
+    at_home 122 "$there"
+}
+
 # ---- the rest -------------------------------------------------------------------------------------
 
 before_scratch() { remember; }
