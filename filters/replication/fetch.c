@@ -24,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS = 8, RUN = 512 << 10, CHUNK = 1 << 16 /* of a bitmap: 32 GiB of disk */ };
+enum { SLOTS = 8, RUN = 512 << 10 };
 
 struct slot {
     struct fetch *fetch;
@@ -41,7 +41,7 @@ struct fetch {
     struct group *group;
     struct link *link;
     struct status there;
-    uint8_t *bits[DISKS]; /* a round's work, as page.h has it */
+    uint8_t *bits[DISKS]; /* a round's work, as page.h has it; NULL: not known, and no bytes */
     size_t bytes[DISKS];
     bool again; /* a round was done by this process */
     unsigned next;
@@ -90,13 +90,9 @@ static int read_work(struct fetch *f, struct disk *d)
     const unsigned i = d->number;
 
     free(f->bits[i]);
-    f->bytes[i] = (atomic_load(&d->size) / GRANULE + 8) / 8;
-    f->bits[i] = malloc(f->bytes[i]);
-    int r = f->bits[i] ? 0 : -ENOMEM;
-    for (size_t at = 0; at < f->bytes[i] && !r; at += CHUNK) {
-        const size_t n = f->bytes[i] - at < CHUNK ? f->bytes[i] - at : CHUNK;
-        r = link_needs(f->link, i, f->bits[i] + at, n, at);
-    }
+    f->bits[i] = NULL;
+    f->bytes[i] = 0;
+    int r = link_needs(f->link, i, atomic_load(&d->size), &f->bits[i], &f->bytes[i]);
     if (r)
         return r;
     map_mark_bitmap(d->map, f->bits[i], f->bytes[i], 0);
@@ -112,8 +108,7 @@ static uint64_t count(const struct fetch *f)
     uint64_t granules = 0;
 
     for (unsigned i = 0; i < DISKS; i++)
-        for (size_t n = 0; n < f->bytes[i]; n++)
-            granules += (unsigned)__builtin_popcount(f->bits[i][n]);
+        granules += bitmap_count(f->bits[i], f->bytes[i]);
     return granules;
 }
 
@@ -372,7 +367,9 @@ int fetch_run(struct group *g, const struct link_setup *setup, char why[WHY])
     uint8_t *data = malloc(SLOTS * RUN);
     int r = f && data ? 0 : -ENOMEM;
 
-    if (!r) {
+    if (r)
+        why_print(why, "nothing can be fetched: %s", strerror(-r));
+    else {
         f->group = g;
         for (unsigned i = 0; i < SLOTS; i++)
             f->slots[i] = (struct slot){ .fetch = f, .data = data + i * RUN };

@@ -14,8 +14,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { NEEDS_CHUNK = 1 << 16 }; /* bytes of a bitmap at a time: 32 GiB of disk */
-
 /* ---- who is it? ------------------------------------------------------------------------------ */
 
 static bool is_zero(const uint8_t id[16])
@@ -170,23 +168,21 @@ static void rebase(struct group *g, const struct status *st)
 }
 
 /* What the target itself asks for: what was written there while it was promoted, or differs. */
-static int take_needs(struct group *g, struct link *link)
+static int take_needs(struct group *g, struct link *link, char why[WHY])
 {
-    uint8_t *bits = malloc(NEEDS_CHUNK);
     struct disk *list[DISKS];
-    int r = bits ? 0 : -ENOMEM;
+    int r = 0;
 
     for (unsigned i = group_disks(g, list); i-- > 0 && !r;) {
-        struct disk *d = list[i];
-        uint64_t bytes = (atomic_load(&d->size) / GRANULE + 8) / 8;
-        for (uint64_t at = 0; at < bytes && !r; at += NEEDS_CHUNK) {
-            size_t n = bytes - at < NEEDS_CHUNK ? bytes - at : NEEDS_CHUNK;
-            r = link_needs(link, d->number, bits, n, at);
-            if (!r)
-                map_mark_bitmap(d->map, bits, n, at);
-        }
+        uint8_t *bits = NULL;
+        size_t bytes = 0;
+        r = link_needs(link, list[i]->number, atomic_load(&list[i]->size), &bits, &bytes);
+        if (!r)
+            map_mark_bitmap(list[i]->map, bits, bytes, 0);
+        free(bits);
     }
-    free(bits);
+    if (r)
+        why_print(why, "what the target needs cannot be learnt: %s", strerror(-r));
     return r;
 }
 
@@ -274,7 +270,7 @@ int handshake(struct group *g, struct link *link, char why[WHY])
     if (!r)
         r = acquire(g, link, &st, why);
     if (!r && st.needs)
-        r = take_needs(g, link);
+        r = take_needs(g, link, why);
     if (r)
         return r;
     pthread_mutex_lock(&g->lock);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NEEDS_CHUNK = 1 << 16 }; /* bytes of a bitmap at a time: 32 GiB of disk */
+
 int link_open(const struct link_setup *setup, struct link **ret, char why[WHY])
 {
     const struct link_type *type =
@@ -54,13 +56,29 @@ int link_command(struct link *l, const struct command *c, const struct frame_key
 
     if (l->type != &link_vault)
         return -ENOTSUP;
-    command_write(c, key, page);
+    int r = command_write(c, key, page);
+    if (r)
+        return r;
     return wire_run(l->wire, WIRE_WRITE, page, sizeof page, COMMAND_AT, true);
 }
 
-int link_needs(struct link *l, unsigned disk, void *bitmap, size_t length, uint64_t from)
+int link_needs(struct link *l, unsigned disk, uint64_t size, uint8_t **bits, size_t *bytes)
 {
-    return wire_run(l->wire, WIRE_READ, bitmap, length, NEEDS_AT + disk * NEEDS_ROOM + from, false);
+    const size_t all = bitmap_bytes(bitmap_granules(size));
+    uint8_t *found = malloc(all);
+    int r = found ? 0 : -ENOMEM;
+
+    for (size_t at = 0; at < all && !r; at += NEEDS_CHUNK)
+        r = wire_run(l->wire, WIRE_READ, found + at,
+                     all - at < NEEDS_CHUNK ? all - at : NEEDS_CHUNK,
+                     NEEDS_AT + disk * NEEDS_ROOM + at, false);
+    if (r) {
+        free(found);
+        return r;
+    }
+    *bits = found;
+    *bytes = all;
+    return 0;
 }
 
 int link_read_head(struct link *l, unsigned disk, void *data, size_t length, uint64_t offset,

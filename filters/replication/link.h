@@ -31,7 +31,8 @@ int link_flush(struct link *, uint64_t ticket);
  */
 int link_status(struct link *, struct status *, char why[WHY]);
 int link_command(struct link *, const struct command *, const struct frame_key *);
-int link_needs(struct link *, unsigned disk, void *bitmap, size_t length, uint64_t from);
+/* Of a disk of `size` bytes: the whole bitmap, as page.h has it, which the caller frees. */
+int link_needs(struct link *, unsigned disk, uint64_t size, uint8_t **bits, size_t *bytes);
 /* Of a primary.  0: done() runs once, with 0 or a positive errno; or -errno and it never does. */
 int link_read_head(struct link *, unsigned disk, void *data, size_t length, uint64_t offset,
                    void (*done)(void *arg, int error), void *arg);

@@ -35,8 +35,7 @@ static uint64_t count(const struct given *given)
     uint64_t granules = 0;
 
     for (unsigned i = 0; i < DISKS; i++)
-        for (uint64_t n = 0; n < given->bytes[i]; n++)
-            granules += (unsigned)__builtin_popcount(given->bits[i][n]);
+        granules += bitmap_count(given->bits[i], given->bytes[i]);
     return granules;
 }
 
@@ -80,7 +79,7 @@ static int make_room(struct group *g, struct given *given)
     for (unsigned i = 0; i < g->record.disks; i++) {
         if (!*g->disks[i].name)
             continue;
-        given->bytes[i] = (g->disks[i].size / MAP_GRANULE + 8) / 8;
+        given->bytes[i] = bitmap_bytes(bitmap_granules(g->disks[i].size));
         given->bits[i] = calloc(1, given->bytes[i]);
         if (!given->bits[i])
             return -ENOMEM;

@@ -30,11 +30,6 @@ struct needs {
     bool changed; /* since it was saved */
 };
 
-static uint64_t bitmap_bytes(uint64_t granules)
-{
-    return (granules + 7) / 8;
-}
-
 static bool is_set(const struct bitmap *b, uint64_t granule)
 {
     return b->bits[granule / 8] >> granule % 8 & 1;
@@ -56,7 +51,7 @@ int needs_size(struct group *g, unsigned disk, uint64_t size)
 {
     struct needs *n = g->needs;
     struct bitmap *b = &n->disk[disk];
-    const uint64_t granules = (size + MAP_GRANULE - 1) / MAP_GRANULE;
+    const uint64_t granules = bitmap_granules(size);
 
     hold_lock(&n->lock);
     if (granules > b->granules) {

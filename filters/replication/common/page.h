@@ -34,6 +34,25 @@ enum { PAGE_BYTES = 4096, MAP_GRANULE = 65536 };
 #define HEADS_ROOM (1ull << 55) /* bytes, for each disk */
 #define LOG_ROOM   (HEADS_AT - LOG_AT)
 
+/* Of the bitmap at NEEDS_AT: how many granules has a disk, how many bytes their bits, and how many
+ * of them are set? */
+static inline uint64_t bitmap_granules(uint64_t size)
+{
+    return size / MAP_GRANULE + (size % MAP_GRANULE != 0);
+}
+static inline uint64_t bitmap_bytes(uint64_t granules)
+{
+    return granules / 8 + (granules % 8 != 0);
+}
+static inline uint64_t bitmap_count(const uint8_t *bits, uint64_t bytes)
+{
+    uint64_t set = 0;
+
+    for (uint64_t i = 0; i < bytes; i++)
+        set += (unsigned)__builtin_popcount(bits[i]);
+    return set;
+}
+
 enum role { ROLE_TARGET, ROLE_PRIMARY };
 
 struct status {
