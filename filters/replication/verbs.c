@@ -268,19 +268,58 @@ static int verb_failback(void *self, const char *arguments, struct weir_text *an
     return r;
 }
 
+/* Why a disk that serves nothing, for the other site may be the one that is written, may not be
+ * served again. */
+static int may_detach(const struct disk *d, bool anyway, struct weir_text *answer)
+{
+    const struct group *g = d->group;
+
+    if (g->record.fetch != FETCH_NONE || g->handover == HANDOVER_WANTED) {
+        weir_print(answer, "the group %s is %s: its disks cannot be served before that has ended",
+                   g->name, g->handover ? "being handed over" : "fetching");
+        return -EPERM;
+    }
+    if ((g->stop != STOP_FENCED && !g->record.fenced) || anyway)
+        return 0;
+    weir_print(answer,
+               "the target was promoted, or may have taken over: to detach would let two sites be "
+               "written.  If the other one is gone for ever, or certainly serves nothing: weirctl "
+               "replica detach %s anyway, or the verb detach anyway",
+               d->name);
+    return -EPERM;
+}
+
 static int verb_detach(void *self, const char *arguments, struct weir_text *answer)
 {
+    const bool anyway = take_word(&arguments, "anyway");
     struct group *g = locked(self);
 
-    (void)arguments;
-    if (g->stop == STOP_FENCED) {
-        weir_print(answer, "the target was promoted: to detach would let two sites be written");
-        return done(g, -EPERM);
+    if (*arguments) {
+        weir_print(answer, "detach [anyway]: \"%s\" is neither nothing nor anyway", arguments);
+        return done(g, -EINVAL);
     }
-    int r = set_detached(g, true, answer);
-    if (!r)
-        weir_print(answer, "the group %s sends nothing any more; the map goes on", g->name);
-    return r;
+    int r = may_detach(self, anyway, answer);
+    if (r)
+        return done(g, r);
+    const bool fenced = g->stop == STOP_FENCED || g->record.fenced;
+    g->record.fenced = false;
+    r = set_detached(g, true, answer);
+    if (r && fenced) {
+        pthread_mutex_lock(&g->lock);
+        g->record.fenced = true;
+        g->record.detached = false;
+        g->stop = STOP_FENCED;
+        pthread_mutex_unlock(&g->lock);
+    }
+    if (r)
+        return r;
+    if (fenced)
+        group_fence(g); /* it is remembered: the disks are served again */
+    weir_print(answer, "the group %s sends nothing any more; the map goes on%s", g->name,
+               fenced ? ", and its disks are served here: should the other site have taken over, "
+                        "both are written, and attach says so"
+                      : "");
+    return 0;
 }
 
 static int verb_attach(void *self, const char *arguments, struct weir_text *answer)
@@ -394,7 +433,11 @@ const struct weir_verb replication_verbs[] = {
       "[discard] [dry-run]: fetches what was written at the target that was promoted, and is the "
       "source again once nobody writes there; discard: what only this site has goes.",
       verb_failback },
-    { "detach", "Sends nothing until attach; changes are remembered.", verb_detach },
+    { "detach",
+      "[anyway]: sends nothing until attach; changes are remembered; anyway: a disk that was "
+      "fenced "
+      "is served again, though the other site may have taken over.",
+      verb_detach },
     { "attach", "Ends detach.", verb_attach },
     { "forget", "forget DISK: does not wait for a disk that has left the group for good.",
       verb_forget },

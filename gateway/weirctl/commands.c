@@ -102,7 +102,7 @@ const struct command commands[] = {
     { "replica", "failback", ctl_replica_failback, "EXPORT", TAKES(OPTION_DISCARD) | TAKES(OPTION_NO_WAIT) | TAKES(OPTION_DRY_RUN), "Go back to the site that the target replaced: fetch there what was written; then end it at the target." },
     { "replica", "resync", ctl_replica_resync, "EXPORT", TAKES(OPTION_ALL) | TAKES(OPTION_NO_WAIT) | TAKES(OPTION_DRY_RUN), "Send again what the target may lack; at the source." },
     { "replica", "verify", ctl_replica_verify, "EXPORT", TAKES(OPTION_NO_WAIT), "Compare both sites by digests while they work, and send what differs; at the source." },
-    { "replica", "detach", ctl_replica_do, "EXPORT", 0, "Stop sending; changes are noted, and \"replica attach\" sends them." },
+    { "replica", "detach", ctl_replica_do, "EXPORT [ANYWAY]", 0, "Stop sending; changes are noted, and \"replica attach\" sends them; with \"anyway\" serve a disk that was fenced." },
     { "replica", "attach", ctl_replica_do, "EXPORT", 0, "Send again, after \"replica detach\"." },
     { "replica", "accept", ctl_replica_accept, "EXPORT", 0, "Let a source of another past replace all that this target holds." },
     { "changes", "", ctl_changes, "EXPORT", TAKES(OPTION_SINCE) | TAKES(OPTION_CHECKPOINT) | TAKES(OPTION_QCOW2), "Which parts of the disk changed since a checkpoint, for backups?" },

@@ -32,6 +32,7 @@ _weirctl_argument() {
         _weirctl_ask datastore show "$3" | grep -o '"live":\[[^]]*\]' | cut -d: -f2 | grep -o '[a-z_.]*' ;;
     SLOT) _weirctl_ask key status "$3" | grep -o '"slot":[0-9]*' | cut -d: -f2 ;;
     YES) echo yes ;;
+    ANYWAY) echo anyway ;;
     NAME) # a word of its own is a new one: of a snapshot, of a restore point
         [[ $current != --* ]] || _weirctl_ask gateway list | _weirctl_values name ;;
     POINT)

@@ -65,7 +65,23 @@ stop_pid "$handover"
 proxy cut
 start_source
 assert_eq "$(ctl get exports/vm1/state)" locked "a disk that another site may have"
+
+# ---- and that site is gone for ever, as far as anybody knows: an operator has it served all the same
+! verb replication detach >"$work/said" 2>&1 || fail "detached: $(cat "$work/said")"
+grep -q "let two sites be written.*weirctl replica detach vm1 anyway" "$work/said" || fail "$(cat "$work/said")"
+! verb replication "detach anyhow" >"$work/said" 2>&1 || fail "detached: $(cat "$work/said")"
+! serves || fail "served after a detach that was refused"
+"$weirctl" replica detach vm1 anyway >"$work/said"
+grep -q "its disks are served here" "$work/said" || fail "$(cat "$work/said")"
+wait_until 60 serves
+stop_source
+start_source
+is_state detached || fail "the source is $(numbers state) after a restart"
+wait_until 60 serves
+verb replication attach
 proxy clear
+has_met() { is_in_step || is_state fenced; }
+wait_until 60 has_met
 one_serves
 
 # ---- a write that is under way is there, or was never acknowledged
