@@ -415,13 +415,13 @@ void *keeper_main(void *arg)
     while (!g->stopping) {
         if (g->link && (g->lost || g->stop == STOP_DETACHED))
             part(g);
+        if (wants_degrade(g)) /* before it is met again: it may come and go without taking any */
+            degrade(g);
         bool due = !g->link && g->stop != STOP_DETACHED && group_whole(g);
         if (due && (!tried || now_ns() >= tried + g->config.reconnect_delay)) {
             connect(g);
             tried = now_ns();
         }
-        if (wants_degrade(g))
-            degrade(g);
         tend(g, &looked);
         if (!(g->link && g->lost) && !g->stopping)
             group_rest(g, g->connected ? SECOND_NS / 4 : SECOND_NS / 10);
