@@ -206,6 +206,7 @@ static int meet_plain(struct group *g)
     if (first) /* and so it is after a crash, until it was in step once */
         mark_everything(g);
     g->marked_all = false;
+    g->record.untold = false; /* it cannot be told, and goes on with all of them */
     for (struct batch *b = g->first; b && b != g->open; b = b->next)
         if (b->state != BATCH_SPILLED)
             b->state = BATCH_CLOSED;
@@ -224,6 +225,8 @@ static int acquire(struct group *g, struct link *link, struct status *st, char w
     struct command c = command_of(g, COMMAND_ACQUIRE);
     c.lsn = g->lsn;
     c.token = st->token; /* what was judged is what is acquired, or nothing is */
+    g->record.untold &= c.lineage.count > 1;
+    lineage_untell(&c.lineage, g->record.untold);
     /* known here before it is there: see judge_age() */
     g->record.token = st->token + 1;
     /* writes wait for it from now on, after a restart, too */
@@ -239,6 +242,37 @@ static int acquire(struct group *g, struct link *link, struct status *st, char w
     if (r)
         why_print(why, "the target does not take this source: %.180s",
                   st->error[0] ? st->error : strerror(-r));
+    return r;
+}
+
+/* Of the generation in which this site went on alone.  No frame can be late any more, so what the
+ * target has received is final: the generations that were begun since, for each of its absences,
+ * it will never have, and 32 of them would push the last that it has out of the lineage.  Saved
+ * before it is told: a target may not know of more than the source. */
+static int tell(struct group *g, struct link *link, const struct status *st, char why[WHY])
+{
+    pthread_mutex_lock(&g->lock);
+    const struct lineage before = g->record.lineage;
+    const bool untold = g->record.untold;
+    if (untold && st->received_lsn)
+        lineage_merge(&g->record.lineage, st->received_lsn);
+    g->record.untold = false;
+    struct command c = command_of(g, COMMAND_GENERATION);
+    c.lsn = g->lsn;
+    c.token = st->token;
+    pthread_mutex_unlock(&g->lock);
+    int r = untold ? record_save(g) : 0;
+    if (r) {
+        pthread_mutex_lock(&g->lock);
+        g->record.lineage = before;
+        g->record.untold = true;
+        pthread_mutex_unlock(&g->lock);
+        why_print(why, "the group's record cannot be saved: %s", strerror(-r));
+        return r;
+    }
+    r = untold ? link_command(link, &c, g->key) : 0;
+    if (r)
+        why_print(why, "the target does not take this source's generation: %s", strerror(-r));
     return r;
 }
 
@@ -269,6 +303,8 @@ int handshake(struct group *g, struct link *link, char why[WHY])
     pthread_mutex_unlock(&g->lock);
     if (!r)
         r = acquire(g, link, &st, why);
+    if (!r)
+        r = tell(g, link, &st, why);
     if (!r && st.needs)
         r = take_needs(g, link, why);
     if (r)

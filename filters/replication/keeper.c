@@ -35,6 +35,17 @@ static void give_stream(struct group *g)
     group_wake(g);
 }
 
+/* The target may know the generation in which writes were acknowledged alone: another one is due
+ * before the next, and until then they wait. */
+static void wait_for_another(struct group *g)
+{
+    g->alone_again = (g->degraded || g->mend_lsn) && !g->record.untold;
+    if (!g->alone_again)
+        return;
+    g->degraded = false;
+    g->mend_lsn = 0;
+}
+
 static void disconnect(struct group *g)
 {
     struct link *link = g->link;
@@ -44,13 +55,7 @@ static void disconnect(struct group *g)
             g->lost_at = now_ns();
         group_say(g, WEIR_WARNING, "the target is lost%s%s", g->error[0] ? ": " : "", g->error);
     }
-    /* the target knows the generation in which writes were acknowledged alone: another one is due
-     * before the next, and until then they wait */
-    g->alone_again = (g->degraded || g->mend_lsn) && g->connected;
-    if (g->alone_again) {
-        g->degraded = false;
-        g->mend_lsn = 0;
-    }
+    wait_for_another(g);
     g->connected = false;
     g->link = NULL;
     pthread_mutex_unlock(&g->lock);
@@ -98,30 +103,46 @@ static bool wants_degrade(const struct group *g)
     return g->lost_at && now_ns() >= g->lost_at + atomic_load(&g->peer_timeout);
 }
 
-/* The new generation is durable before the first write is acknowledged without the peer: or a
- * target that is promoted meanwhile would be taken for one that has everything. */
-static void degrade(struct group *g)
+/* It is durable before the first write is acknowledged without the peer: or a target that is
+ * promoted meanwhile would be taken for one that has everything. */
+static int begin_generation(struct group *g)
 {
+    const struct lineage before = g->record.lineage;
     uint64_t id = 0;
 
     while (!id)
         getrandom(&id, sizeof id, 0);
-    struct lineage before = g->record.lineage;
     lineage_begin(&g->record.lineage, id, g->lsn);
+    g->record.untold = true;
     pthread_mutex_unlock(&g->lock);
     int r = source_does(GENERATION_BEFORE_ACK) ? record_save(g) : 0;
     pthread_mutex_lock(&g->lock);
-    if (r) {
-        g->record.lineage = before;
-        snprintf(g->error, sizeof g->error, "the new generation cannot be saved: %s", strerror(-r));
+    if (!r)
+        return 0;
+    g->record.lineage = before;
+    g->record.untold = false;
+    snprintf(g->error, sizeof g->error, "the new generation cannot be saved: %s", strerror(-r));
+    return r;
+}
+
+/* One that no target was told of will do, from before a restart, say. */
+static void degrade(struct group *g)
+{
+    if (!g->record.untold && begin_generation(g))
         return;
-    }
+    g->alone_lsn = g->lsn;
     g->degraded_since = g->alone_again ? g->degraded_since : now_ns();
     g->degraded = true;
     g->alone_again = false;
     group_say(g, WEIR_ERROR,
               "degraded: writes are acknowledged without the target since LSN %" PRIu64, g->lsn);
     ack_release(g, 0);
+}
+
+static void go_on_alone(struct group *g)
+{
+    if (g->alone_again && g->stop != STOP_DETACHED)
+        degrade(g);
 }
 
 /* ---- meeting it
@@ -208,8 +229,7 @@ static void part(struct group *g)
 {
     take_stream(g);
     disconnect(g);
-    if (g->alone_again && g->stop != STOP_DETACHED)
-        degrade(g);
+    go_on_alone(g);
     if (g->unreadable) {
         g->unreadable = false;
         stream_drop(g);
@@ -227,6 +247,9 @@ static void connect(struct group *g)
     if (!r) {
         begin(g);
         declare(g);
+    } else if (g->degraded) { /* it may have been told before this meeting failed */
+        wait_for_another(g);
+        go_on_alone(g);
     }
     give_stream(g);
     bool fenced = g->stop == STOP_FENCED || g->record.fetch != FETCH_NONE,
@@ -251,7 +274,7 @@ static void connect(struct group *g)
 static void mend(struct group *g)
 {
     if (g->degraded && g->connected && !group_dirty(g) && g->in_memory <= g->config.ring / 4 &&
-        g->complete_lsn >= g->record.lineage.list[1].end) {
+        g->complete_lsn >= g->alone_lsn) {
         g->degraded = false;
         g->mend_lsn = g->lsn;
     }

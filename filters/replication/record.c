@@ -42,7 +42,8 @@ static size_t record_bytes(const struct group_record *r, uint8_t **ret)
     size_t size = HEAD + (size_t)r->count * NAME_LENGTH + DIGEST;
     uint8_t *bytes = calloc(1, size), *at = bytes;
     uint8_t lineage[LINEAGE_BYTES];
-    const uint32_t flags = r->fenced | r->detached << 1 | r->synced << 2 | (uint32_t)r->fetch << 3;
+    const uint32_t flags = r->fenced | r->detached << 1 | r->synced << 2 | (uint32_t)r->fetch << 3 |
+                           (uint32_t)r->untold << 5;
 
     if (!bytes)
         return 0;
@@ -93,6 +94,7 @@ static int parse(const uint8_t *bytes, size_t size, struct group_record *r)
     r->detached = flags & 2;
     r->synced = flags & 4;
     r->fetch = flags >> 3 & 3;
+    r->untold = flags >> 5 & 1;
     r->count = count;
     for (unsigned i = 0; i < count; i++) {
         at = take(at, r->name[i], NAME_LENGTH);

@@ -174,6 +174,7 @@ struct group_record {
     uint64_t sequence;
     uint8_t uuid[16], source[16];
     struct lineage lineage;
+    bool untold;      /* no target was told of its newest generation */
     uint64_t ceiling; /* no LSN at or above it was ever used */
     uint64_t token;   /* the highest that was asked for: a target with a higher one knows of a later
                          life of this source, one with a much lower one was set back itself */
@@ -248,6 +249,7 @@ struct group {
     bool initial;                            /* the target never had a state(k) */
     bool degraded;                           /* acknowledged without the peer */
     bool alone_again;                        /* … and is to be again, in another generation */
+    uint64_t alone_lsn;                      /* the last before that */
     uint64_t mend_lsn;                       /* degraded until the target has that */
     enum stop stop;
     struct fork fork;

@@ -23,6 +23,22 @@ void lineage_begin(struct lineage *l, uint64_t id, uint64_t end)
     l->count++;
 }
 
+void lineage_merge(struct lineage *l, uint64_t held)
+{
+    while (l->count > 2 && l->list[2].end >= held) {
+        memmove(l->list + 1, l->list + 2, (l->count - 2) * sizeof(*l->list));
+        l->count--;
+    }
+}
+
+void lineage_untell(struct lineage *l, bool untold)
+{
+    if (!untold || l->count < 2)
+        return;
+    memmove(l->list, l->list + 1, --l->count * sizeof(*l->list));
+    l->list[0].end = 0;
+}
+
 /* The newest generation that both know: false where there is none. */
 static bool common_generation(const struct lineage *source, const struct lineage *target,
                               unsigned *at_source, unsigned *at_target)

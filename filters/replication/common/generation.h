@@ -10,8 +10,10 @@
  * All here is pure.  What whoever uses it owes to it, each of which is missed when it is left out
  * (tests/filter/replication/test-two-sites.c walks all histories up to a bound):
  *   - A sync source acknowledges alone only in a generation that it began for that, durably, and
- *     begins another when it loses the target again before that had caught up: the first is known
- *     there by now.
+ *     of which it has told no target before: so it begins another when it loses the target again
+ *     before that had caught up.  A target is told only after it has taken the source, and those
+ *     before of which it has nothing are merged then: or a target that comes and goes without
+ *     taking anything would push the last one in common out of the list.
  *   - A source never comes back with a lower LSN than it used.  One that lost count does not send
  *     before it has leapt over all that it may have used.
  *   - A target that is promoted ends the generation at its last complete state(k), and marks in its
@@ -40,6 +42,14 @@ struct lineage {
  * back (a target that is promoted while it lags, or at an older point, has not lived them).  The
  * oldest is forgotten when there is no room. */
 void lineage_begin(struct lineage *, uint64_t id, uint64_t end);
+
+/* Those between the newest and the one in which the target has received its last, `held`, were
+ * begun for nothing: the newest takes their place.  Only when the target can receive no frame of
+ * them any more, and before it is told of the newest. */
+void lineage_merge(struct lineage *, uint64_t held);
+
+/* What a target is told at first: all but the newest, where that is `untold`. */
+void lineage_untell(struct lineage *, bool untold);
 
 enum kinship {
     KIN_NEW,       /* the target has no past: everything is to be sent */

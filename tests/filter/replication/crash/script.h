@@ -54,5 +54,7 @@ unsigned live_cold(uint64_t *chance);
 /* lives-promote.c: what it does when the target was promoted: */
 unsigned live_alone(uint64_t *chance, int mode);
 unsigned live_fenced(uint64_t *chance);
+/* lives-absence.c: what it is to its target that was away often; nothing else is judged: */
+void live_absences(uint64_t *chance);
 
 #endif

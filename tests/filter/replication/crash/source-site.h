@@ -41,8 +41,10 @@ struct network {
         lose; /* lose: one of so many requests ends with its connection; 0: none */
     /* Frames from that place in the log on stay under way; 0: none does. */
     _Atomic uint64_t hold_from, farthest; /* farthest: of all that were sent */
-    atomic_uint busy;                     /* requests that are with the target now */
-    void (*gate)(void *arg);              /* before a request is done */
+    _Atomic uint64_t refuse_from; /* frames from there on are refused: there is no room; 0: none */
+    atomic_uint opened;           /* connections, ever */
+    atomic_uint busy;             /* requests that are with the target now */
+    void (*gate)(void *arg);      /* before a request is done */
     void *gate_arg;
 };
 

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause
  *
  *   test-crash [STEP]       STEP: a number of enum source_step that is left out
+ *   test-crash absences     the lives of lives-absence.c, once
  *
  * Guests write to two disks of one group while the network delays, loses, holds and is cut, either
  * site is stopped, killed or loses power and comes back, the target is promoted and demoted, writes
@@ -15,11 +16,12 @@
  *
  * CRASH_STATES (800), CRASH_JOBS (8: processes, with a seed each), CRASH_SEED and CRASH_VERBOSE
  * are what they say.  The threads are real, so a seed makes a run alike, not the same. */
-#include "crash.h"
+#include "script.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -126,11 +128,23 @@ static int search_by_jobs(uint64_t seed, uint64_t wanted, unsigned jobs)
     return failed;
 }
 
+static int live_with_absences(uint64_t seed)
+{
+    uint64_t chance = world.seed = seed;
+
+    printf("CRASH_SEED=%" PRIu64 "\n", seed);
+    make_world();
+    live_absences(&chance);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const uint64_t seed =
         number_of("CRASH_SEED", (uint64_t)time(NULL) * 1000003 + (uint64_t)getpid());
 
+    if (argc > 1 && !strcmp(argv[1], "absences"))
+        return live_with_absences(seed);
     world.left_out = argc > 1 ? (enum source_step)atoi(argv[1]) : STEP_ALL;
     printf("CRASH_SEED=%" PRIu64 "\n", seed);
     fflush(stdout); /* once: not by each job */

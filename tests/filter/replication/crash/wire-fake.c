@@ -57,6 +57,13 @@ static bool is_held(const struct errand *e)
     return e->op == WIRE_WRITE && from && e->offset >= from;
 }
 
+static bool is_refused(const struct errand *e)
+{
+    const uint64_t from = atomic_load(&e->wire->network->refuse_from);
+
+    return e->op == WIRE_WRITE && from && e->offset >= from;
+}
+
 static int travel(struct errand *e)
 {
     struct network *n = e->wire->network;
@@ -81,7 +88,9 @@ static int travel(struct errand *e)
     atomic_fetch_add(&n->busy, 1);
     int error = ENOTCONN;
     if (!atomic_load(&n->cut)) /* else the target may be another in a moment */
-        error = target_serve(n->target, ops[e->op], e->data, e->length, e->offset, e->fua);
+        error = is_refused(e)
+                    ? ENOSPC
+                    : target_serve(n->target, ops[e->op], e->data, e->length, e->offset, e->fua);
     atomic_fetch_sub(&n->busy, 1);
     return is_lost(e->wire) || never_back ? ENOTCONN : error;
 }
@@ -175,6 +184,7 @@ int wire_open(const struct link_setup *setup, struct wire **ret, char why[WHY])
         free(w);
         return -ENOTCONN;
     }
+    atomic_fetch_add(&w->network->opened, 1);
     *ret = w;
     return 0;
 }

@@ -80,6 +80,40 @@ static void test_what_began_behind_the_end_is_taken_back(void **state)
     ASSERT_LINEAGE(&l, { 7, 0 }, { 1, 0 });
 }
 
+/* A target that comes and goes, and takes nothing. */
+static void test_generations_that_the_target_has_nothing_of_are_merged(void **state)
+{
+    struct lineage l = LINEAGE({ 1, 0 }, { 2, 10 }, { 3, 30 }, { 4, 40 }, { 5, 50 });
+    struct lineage few = LINEAGE({ 1, 0 }, { 2, 10 });
+
+    (void)state;
+    lineage_merge(&l, 41); /* 4 has begun there */
+    ASSERT_LINEAGE(&l, { 5, 0 }, { 4, 50 }, { 3, 40 }, { 2, 30 }, { 1, 10 });
+    lineage_merge(&l, 40); /* not yet: 5 begins where 3 ended */
+    ASSERT_LINEAGE(&l, { 5, 0 }, { 3, 40 }, { 2, 30 }, { 1, 10 });
+    lineage_merge(&l, 11);
+    ASSERT_LINEAGE(&l, { 5, 0 }, { 2, 30 }, { 1, 10 });
+    lineage_merge(&l, 1);
+    lineage_merge(&few, 1); /* nothing is between them */
+    ASSERT_LINEAGE(&l, { 5, 0 }, { 1, 10 });
+    ASSERT_LINEAGE(&few, { 2, 0 }, { 1, 10 });
+}
+
+static void test_the_newest_is_told_last(void **state)
+{
+    struct lineage l = LINEAGE({ 1, 0 }, { 2, 10 }, { 3, 30 });
+
+    (void)state;
+    lineage_untell(&l, false);
+    ASSERT_LINEAGE(&l, { 3, 0 }, { 2, 30 }, { 1, 10 });
+    lineage_untell(&l, true);
+    ASSERT_LINEAGE(&l, { 2, 0 }, { 1, 10 });
+    assert_int_equal(l.list[0].end, 0);
+    lineage_untell(&l, true);
+    lineage_untell(&l, true); /* one it must have */
+    ASSERT_LINEAGE(&l, { 1, 0 });
+}
+
 /* ---- comparing --------------------------------------------------------------- */
 
 static void assert_kin(struct lineage source, uint64_t source_lsn, struct lineage target,
@@ -238,6 +272,8 @@ int main(void)
         cmocka_unit_test(test_the_newest_is_first),
         cmocka_unit_test(test_the_oldest_is_forgotten),
         cmocka_unit_test(test_what_began_behind_the_end_is_taken_back),
+        cmocka_unit_test(test_generations_that_the_target_has_nothing_of_are_merged),
+        cmocka_unit_test(test_the_newest_is_told_last),
         cmocka_unit_test(test_who_is_what_to_whom),
         cmocka_unit_test(test_a_promoted_target_that_lags_does_not_have_it_all),
         cmocka_unit_test(test_what_was_forgotten_is_not_guessed),

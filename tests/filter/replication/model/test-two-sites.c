@@ -38,7 +38,7 @@ static const struct beginning {
     {                                                                                              \
         n, { __VA_ARGS__ }, sizeof((struct action[]){ __VA_ARGS__ }) / sizeof(struct action), 0    \
     }
-    { "a new target", { { 0 } }, 0, 2 },
+    { "a new target", { { 0 } }, 0, 1 },
     BEGINNING("in step", IN_STEP),
     /* Quorum was lost with writes under way, nobody went on alone, and bits are set: when the two
      * meet again DRBD took them for equal "by rule" and cleared 16 bits that were not empty. */
@@ -48,6 +48,9 @@ static const struct beginning {
     BEGINNING("half of a set arrived", IN_STEP, { CUT, 0, 0 }, { DEGRADE, 0, 0 }, { WRITE, 0, 0 },
               { WRITE, 0, 1 }, { HEAL, 0, 0 }, { MEET, 0, 0 }, { COPY, 0, 0 }, { DELIVER, 0, 0 },
               { ACK, 1, 0 }),
+    BEGINNING("the target refuses", IN_STEP, { REFUSE, 0, 0 }, { DEGRADE, 0, 0 }, { WRITE, 0, 0 },
+              { MEET, 0, 0 }, { REFUSE, 0, 0 }, { DEGRADE, 0, 0 }, { MEET, 0, 0 }, { REFUSE, 0, 0 },
+              { DEGRADE, 0, 0 }),
     BEGINNING("failed over", IN_STEP, { WRITE, 0, 1 }, { CRASH, 0, 0 }, { PROMOTE, 1, 0 },
               { RESTART, 0, 0 }),
     BEGINNING("handed over", IN_STEP, { HANDOVER, 0, 0 }, { MEET, 1, 0 }),
@@ -135,6 +138,10 @@ static void test_every_rule_is_needed(void **state)
     } rules[] = {
         { NO_BUMP, "a generation before the first acknowledgement alone", false },
         { NO_BUMP_AGAIN, "another one if the target knows that", false },
+        { NO_MERGE, "generations that the target has nothing of are forgotten", false },
+        { EARLY_MERGE, "… once no frame can be late", false },
+        { NO_TOLD, "to go on in the newest generation no target may know it", false },
+        { NO_BUMP_UNHEARD, "… whether or not it has acknowledged anything", false },
         { NO_TOKEN, "frames of a stale token are refused", true },
         { NO_CHAIN, "a frame follows from the one before", true },
         { NO_LSN, "lineages are compared with their LSNs", true },

@@ -34,6 +34,16 @@ struct lineage site_lineage(const struct site *s)
     return l;
 }
 
+/* Generations that began behind what it received it has not lived (plugins/vault/group.c). */
+struct lineage site_lived(const struct site *s)
+{
+    struct lineage l = s->lsn || s->primary ? site_lineage(s) : (struct lineage){ 0 };
+
+    while (!s->primary && l.count > 1 && l.list[1].end >= s->lsn)
+        memmove(l.list, l.list + 1, --l.count * sizeof(*l.list));
+    return l;
+}
+
 bool site_knows(const struct site *s, uint8_t id)
 {
     return memchr(s->id, id, s->pasts) != NULL;
@@ -43,7 +53,7 @@ enum kinship world_compare(const struct world *w, const struct rules *rules, uns
                            unsigned target, struct fork *fork)
 {
     const struct lineage here = site_lineage(&w->site[source]);
-    const struct lineage there = site_lineage(&w->site[target]);
+    const struct lineage there = site_lived(&w->site[target]);
     enum kinship k = lineage_compare(&here, w->site[source].lsn, &there, w->site[target].lsn, fork);
 
     if (k == KIN_FORK && rules->omit & NO_LSN) {
@@ -106,8 +116,8 @@ const char *world_check(const struct world *w, const struct rules *rules)
 const char *action_name(struct action a, char room[64])
 {
     static const char *const names[DEEDS] = {
-        "write",   "copy",    "deliver",     "late",     "sync",   "ack",
-        "cut",     "heal",    "meet",        "crash",    "lose",   "restart",
+        "write",   "copy",    "deliver",     "late",     "sync",   "ack",     "cut",
+        "heal",    "refuse",  "meet",        "miss",     "crash",  "lose",    "restart",
         "degrade", "promote", "promote-old", "handover", "follow", "discard",
     };
 

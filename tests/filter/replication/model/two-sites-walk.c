@@ -79,6 +79,7 @@ static bool is_spare(struct action a)
 {
     switch (a.deed) {
     case WRITE:
+    case MISS:
         return false;
     case COPY:
     case DELIVER:
@@ -86,6 +87,7 @@ static bool is_spare(struct action a)
     case CUT:
     case HEAL:
     case HANDOVER:
+    case REFUSE:
         return a.site || a.granule;
     default:
         return a.granule;

@@ -38,7 +38,12 @@ static void begin(struct world *w, const struct rules *rules, struct site *s, ui
     if (rules->omit & NO_LAG)
         for (unsigned i = 1; i < s->pasts; i++)
             l.list[i + 1].end = s->end[i];
+    if (l.count > KEPT)
+        l.count = KEPT;
     take_lineage(s, &l);
+    s->untold = true;
+    if (s == &w->site[1])
+        w->by_second[w->next_id / 8] |= (uint8_t)(1 << w->next_id % 8);
 }
 
 /* ---- what arrives ------------------------------------------------------------ */
@@ -60,12 +65,12 @@ static void end_session(struct world *w, const struct rules *rules)
     if (!w->session)
         return;
     /* the target knows its generation now: to go on alone takes another */
-    if (!(rules->omit & NO_BUMP_AGAIN))
+    if (!(rules->omit & NO_BUMP_AGAIN) && (!(rules->omit & NO_BUMP_UNHEARD) || w->session_heard))
         w->site[w->session - 1].degraded = false;
     if (w->queue[0].there)
         w->late = w->queue[0];
     memset(w->queue, 0, sizeof(w->queue));
-    w->session = w->session_stale = w->session_lsn = 0;
+    w->session = w->session_stale = w->session_lsn = w->session_heard = 0;
 }
 
 static void deliver(struct world *w, const struct rules *rules, const struct flight *f)
@@ -196,6 +201,7 @@ static bool do_ack(struct world *w, const struct rules *rules, unsigned site)
 
     if (w->session != 2 - site || w->session_stale)
         return false;
+    w->session_heard = (rules->omit & NO_BUMP_UNHEARD) != 0; /* else nobody looks at it */
     const bool early = rules->omit & NO_DURABLE;
     if (!early)
         site_make_durable(t);
@@ -213,14 +219,16 @@ static bool do_ack(struct world *w, const struct rules *rules, unsigned site)
     return true;
 }
 
-/* It goes on alone: the generation before the first acknowledgement. */
+/* It goes on alone: the generation before the first acknowledgement, unless the newest is one that
+ * no other site knows. */
 static bool do_degrade(struct world *w, const struct rules *rules, unsigned site)
 {
     struct site *s = &w->site[site];
 
-    if (!s->primary || s->degraded || w->session == site + 1 || rules->async || s->pasts == PASTS)
+    if (!s->primary || s->degraded || w->session == site + 1 || rules->async)
         return false;
-    if (!(rules->omit & NO_BUMP))
+    const bool goes_on = s->untold || (rules->omit & NO_TOLD && s->pasts > 1);
+    if (!(rules->omit & NO_BUMP) && !goes_on)
         begin(w, rules, s, s->lsn), s->saved_lsn = s->lsn;
     s->degraded = true;
     return true;
@@ -239,37 +247,102 @@ static void new_token(struct world *w, unsigned target)
         w->session_stale = true;
 }
 
-static bool do_meet(struct world *w, const struct rules *rules, unsigned site, const char **broken)
+static bool do_refuse(struct world *w, const struct rules *rules)
 {
-    struct site *s = &w->site[site], *t = &w->site[!site];
-
-    if (!s->up || !s->primary || !t->up || t->primary || !w->link || w->session)
+    if (!w->session)
         return false;
-    if (s->lost_count)
-        s->lsn += LEAP; /* it sends under none that it may have used */
-    const enum kinship k = world_compare(w, rules, site, !site, NULL);
-    if (k == KIN_UNRELATED)
+    memset(w->queue, 0, sizeof(w->queue));
+    end_session(w, rules);
+    return true;
+}
+
+static void merge(struct site *s, uint8_t held)
+{
+    struct lineage l = site_lineage(s);
+
+    lineage_merge(&l, held);
+    take_lineage(s, &l);
+}
+
+/* The target takes the source, and knows all generations but the newest one, if nobody was told of
+ * that: so none of its frames is late any more, and what it holds says which were of no use. */
+static void acquire(struct world *w, unsigned target)
+{
+    struct site *s = &w->site[!target];
+    struct lineage l = site_lineage(s);
+
+    new_token(w, target);
+    lineage_untell(&l, s->untold);
+    take_lineage(&w->site[target], &l);
+    s->saved_lsn = s->lsn;
+    s->lost_count = false;
+}
+
+static bool began_it(const struct world *w, unsigned site, uint8_t id)
+{
+    return (w->by_second[id / 8] >> id % 8 & 1) == site;
+}
+
+/* May it send?  *broken: that was decided wrongly. */
+static bool may_flow(const struct world *w, const struct rules *rules, unsigned site, bool known,
+                     enum kinship *k, const char **broken)
+{
+    const struct site *s = &w->site[site], *t = &w->site[!site];
+    const struct lineage lived = site_lived(t);
+
+    *k = world_compare(w, rules, site, !site, NULL);
+    if (*k == KIN_UNRELATED)
         *broken = "two sites that met are unrelated";
-    if (!kinship_flows(k)) {
-        if (t->pasts && site_knows(s, t->id[0]) && !s->lost_count)
+    if (!kinship_flows(*k)) {
+        const uint8_t newest = (uint8_t)lived.list[0].id;
+        if (lived.count && (site_knows(s, newest) || began_it(w, site, newest)) && known)
             *broken = "a target that began nothing is taken for a fork";
-        return true;
+        return false;
     }
     if (world_way(w, t->version) & w->acked & ~world_way(w, s->version))
         *broken = "a source sends to a target that has acknowledged writes which it lacks";
+    return true;
+}
+
+/* `upto`: how many of the two things that it asks are answered; the second, which tells of a new
+ * generation, may have been heard. */
+static bool do_meet(struct world *w, const struct rules *rules, unsigned site, unsigned upto,
+                    const char **broken)
+{
+    struct site *s = &w->site[site], *t = &w->site[!site];
+    enum kinship k;
+
+    if (!s->up || !s->primary || !t->up || t->primary || !w->link || w->session)
+        return false;
+    const bool known = !s->lost_count;
+    if (s->lost_count)
+        s->lsn += LEAP; /* it sends under none that it may have used */
+    if (!may_flow(w, rules, site, known, &k, broken))
+        return true;
+    if (rules->omit & EARLY_MERGE && t->lsn && s->untold)
+        merge(s, t->lsn);
+    if (!upto && rules->omit & EARLY_MERGE)
+        return true;
+    acquire(w, !site);
+    if (!upto)
+        return true;
+    if (s->untold && t->lsn && !(rules->omit & NO_MERGE))
+        merge(s, t->lsn);
+    s->untold = false;
+    if (upto == 1) {
+        s->degraded = false; /* the target may know it */
+        return true;
+    }
+    const struct lineage l = site_lineage(s);
+    take_lineage(t, &l);
     if (k == KIN_NEW)
         s->dirty = ALL;
-    new_token(w, !site);
     s->dirty |= s->unsure | (rules->omit & NO_NEEDS ? 0 : t->dirty);
     s->unsure = 0;
     if (rules->omit & RULE_CLEAR && k == KIN_SAME)
         s->dirty = 0;
-    const struct lineage l = site_lineage(s);
-    take_lineage(t, &l);
     w->session = (uint8_t)(site + 1);
     w->session_lsn = t->lsn;
-    s->saved_lsn = s->lsn;
-    s->lost_count = false;
     return true;
 }
 
@@ -279,8 +352,7 @@ static bool do_promote(struct world *w, const struct rules *rules, unsigned site
 {
     struct site *t = &w->site[site];
 
-    if (!t->up || t->primary || !t->whole || !t->pasts || t->pasts == PASTS ||
-        (old && t->version < 2))
+    if (!t->up || t->primary || !t->whole || !t->pasts || (old && t->version < 2))
         return false;
     site_make_durable(t);
     for (unsigned g = 0; g < GRANULES; g++)
@@ -307,7 +379,7 @@ static bool do_promote(struct world *w, const struct rules *rules, unsigned site
 
 static void become_target(struct site *s)
 {
-    s->primary = s->degraded = false;
+    s->primary = s->degraded = s->untold = false;
     s->dirty |= s->unsure;
     s->unsure = s->got = 0;
     s->complete = s->lsn;
@@ -441,8 +513,12 @@ static bool try(struct world *w, const struct rules *rules, struct action a, con
         w->link = !w->link;
         end_session(w, rules);
         return true;
+    case REFUSE:
+        return do_refuse(w, rules);
     case MEET:
-        return do_meet(w, rules, a.site, broken);
+        return do_meet(w, rules, a.site, 2, broken);
+    case MISS:
+        return do_meet(w, rules, a.site, a.granule, broken);
     case CRASH:
     case LOSE:
         return do_crash(w, rules, a.site, a.deed == LOSE);

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 enum { GRANULES = 2, ALL = (1 << GRANULES) - 1, VERSIONS = 8, PASTS = 6, IN_FLIGHT = 2 };
+enum { KEPT = 4 }; /* generations that a site remembers: few, so that to forget one matters */
 
 /* What is left out of the rules, to see that it is missed. */
 enum omission {
@@ -37,6 +38,10 @@ enum omission {
     NO_INTENT = 1 << 8,      /* a crashed source forgets what was under way */
     NO_LAG = 1 << 9,         /* a promoted target keeps generations that it only knows of */
     NO_CHAIN = 1 << 10,      /* a target takes a frame though it lacks the one before */
+    NO_MERGE = 1 << 13,    /* a source remembers each generation that it began, until it forgets */
+    EARLY_MERGE = 1 << 14, /* … or forgets before a frame that is late can come no more */
+    NO_TOLD = 1 << 15,     /* it goes on in its newest generation though a target knows that */
+    NO_BUMP_UNHEARD = 1 << 16, /* … or if no frame of the session was acknowledged */
 };
 
 enum deed {
@@ -48,7 +53,9 @@ enum deed {
     ACK,     /* … and the source is told */
     CUT,
     HEAL,
-    MEET, /* a primary asks a target whether it may send */
+    REFUSE, /* the target ends the session, and has nothing of what is in flight */
+    MEET,   /* a primary asks a target whether it may send */
+    MISS,   /* … and hears no answer: to the first thing it asks, or to the second (granule) */
     CRASH,
     LOSE, /* crash, and what the source had reserved of LSNs is lost but for what it saved with a
              generation, before it sends, and while it acknowledges alone what it sends */
@@ -79,6 +86,7 @@ struct site {
     uint8_t dirty, unsure;
     uint8_t saved_lsn;  /* what it surely has not forgotten of it */
     uint8_t lost_count; /* its LSN may be lower than it was */
+    uint8_t untold;     /* no target was told of its newest generation */
 };
 
 struct flight {
@@ -92,11 +100,12 @@ struct world {
     uint8_t link;
     uint8_t session;                    /* 1 + the site that sends; 0: none */
     uint8_t session_stale, session_lsn; /* of the last frame in it, or before it */
+    uint8_t session_heard;              /* of something that arrived */
     uint8_t versions;                   /* 1 is the disk as it was in the beginning */
     uint8_t parent[VERSIONS], granule[VERSIONS], lsn[VERSIONS];
-    uint8_t next_id;
-    uint8_t acked;        /* versions that a client was told of, and no operator gave up */
-    uint8_t double_acked; /* … and that both sites had then */
+    uint8_t next_id, by_second[4]; /* ids that site 1 began, as bits */
+    uint8_t acked;                 /* versions that a client was told of, and no operator gave up */
+    uint8_t double_acked;          /* … and that both sites had then */
 };
 
 struct rules {
@@ -125,6 +134,7 @@ uint8_t world_content(const struct world *, uint8_t version, unsigned granule);
 unsigned world_queued(const struct world *);
 void site_make_durable(struct site *); /* what arrived is what a crash leaves */
 struct lineage site_lineage(const struct site *);
+struct lineage site_lived(const struct site *);   /* of a target: what it says of itself */
 bool site_knows(const struct site *, uint8_t id); /* of a generation */
 enum kinship world_compare(const struct world *, const struct rules *, unsigned source,
                            unsigned target, struct fork *);
