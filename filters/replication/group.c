@@ -148,7 +148,7 @@ void group_fence(struct group *g)
     pthread_mutex_unlock(&g->lock);
     struct disk *list[DISKS];
     for (unsigned i = leave ? 0 : group_disks(g, list);
-         i-- > 0;) { /* only the keeper and join come here: none leaves */
+         i-- > 0;) { /* by the keeper, or with `running`: none leaves */
         if (fenced)
             weir_lock_export(list[i]->below, "%s", why);
         else if (atomic_load(&list[i]->locked))

@@ -103,6 +103,7 @@ static void group_stop(struct group *g)
     end_threads(g, 3);
     pthread_mutex_lock(&g->lock);
     g->started = false;
+    pthread_cond_broadcast(&g->changed); /* nobody hands over any more */
     stream_drop(g);
     g->record.ceiling = g->lsn;
     g->record.durable = g->durable_lsn;

@@ -292,7 +292,8 @@ void group_pause(struct disk *, bool pause);
 /* Whoever waits with this disk goes on; under the lock. */
 void group_release(struct disk *, int error);
 void group_say(struct group *, enum weir_severity, const char *format, ...) WEIR_PRINTF(3, 4);
-/* Those that are here now, for who comes without the lock and is sure that none leaves. */
+/* Those that are here now, for who comes without the lock and is sure that none leaves: the threads
+ * of the group, which end before one does, and who has `running`. */
 unsigned group_disks(struct group *, struct disk *list[DISKS]);
 /* Under the lock. */
 struct command command_of(const struct group *, enum command_op); /* lsn, token: whoever sends it */
@@ -300,7 +301,7 @@ uint64_t group_dirty(struct group *);
 bool group_whole(const struct group *); /* all disks that the record names are here */
 void group_stop_for(struct group *, enum stop, const char *format, ...) WEIR_PRINTF(3, 4);
 const char *group_state(struct group *);
-/* Locks or unlocks the exports as `stop` says; without the lock. */
+/* Locks or unlocks the exports as `stop` says; without the lock; the keeper, or with `running`. */
 void group_fence(struct group *);
 void group_rest(struct group *, uint64_t ns); /* the keeper, under the lock */
 void group_wake(struct group *);              /* everybody looks anew; under the lock */

@@ -385,38 +385,50 @@ static void say_handover(const struct group *g, struct weir_text *answer)
         weir_print(answer, "handed over at LSN %" PRIu64 ": nothing is lost", g->complete_durable);
     else
         weir_print(answer, "not handed over: %s",
-                   g->error[0] ? g->error
+                   g->error[0]   ? g->error
+                   : !g->started ? "a disk has left the group; nothing has changed"
                    : g->handover == HANDOVER_REFUSED
                        ? "the target is away; nothing has changed"
                        : "the target did not get in step in a minute; nothing has changed");
+}
+
+/* Another disk's export may be changed or closed meanwhile: none leaves while we look at it. */
+static void lock_disks(struct group *g)
+{
+    struct disk *list[DISKS];
+
+    pthread_mutex_lock(&g->running);
+    for (unsigned i = group_disks(g, list); i-- > 0;) {
+        atomic_store(&list[i]->locked, true);
+        weir_lock_export(list[i]->below, "is being handed over to the other site");
+    }
+    pthread_mutex_unlock(&g->running);
 }
 
 static int verb_handover(void *self, const char *arguments, struct weir_text *answer)
 {
     struct group *g = locked(self);
     const uint64_t limit = now_ns() + HANDOVER_SECONDS * SECOND_NS;
-    struct disk *list[DISKS];
 
     (void)arguments;
     int r = may_hand_over(g, answer);
     done(g, 0);
     if (r)
         return r;
-    for (unsigned i = group_disks(g, list); i-- > 0;) {
-        atomic_store(&list[i]->locked, true);
-        weir_lock_export(list[i]->below, "is being handed over to the other site");
-    }
+    lock_disks(g);
     pthread_mutex_lock(&g->lock);
     g->handover = HANDOVER_WANTED;
     g->mark_now = true; /* a last restore point */
     group_wake(g);
-    while (g->handover == HANDOVER_WANTED && now_ns() < limit)
+    while (g->handover == HANDOVER_WANTED && g->started && now_ns() < limit)
         cond_wait_until(&g->changed, &g->lock, limit);
     bool handed = g->handover == HANDOVER_DONE;
     say_handover(g, answer);
     g->handover = HANDOVER_NONE;
     pthread_mutex_unlock(&g->lock);
+    pthread_mutex_lock(&g->running);
     group_fence(g); /* says why it is locked, or unlocks it */
+    pthread_mutex_unlock(&g->running);
     return handed ? 0 : -EAGAIN;
 }
 

@@ -174,6 +174,8 @@ void weir_report(struct weir_below *b, enum weir_severity severity, const char *
 void weir_lock_export(struct weir_below *b, const char *format, ...)
 {
     (void)format;
+    if (b->source->on_lock)
+        b->source->on_lock(b);
     atomic_store(&b->locked, true);
 }
 

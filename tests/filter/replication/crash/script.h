@@ -56,5 +56,7 @@ unsigned live_alone(uint64_t *chance, int mode);
 unsigned live_fenced(uint64_t *chance);
 /* lives-absence.c: what it is to its target that was away often; nothing else is judged: */
 void live_absences(uint64_t *chance);
+/* lives-leaving.c: who may leave meanwhile: */
+void live_leaving(uint64_t *chance);
 
 #endif

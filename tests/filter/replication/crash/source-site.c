@@ -6,6 +6,7 @@
 #include "replication.h"
 #include "text.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,14 +121,37 @@ void source_stop(struct source *s)
     s->disks = 0;
 }
 
-int source_restart_disk(struct source *s, unsigned disk, char why[SITE_WHY])
+void source_take_disk(struct source *s, unsigned disk)
+{
+    weir_filter.drain(s->disk[disk].self, true, NULL);
+    detach(&s->disk[disk], true);
+}
+
+int source_give_disk(struct source *s, unsigned disk, char why[SITE_WHY])
 {
     struct weir_text text = { 0 };
 
-    weir_filter.drain(s->disk[disk].self, true, NULL);
-    detach(&s->disk[disk], true);
     int r = attach(s, disk, &text);
     snprintf(why, SITE_WHY, "%s", text_string(&text));
+    text_finish(&text);
+    return r;
+}
+
+int source_restart_disk(struct source *s, unsigned disk, char why[SITE_WHY])
+{
+    source_take_disk(s, disk);
+    return source_give_disk(s, disk, why);
+}
+
+int source_verb(struct source *s, unsigned disk, const char *verb, char answer[SITE_WHY])
+{
+    const struct weir_verb *v = weir_filter.verbs;
+    struct weir_text text = { 0 };
+
+    while (v->name && strcmp(v->name, verb) != 0)
+        v++;
+    int r = v->name ? v->run(s->disk[disk].self, "", &text) : -ENOENT;
+    snprintf(answer, SITE_WHY, "%s", text_string(&text));
     text_finish(&text);
     return r;
 }

@@ -59,6 +59,7 @@ struct source {
     /* When the copier has read, and nobody knows of it yet. */
     void (*on_read)(void *arg);
     void *on_read_arg;
+    void (*on_lock)(struct weir_below *); /* before an export is locked */
 };
 
 /* Which source is alive: the filter's calls say of what, not of which site. */
@@ -72,7 +73,11 @@ void source_destroy(struct source *);
 int source_start(struct source *, char why[SITE_WHY]);
 void source_stop(struct source *); /* in order */
 /* One disk loses its filter, in order, and gets it again; the other stays in the group. */
+void source_take_disk(struct source *, unsigned disk);
+int source_give_disk(struct source *, unsigned disk, char why[SITE_WHY]);
 int source_restart_disk(struct source *, unsigned disk, char why[SITE_WHY]);
+/* A verb of that disk's filter, without arguments; 0 or a negative errno, and what it says. */
+int source_verb(struct source *, unsigned disk, const char *verb, char answer[SITE_WHY]);
 /* A request of a guest; 0 or a positive errno. */
 int source_request(struct source *, unsigned disk, enum weir_op, void *data, uint64_t length,
                    uint64_t offset, bool fua);

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause
  *
  *   test-crash [STEP]       STEP: a number of enum source_step that is left out
- *   test-crash absences     the lives of lives-absence.c, once
+ *   test-crash LIFE         once: absences, leaving
  *
  * Guests write to two disks of one group while the network delays, loses, holds and is cut, either
  * site is stopped, killed or loses power and comes back, the target is promoted and demoted, writes
@@ -128,13 +128,18 @@ static int search_by_jobs(uint64_t seed, uint64_t wanted, unsigned jobs)
     return failed;
 }
 
-static int live_with_absences(uint64_t seed)
+static const struct {
+    const char *name;
+    void (*live)(uint64_t *chance);
+} lives[] = { { "absences", live_absences }, { "leaving", live_leaving } };
+
+static int live_one(void (*one)(uint64_t *chance), uint64_t seed)
 {
     uint64_t chance = world.seed = seed;
 
     printf("CRASH_SEED=%" PRIu64 "\n", seed);
     make_world();
-    live_absences(&chance);
+    one(&chance);
     return 0;
 }
 
@@ -143,8 +148,9 @@ int main(int argc, char **argv)
     const uint64_t seed =
         number_of("CRASH_SEED", (uint64_t)time(NULL) * 1000003 + (uint64_t)getpid());
 
-    if (argc > 1 && !strcmp(argv[1], "absences"))
-        return live_with_absences(seed);
+    for (size_t i = 0; argc > 1 && i < sizeof lives / sizeof *lives; i++)
+        if (!strcmp(argv[1], lives[i].name))
+            return live_one(lives[i].live, seed);
     world.left_out = argc > 1 ? (enum source_step)atoi(argv[1]) : STEP_ALL;
     printf("CRASH_SEED=%" PRIu64 "\n", seed);
     fflush(stdout); /* once: not by each job */
