@@ -90,13 +90,14 @@ int images_open(struct group *g, unsigned disk, struct weir_text *why)
 
 void images_close(struct group *g, unsigned disk)
 {
-    struct group_disk *d = &g->disks[disk];
-
-    if (d->base && d->base != d->head)
-        d->base->close(d->base);
-    if (d->head)
-        d->head->close(d->head);
-    *d = (struct group_disk){ 0 };
+    pthread_mutex_lock(&g->lock);
+    const struct group_disk d = g->disks[disk];
+    g->disks[disk] = (struct group_disk){ 0 };
+    pthread_mutex_unlock(&g->lock);
+    if (d.base && d.base != d.head)
+        d.base->close(d.base);
+    if (d.head)
+        d.head->close(d.head);
 }
 
 /* ---- a new one --------------------------------------------------------------------------------

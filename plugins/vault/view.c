@@ -44,13 +44,16 @@ static int find_point(struct group *g, const char *word, struct point *ret, stru
     return 0;
 }
 
-/* From here on no fold passes the position.  -ESTALE: one has, or is about to. */
+/* From here on no fold passes the position, and no source begins anew.  -ESTALE: one has, or is
+ * about to. */
 static int pin(struct view *v, uint64_t lsn, uint64_t position)
 {
     struct group *g = v->group;
     hold_lock(&g->lock);
 
-    if (position < g->record.folding_to || lsn < g->record.horizon.last_lsn)
+    while (g->closed) /* it may be a source that begins anew: what was found is given up then */
+        pthread_cond_wait(&g->changed, &g->lock);
+    if (g->record.initial || position < g->record.folding_to || lsn < g->record.horizon.last_lsn)
         return -ESTALE;
     v->pin = (struct pinned){ .position = position, .next = g->pinned };
     g->pinned = &v->pin;
@@ -105,8 +108,9 @@ static int choose(struct view *v, const char *word, const char *since, struct we
     r = pin(v, from.lsn, from.position < point.position ? from.position : point.position);
     if (r)
         weir_print(why,
-                   "\"%s\" is being folded into the oldest state that is kept: choose a later "
-                   "point",
+                   "\"%s\" is being folded into the oldest state that is kept, or given up with "
+                   "all others: "
+                   "choose a later point",
                    since ? since : word);
     return r ? -ENOENT : 0;
 }

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { K = 1024, M = 1024 * K, GRAN = 64 * K };
@@ -150,12 +151,81 @@ static void test_a_promoted_disk_is_opened_while_its_source_asks(void **state)
     group_rig_finish(&rig);
 }
 
+enum { LIVES = 40 };
+
+struct looking {
+    struct group_rig *rig;
+    _Atomic unsigned life, seen;
+    _Atomic int failed;
+};
+
+static int look_once(struct looking *l, uint8_t data[GRAN])
+{
+    struct weir_request req = { .op = WEIR_READ, .length = GRAN, .data = data };
+    struct view *view;
+    int r = view_open(l->rig->group, 0, "latest", NULL, false, &view, NULL);
+
+    if (r)
+        return r;
+    l->failed += view_serve(view, &req) != 0;
+    view_close(view);
+    return 0;
+}
+
+static void *look_again(void *arg)
+{
+    struct looking *l = arg;
+    uint8_t data[GRAN];
+
+    while (l->life < LIVES) {
+        int r = look_once(l, data);
+        if (r == -ENOENT)
+            continue; /* there is no complete state, or no disk */
+        l->failed += r != 0;
+        for (unsigned i = 1; !r && i < GRAN; i++)
+            l->failed += data[i] != data[0];
+        l->seen += !r;
+    }
+    return NULL;
+}
+
+/* What is looked at is not given up meanwhile, and what is given up cannot be looked at. */
+static void test_looked_at_while_sources_begin_anew(void **state)
+{
+    (void)state;
+    struct group_rig rig;
+    struct looking l = { .rig = &rig };
+    pthread_t reader;
+
+    group_rig_init(&rig);
+    rig_first_copy(&rig, M, 1);
+    assert_int_equal(pthread_create(&reader, NULL, look_again, &l), 0);
+    while (l.life < LIVES) {
+        const unsigned before = l.seen;
+        while (l.seen == before && !l.failed)
+            usleep(100);
+        assert_int_equal(l.failed, 0);
+        rig.lineage.list[0].id = rig.source.generation = 100 + l.life;
+        memset(rig.source.group, 0x20 + (int)l.life, sizeof(rig.source.group));
+        rig.source.lsn = 0;
+        assert_int_equal(group_accept(rig.group, NULL, NULL), 0);
+        while (rig_acquire(&rig)) /* while it is looked at */
+            ;
+        rig_first_copy(&rig, M, 2 + (int)l.life);
+        l.life++;
+    }
+    pthread_join(reader, NULL);
+    assert_int_equal(l.failed, 0);
+    group_rig_finish(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_storm),
         cmocka_unit_test(test_promoted_in_a_storm),
         cmocka_unit_test(test_a_promoted_disk_is_opened_while_its_source_asks),
+        cmocka_unit_test(test_looked_at_while_sources_begin_anew),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
