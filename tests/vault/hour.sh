@@ -4,28 +4,16 @@
 #
 # hour.sh [COUNT [SEED]]: so many of its 3,600 seconds are opened, 0: all.  What they hold follows
 # from a number (hour.c), and each block of each of them is looked at.
-. "$WEIR_SOURCE/tests/lib.sh"
-requires nbdkit nbdinfo
+. "$WEIR_SOURCE/tests/vault/vault.sh"
 count=${1:-60} seed=${2:-$RANDOM}
 echo "seed $seed"; RANDOM=$seed
 
-mkdir "$work/policies"
-echo 'name = "plain"; filters = ( );' >"$work/policies/plain.conf"
-cat >"$work/weir.conf" <<END
-include_policies = "policies";
-datastores = ( { name = "dr"; type = "vault"; path = "$work/vault"; history = "24h"; } );
-exports = ( { name = "log:db"; datastore = "dr"; image = "log:db"; policy = "plain"; },
-            { name = "vm1"; datastore = "dr"; image = "db/vm1"; policy = "plain"; },
-            { name = "vm2"; datastore = "dr"; image = "db/vm2"; policy = "plain"; } );
-END
-start_gateway "$work/weir.conf"
+start_vault vm1=db/vm1 vm2=db/vm2
 vault() { "$WEIR_BUILD/tests/vault/vault-hour" "$sock" "$@" || fail "vault-hour $*"; }
-value() { python3 "$WEIR_SOURCE/tests/filter/ctl.py" get "exports/log:db/store/stats/$1"; }
 at() { date -u -d "@$((1795000000 + $1))" +%Y-%m-%dT%H:%M:%SZ; } # a second, as weirctl writes it
 
 echo "== an hour is sent"
 vault feed
-is_applied() { [ "$(value lag)" = 0 ]; }
 wait_until 60 is_applied
 assert_eq "$(value restore_points) $(value oldest_point)" "3601 $(at 0)"
 

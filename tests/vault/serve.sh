@@ -3,30 +3,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # A source sends frames to log:db, as an NBD client does; others open its disks at points.
-. "$WEIR_SOURCE/tests/lib.sh"
-PATH=/usr/bin:$PATH # the python of the distribution has the nbd module
-requires nbdkit nbdinfo nbdcopy nbdsh jq
-feed=$WEIR_BUILD/tests/vault/vault-feed
+. "$WEIR_SOURCE/tests/vault/vault.sh"
+requires nbdcopy nbdsh jq
 
-mkdir "$work/policies"
-echo 'name = "plain"; filters = ( );' >"$work/policies/plain.conf"
-cat >"$work/weir.conf" <<END
-include_policies = "policies";
-datastores = ( { name = "dr"; type = "vault"; path = "$work/vault"; history = "24h"; } );
-exports = ( { name = "log:db"; datastore = "dr"; image = "log:db"; policy = "plain"; },
-            { name = "vm1"; datastore = "dr"; image = "db/vm1"; policy = "plain"; },
-            { name = "typo"; datastore = "dr"; image = "dbb/vm1"; policy = "plain"; } );
-END
-start_gateway "$work/weir.conf"
+start_vault vm1=db/vm1 typo=dbb/vm1
 
-# send WORDS…: what a source would
-send() { "$feed" "$(uri log:db)" "$@"; }
 # bytes EXPORT OFFSET…: the byte at each, in decimal
 bytes() {
     local export=$1; shift
     nbdsh -u "$(uri "$export")" -c "print(*[h.pread(1, at)[0] for at in map(int, '$*'.split())])"
 }
-value() { python3 "$WEIR_SOURCE/tests/filter/ctl.py" get "exports/log:db/store/stats/$1"; }
 # refused EXPORT WORDS: it cannot be opened, and the log says why
 refused() {
     ! nbdinfo "$(uri "$1")" >/dev/null 2>&1 || fail "$1 can be opened"

@@ -5,21 +5,12 @@
 # A source sends a disk of 16 MiB, of which most is a hole; what it is at two restore points is
 # made beside it in files.  A disk at a point, one that is written on scratch, and the head of a
 # site that was promoted are compared with these by all tools, byte by byte and extent by extent.
-. "$WEIR_SOURCE/tests/lib.sh"
-PATH=/usr/bin:$PATH # the python of the distribution has the nbd module
-requires nbdkit nbdinfo nbdcopy nbdfuse fusermount3 nbdsh qemu-img jq
+. "$WEIR_SOURCE/tests/vault/vault.sh"
+requires nbdcopy nbdfuse fusermount3 nbdsh qemu-img jq
 [ -w /dev/fuse ] || skip "needs /dev/fuse"
-feed=$WEIR_BUILD/tests/vault/vault-feed
 
-mkdir "$work/policies" "$work/mnt"
-echo 'name = "plain"; filters = ( );' >"$work/policies/plain.conf"
-cat >"$work/weir.conf" <<END
-include_policies = "policies";
-datastores = ( { name = "dr"; type = "vault"; path = "$work/vault"; history = "24h"; } );
-exports = ( { name = "log:db"; datastore = "dr"; image = "log:db"; policy = "plain"; },
-            { name = "vm1"; datastore = "dr"; image = "db/vm1"; policy = "plain"; } );
-END
-start_gateway "$work/weir.conf"
+mkdir "$work/mnt"
+start_vault vm1=db/vm1
 
 size=$((16 << 20)) copies=0
 # put FILE OFFSET LENGTH BYTE: into what a disk is to be
@@ -92,8 +83,8 @@ cp --sparse=always "$work/first" "$work/second"
 put "$work/second" $(((4 << 20) + 32768)) 4096 3
 put "$work/second" 0 65536 0
 put "$work/second" $((8 << 20)) 512 4
-"$feed" "$(uri log:db)" disk:0:vm1:$size write:0:0:1048576:1 zero:0:262144:262144 write:0:$((4 << 20)):65536:2 mark:first send >/dev/null
-"$feed" "$(uri log:db)" write:0:$(((4 << 20) + 32768)):4096:3 zero:0:0:65536 write:0:$((8 << 20)):512:4 mark:second send >/dev/null
+send disk:0:vm1:$size write:0:0:1048576:1 zero:0:262144:262144 write:0:$((4 << 20)):65536:2 mark:first send >/dev/null
+send write:0:$(((4 << 20) + 32768)):4096:3 zero:0:0:65536 write:0:$((8 << 20)):512:4 mark:second send >/dev/null
 is_shown vm1@rp:first "$work/first"
 is_shown vm1@rp:second "$work/second"
 is_shown vm1@latest "$work/second"
