@@ -147,8 +147,8 @@ void group_fence(struct group *g)
         ack_release(g, EIO);
     pthread_mutex_unlock(&g->lock);
     struct disk *list[DISKS];
-    for (unsigned i = leave ? 0 : group_disks(g, list);
-         i-- > 0;) { /* by the keeper, or with `running`: none leaves */
+    /* by the keeper, or with `running`: none leaves */
+    for (unsigned i = leave ? 0 : group_disks(g, list); i-- > 0;) {
         if (fenced)
             weir_lock_export(list[i]->below, "%s", why);
         else if (atomic_load(&list[i]->locked))

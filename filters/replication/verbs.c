@@ -268,6 +268,14 @@ static int verb_failback(void *self, const char *arguments, struct weir_text *an
     return r;
 }
 
+/* No disk leaves while its export is locked or unlocked. */
+static void fence(struct group *g)
+{
+    pthread_mutex_lock(&g->running);
+    group_fence(g);
+    pthread_mutex_unlock(&g->running);
+}
+
 /* Why a disk that serves nothing, for the other site may be the one that is written, may not be
  * served again. */
 static int may_detach(const struct disk *d, bool anyway, struct weir_text *answer)
@@ -314,7 +322,7 @@ static int verb_detach(void *self, const char *arguments, struct weir_text *answ
     if (r)
         return r;
     if (fenced)
-        group_fence(g); /* it is remembered: the disks are served again */
+        fence(g); /* it is remembered: the disks are served again */
     weir_print(answer, "the group %s sends nothing any more; the map goes on%s", g->name,
                fenced ? ", and its disks are served here: should the other site have taken over, "
                         "both are written, and attach says so"
@@ -426,9 +434,7 @@ static int verb_handover(void *self, const char *arguments, struct weir_text *an
     say_handover(g, answer);
     g->handover = HANDOVER_NONE;
     pthread_mutex_unlock(&g->lock);
-    pthread_mutex_lock(&g->running);
-    group_fence(g); /* says why it is locked, or unlocks it */
-    pthread_mutex_unlock(&g->running);
+    fence(g); /* says why it is locked, or unlocks it */
     return handed ? 0 : -EAGAIN;
 }
 
