@@ -254,6 +254,31 @@ exchange() {
     exchange_roles b a
 }
 
+# a is fenced, and b, which took over, does not come back; and then it does
+gone_for_ever() {
+    expect 0 replica failover vm1 --planned
+    dies b
+    at a
+    source_is state fenced || fail "$out"
+    serves_not "$(reach a vm1)" "a fenced disk is served"
+    expect 4 replica detach vm1
+    complains "weirctl replica detach vm1 anyway"
+    types 0 weirctl replica detach vm1 anyway
+    source_is state detached || fail "$out"
+    fill "$(reach a vm1)" 55 11
+    begin b
+    at a
+    expect 0 replica attach vm1
+    wait_until 60 source_is state fenced
+    serves_not "$(reach a vm1)" "a disk that another site has"
+    at b
+    expect 0 replica failback vm1 --discard
+    at a
+    wait_until 60 in_step
+    assert_eq "$(byte "$(reach a vm1)" 11)" 55 "what was written when the other site was gone"
+    wait_until 60 same "$(reach a vm1)" "$(reach b vm1@latest)"
+}
+
 unclear() {
     section "WHEN SOMETHING IS UNCLEAR"
     at a
@@ -272,6 +297,7 @@ unclear() {
     expect 0 replica attach vm1
     wait_until 60 in_step
     wait_until 60 same "$(reach a vm1)" "$(reach b vm1@latest)"
+    gone_for_ever
     # unrelated: the target has something else of that name
     stop_pid "${gateways[a]}"
     rm -r "$work/a/state" "$work/a/disks/vm1"
