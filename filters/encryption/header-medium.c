@@ -1,5 +1,6 @@
 /* header-medium.c - how does a header get from the medium into memory, and back in an order that
- * survives a crash? SPDX-License-Identifier: BSD-3-Clause */
+ * survives a crash?
+ * SPDX-License-Identifier: BSD-3-Clause */
 #include "header-image.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* header.h - what does a LUKS header say, and how does it change so that a crash leaves one that
- * opens? SPDX-License-Identifier: BSD-3-Clause
+ * opens?
+ * SPDX-License-Identifier: BSD-3-Clause
  *
  * libcryptsetup works on files.  Ours is a memfd of the size of the medium in which only the
  * header is present: read from the medium before, and written back after a change, in an

@@ -1,5 +1,6 @@
 /* rekey-chunk.c - how does a chunk go over to the new key, so that a crash at any point loses none
- * of it? SPDX-License-Identifier: BSD-3-Clause */
+ * of it?
+ * SPDX-License-Identifier: BSD-3-Clause */
 #include "rekey-journal.h"
 
 #include <errno.h>

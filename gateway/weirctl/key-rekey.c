@@ -1,5 +1,6 @@
 /* key-rekey.c - how does a disk go over to another key, so that at each moment the one that the
- * option key names opens it? SPDX-License-Identifier: BSD-3-Clause
+ * option key names opens it?
+ * SPDX-License-Identifier: BSD-3-Clause
  *
  * rekey KEY:    a key slot for the new key; then the option names it; then the old slot goes.
  * rekey --deep: the filter encrypts the whole disk with another volume key while it works, whether

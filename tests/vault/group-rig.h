@@ -1,5 +1,6 @@
 /* group-rig.h - what do tests of a group share: a vault in a folder, and a source that has the
- * token SPDX-License-Identifier: BSD-3-Clause */
+ * token
+ * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef TEST_VAULT_GROUP_RIG_H
 #define TEST_VAULT_GROUP_RIG_H
 

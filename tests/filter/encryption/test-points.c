@@ -1,5 +1,6 @@
 /* test-points.c - is a disk as it was readable as the disk is, and for those alone who have its
- * key? SPDX-License-Identifier: BSD-3-Clause */
+ * key?
+ * SPDX-License-Identifier: BSD-3-Clause */
 #include "../../verdict/stage.h"
 
 #include "dynamic.h"

@@ -1,5 +1,6 @@
 /* test-rekey-header.c - does a deep rekey that is cut short leave a header that opens with the
- * right keys? SPDX-License-Identifier: BSD-3-Clause
+ * right keys?
+ * SPDX-License-Identifier: BSD-3-Clause
  *
  * As test-header-crash.c: what begin and end write and flush is recorded, and each prefix with any
  * sectors of what was not flushed is judged; and with a flush left out, which must be caught. */

@@ -1,5 +1,6 @@
 /* test-rekey.c - does a crash at any point of a deep rekey lose a sector, and would a broken rule
- * be seen? SPDX-License-Identifier: BSD-3-Clause
+ * be seen?
+ * SPDX-License-Identifier: BSD-3-Clause
  *
  * A small disk goes over to another key on a medium that records writes and flushes, while a
  * guest writes before and behind the position.  Each prefix of the record, with any sectors of what

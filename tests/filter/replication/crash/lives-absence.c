@@ -1,5 +1,6 @@
 /* lives-absence.c - does a target that was away often, or refused for long, come into step by
- * itself? SPDX-License-Identifier: BSD-3-Clause
+ * itself?
+ * SPDX-License-Identifier: BSD-3-Clause
  *
  * Each time that the source goes on alone a generation may begin, and a lineage has room for few:
  * the last one that the target has received anything of must stay in it. */

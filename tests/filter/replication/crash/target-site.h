@@ -1,5 +1,6 @@
 /* target-site.h - how does a test have the target of a replication in its own process, and crash
- * it? SPDX-License-Identifier: BSD-3-Clause
+ * it?
+ * SPDX-License-Identifier: BSD-3-Clause
  *
  * A library of its own: source and target have functions of the same names.  One group of a vault
  * on media in memory (../medium-memory.h). */

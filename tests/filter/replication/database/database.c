@@ -1,5 +1,6 @@
 /* database.c - who commits transactions to a database on two disks, and counts what is left of
- * them? SPDX-License-Identifier: BSD-3-Clause
+ * them?
+ * SPDX-License-Identifier: BSD-3-Clause
  *
  * database write BOOK [OPTION…] DATABASE-URI LOG-URI   until SIGTERM, or --transactions N
  * database check BOOK [OPTION…] DATABASE-URI LOG-URI   writes nothing

@@ -1,5 +1,6 @@
 /* test-two-sites.c - is nothing lost in any history of two sites, and is every rule needed for
- * that? SPDX-License-Identifier: BSD-3-Clause
+ * that?
+ * SPDX-License-Identifier: BSD-3-Clause
  *
  * Walks all histories from some beginnings, DEPTH of the environment long (8), then leaves out one
  * rule after the other: each must be missed. */
