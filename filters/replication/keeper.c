@@ -382,17 +382,24 @@ static void hand_over(struct group *g)
 /* ---- the thread
  * ------------------------------------------------------------------------------------------ */
 
+/* While it cannot be saved what is beyond the last one is left to the map: an LSN that was sent is
+ * never given again. */
 static void keep_ceiling(struct group *g)
 {
+    const uint64_t before = g->record.ceiling, next = g->lsn + LSN_AHEAD;
+
     if (g->lsn + LSN_AHEAD / 2 < g->record.ceiling)
         return;
-    uint64_t before = g->record.ceiling;
-    g->record.ceiling = g->lsn + (source_does(CEILING_BEFORE_USE) ? LSN_AHEAD : 0);
+    g->record.ceiling = source_does(CEILING_BEFORE_USE) ? next : g->lsn;
     pthread_mutex_unlock(&g->lock);
     int r = record_save(g);
     pthread_mutex_lock(&g->lock);
-    if (r)
-        g->record.ceiling = before;
+    if (!r) {
+        g->reserved = next;
+        return;
+    }
+    g->record.ceiling = before;
+    snprintf(g->error, sizeof g->error, "the group's record cannot be saved: %s", strerror(-r));
 }
 
 /* Once a group was in step, and only then do writes wait for the target: or after a crash they

@@ -63,7 +63,8 @@ static int group_start(struct group *g, struct weir_text *why)
     pthread_mutex_lock(&g->lock);
     if (g->lsn < g->record.ceiling)
         g->lsn = g->record.ceiling;
-    g->record.ceiling = g->lsn + (source_does(CEILING_BEFORE_USE) ? LSN_AHEAD : 0);
+    const uint64_t next = g->lsn + LSN_AHEAD;
+    g->record.ceiling = source_does(CEILING_BEFORE_USE) ? next : g->lsn;
     pthread_mutex_unlock(&g->lock);
     int r = record_save(g);
     if (r)
@@ -76,6 +77,7 @@ static int group_start(struct group *g, struct weir_text *why)
     }
     pthread_mutex_lock(&g->lock);
     begin_anew(g);
+    g->reserved = next;
     pthread_mutex_unlock(&g->lock);
     r = start_threads(g, why);
     if (!r)

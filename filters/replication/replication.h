@@ -220,6 +220,7 @@ struct group {
     unsigned copying; /* copiers inside derived I/O */
 
     uint64_t lsn;                      /* the last that was assigned */
+    uint64_t reserved;                 /* durably: none at or above it is sent */
     struct batch *first, *last, *open; /* oldest first; `open` is the last one, or NULL */
     struct batch *busy;                /* the sender works on it without the lock */
     uint8_t *spare[SPARES];

@@ -190,7 +190,8 @@ uint64_t stream_record(struct disk *d, struct record *r, const void *data, bool 
     r->disk = (uint16_t)d->number;
     /* what is dirty will be copied, so this need not be sent; and a disk is declared before
      * anything else of it is */
-    bool mapped = g->stop || !g->started || (d->declare && r->op != RECORD_DISK) ||
+    bool mapped = g->stop || !g->started || r->lsn >= g->reserved ||
+                  (d->declare && r->op != RECORD_DISK) ||
                   (changes && map_any_dirty(d->map, r->offset, r->length));
     if (!mapped) {
         b = batch_for(g, length);
@@ -220,7 +221,8 @@ int stream_copy(struct disk *d, struct record *r, const void *data)
     uint8_t *at;
 
     pthread_mutex_lock(&g->lock);
-    struct batch *b = g->stop || d->declare ? NULL : batch_for(g, length);
+    const bool may = !g->stop && !d->declare && g->lsn + 1 < g->reserved;
+    struct batch *b = may ? batch_for(g, length) : NULL;
     if (!b) {
         g->ahead = true;
         pthread_mutex_unlock(&g->lock);

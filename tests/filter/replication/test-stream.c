@@ -52,6 +52,7 @@ static void rig_init(struct rig *r)
         .ring = 8 * M, .frame = FRAME, .spill = M, .spill_folder = ""
     };
     r->group.started = true;
+    r->group.reserved = LSN_AHEAD;
     pthread_mutex_init(&r->group.lock, NULL);
     pthread_cond_init(&r->group.work, NULL);
     pthread_cond_init(&r->group.changed, NULL);
@@ -165,6 +166,34 @@ static void test_what_is_not_taken_has_no_number(void **state)
     rig_finish(&r);
 }
 
+/* The record that reserves LSNs cannot be saved: one that a crash would give again is not sent. */
+static void test_nothing_is_sent_with_a_number_that_is_not_reserved(void **state)
+{
+    struct rig r;
+    struct record copy = { .op = RECORD_WRITE, .length = 4 * K, .offset = M };
+    char data[4 * K] = { 1 };
+    bool sent;
+
+    (void)state;
+    rig_init(&r);
+    r.group.reserved = 3;
+    put(&r, 0, 4 * K, &sent);
+    assert_true(sent);
+    assert_int_equal(put(&r, 0, 4 * K, &sent), 2);
+    assert_true(sent);
+    assert_int_equal(put(&r, M, 4 * K, &sent), 3);
+    assert_false(sent);
+    assert_true(map_any_dirty(r.disk.map, M, 4 * K));
+    assert_int_equal(stream_copy(&r.disk, &copy, data), -EAGAIN);
+    assert_true(map_any_dirty(r.disk.map, M, 4 * K));
+    r.group.reserved = LSN_AHEAD;
+    assert_int_equal(stream_copy(&r.disk, &copy, data), 0);
+    assert_int_equal(copy.lsn, 4);
+    put(&r, 2 * M, 4 * K, &sent);
+    assert_true(sent);
+    rig_finish(&r);
+}
+
 /* ---- the spill file
  * ------------------------------------------------------------------------------ */
 
@@ -214,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_write_that_comes_into_a_drop),
         cmocka_unit_test(test_what_is_not_taken_has_no_number),
+        cmocka_unit_test(test_nothing_is_sent_with_a_number_that_is_not_reserved),
         cmocka_unit_test(test_a_spill_file_that_fails),
     };
 
