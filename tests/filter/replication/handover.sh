@@ -64,6 +64,7 @@ kill_source
 stop_pid "$handover"
 proxy cut
 start_source
+wait_until 60 ctl get exports/vm1/state # its socket comes after that of clients
 assert_eq "$(ctl get exports/vm1/state)" locked "a disk that another site may have"
 
 # ---- and that site is gone for ever, as far as anybody knows: an operator has it served all the same
