@@ -166,6 +166,7 @@ static int check_luks2(struct header_library *library, struct header_image *imag
         r = crypt_dump_json(library->device, &json, 0);
     if (r)
         return header_library_why(library, r, why, "the LUKS2 header");
+    free(image->json); /* of a look before, at less of the disk */
     image->json = strdup(json);
     struct json_object *header = json_tokener_parse(json);
     if (!image->json || !header) {
