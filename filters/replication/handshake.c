@@ -298,7 +298,7 @@ int handshake(struct group *g, struct link *link, char why[WHY])
     if (r)
         return r;
     pthread_mutex_lock(&g->lock);
-    g->peer = st;
+    status_heard(g, &st);
     r = judge(g, &st);
     pthread_mutex_unlock(&g->lock);
     if (!r)
@@ -310,7 +310,7 @@ int handshake(struct group *g, struct link *link, char why[WHY])
     if (r)
         return r;
     pthread_mutex_lock(&g->lock);
-    g->peer = st;
+    status_heard(g, &st);
     g->token = st.token;
     if (g->kinship == KIN_NEW)
         mark_everything(g);

@@ -311,7 +311,7 @@ static void look(struct group *g)
         g->lost = true;
         return;
     }
-    g->peer = st;
+    status_heard(g, &st);
     if (st.token != g->token || st.role != ROLE_TARGET)
         g->lost = true; /* the next meeting says what that means */
     else if (asks_for_more(g, &st))

@@ -372,7 +372,12 @@ uint64_t group_lag_bytes(const struct group *);
 uint64_t group_lag_ns(struct group *);
 uint64_t group_rpo_ns(struct group *);
 
-/* status.c */
+/* status.c; under the lock */
 void status_print(struct group *, struct weir_text *);
+/* What the target said of itself last; that it cannot apply what it receives is an event when it
+ * begins, and when it ends. */
+void status_heard(struct group *, const struct status *);
+/* Why it cannot, as it said last; "": it can. */
+void status_target_error(const struct group *, char text[WHY]);
 
 #endif

@@ -1,9 +1,38 @@
-/* status.c - how does a group describe itself to programs?
+/* status.c - how does a group describe itself and its target to programs?
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "replication.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+
+/* ---- the target ------------------------------------------------------------------------------ */
+
+void status_target_error(const struct group *g, char text[WHY])
+{
+    const struct status *p = &g->peer;
+
+    *text = '\0';
+    if (p->refused)
+        why_print(text, "cannot apply: %.160s, %" PRIu64 " LSNs behind",
+                  p->refused == EBADMSG && *p->error ? p->error : strerror((int)p->refused),
+                  p->received_lsn - p->applied_lsn);
+}
+
+void status_heard(struct group *g, const struct status *said)
+{
+    const bool refused = g->peer.refused;
+    char text[WHY];
+
+    g->peer = *said;
+    status_target_error(g, text);
+    if (!refused && *text)
+        group_say(g, WEIR_ERROR, "target: %s", text);
+    else if (refused && !*text && said->role == ROLE_TARGET)
+        group_say(g, WEIR_INFO, "target: applies what it receives again");
+}
+
+/* ---- the group ------------------------------------------------------------------------------- */
 
 static void print_string(struct weir_text *t, const char *s)
 {
@@ -71,6 +100,8 @@ static const char *mode_of(const struct group *g)
 
 void status_print(struct group *g, struct weir_text *t)
 {
+    char target_error[WHY];
+
     weir_print(t, "{\"group\":");
     print_string(t, g->name);
     key_string(t, "role", "source");
@@ -105,6 +136,8 @@ void status_print(struct group *g, struct weir_text *t)
         weir_print(t, ",\"fetch_following\":%s", g->fetch_following ? "true" : "false");
     }
     key_string(t, "last_error", g->error);
+    status_target_error(g, target_error);
+    key_string(t, "target_error", target_error);
     if (g->peer.time) /* they have met */
         key_string(t, "kinship", kinship_name(g->kinship));
     print_fork(g, t);

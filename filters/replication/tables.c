@@ -173,6 +173,16 @@ static void last_error(void *self, struct weir_text *text)
     unlock(g, 0);
 }
 
+static void target_error(void *self, struct weir_text *text)
+{
+    struct group *g = locked(self);
+    char why[WHY];
+
+    status_target_error(g, why);
+    unlock(g, 0);
+    weir_print(text, "%s", why);
+}
+
 /* clang-format off */
 const struct weir_stat replication_stats[] = {
     WEIR_STAT_TEXT(state, state, "connecting, streaming, catching-up, ahead, suspended, degraded, waiting, refused, fork, fenced, fetching or detached."),
@@ -208,6 +218,7 @@ const struct weir_stat replication_stats[] = {
     WEIR_STAT_VALUE(degraded_seconds, degraded_seconds, "s", "How long writes were acknowledged without the target, since the start."),
     WEIR_STAT_TEXT(peer, peer, "Where the target is."),
     WEIR_STAT_TEXT(last_error, last_error, "What went wrong last; empty if nothing is wrong."),
+    WEIR_STAT_TEXT(target_error, target_error, "Why the target cannot apply what it has received, as it said last; empty if it can."),
     { 0 },
 };
 /* clang-format on */

@@ -371,6 +371,8 @@ static int verb_forget(void *self, const char *arguments, struct weir_text *answ
 /* What would not come to be is refused before any request of a guest is; with the lock. */
 static int may_hand_over(struct group *g, struct weir_text *answer)
 {
+    char target_error[WHY];
+
     if (g->config.target_type == TARGET_PLAIN) {
         weir_print(answer,
                    "the target %s is a plain disk, which takes over nothing: end the guest here, "
@@ -378,6 +380,14 @@ static int may_hand_over(struct group *g, struct weir_text *answer)
                    "there",
                    g->uri);
         return -ENOTSUP;
+    }
+    status_target_error(g, target_error);
+    if (*target_error && !g->stop && g->connected) {
+        weir_print(answer,
+                   "not handed over, nothing has changed: the target %s; weirctl replica status "
+                   "at the target says more",
+                   target_error);
+        return -EAGAIN;
     }
     if (!g->stop && g->connected && g->handover == HANDOVER_NONE)
         return 0;

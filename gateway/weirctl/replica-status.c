@@ -161,6 +161,8 @@ static void print_remarks(struct json_object *end)
     for (size_t i = 0; said[i]; i++)
         if (*text_of(end, said[i]))
             printf("%s: %s\n", export, text_of(end, said[i]));
+    if (*text_of(end, "target_error"))
+        printf("%s: target: %s\n", export, text_of(end, "target_error"));
     if (json_object_get_boolean(member_of(end, "shortened")))
         printf("%s: there is no room for as much history as is wanted: it begins at %s\n", export,
                text_of(end, "oldest"));

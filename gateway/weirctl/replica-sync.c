@@ -43,6 +43,14 @@ static bool stands_still(struct json_object *status)
     return false;
 }
 
+/* A target that cannot apply what it has received compares nothing. */
+static const char *trouble_of(struct json_object *status)
+{
+    const char *own = text_of(status, "last_error");
+
+    return *own ? own : text_of(status, "target_error");
+}
+
 static uint64_t bytes_left(const struct watch *watch, struct json_object *status)
 {
     uint64_t all = number_of(status, "verify_total"), done = number_of(status, "verify_done");
@@ -80,8 +88,8 @@ static enum outcome look(const struct invocation *invocation, struct replica *re
         return STUCK;
     if (!left && is_over(watch, replica->status))
         return ENDED;
-    bool trouble = *text_of(replica->status, "last_error");
-    return trouble && now_seconds() - watch->since > PATIENCE ? STUCK : UNDER_WAY;
+    return *trouble_of(replica->status) && now_seconds() - watch->since > PATIENCE ? STUCK
+                                                                                   : UNDER_WAY;
 }
 
 static int percent_of(const struct watch *watch, struct json_object *status)
@@ -118,7 +126,7 @@ static enum exit_code say_outcome(const struct invocation *invocation,
                                   const struct replica *replica, const struct watch *watch,
                                   enum outcome outcome)
 {
-    const char *export = replica->end.export, *why = text_of(replica->status, "last_error");
+    const char *export = replica->end.export, *why = trouble_of(replica->status);
     struct number left = bytes_number((double)watch->left);
     const char *rest = watch->verify ? "are not compared yet" : "are to be sent";
 

@@ -207,7 +207,7 @@ static void say_refused(struct group *g, const struct frame *f, int error)
 
     pthread_mutex_lock(&g->lock);
     const bool first = !g->refused;
-    g->refused = true;
+    g->refused = -error;
     if (error != -EBADMSG && !g->broken) /* which have their own sentence */
         snprintf(g->error, sizeof(g->error),
                  "the frame at log address %" PRIu64
@@ -226,7 +226,7 @@ static void say_taken(struct group *g)
     const bool was = g->refused;
     if (was)
         *g->error = 0;
-    g->refused = false;
+    g->refused = 0;
     pthread_mutex_unlock(&g->lock);
     if (was)
         event_post(WEIR_INFO, NULL, NULL, "group \"%s\": frames are applied again", g->name);

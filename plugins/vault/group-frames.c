@@ -187,6 +187,7 @@ int group_status(struct group *g, struct status *ret)
     ret->trimmed = r->trimmed;
     ret->mismatches = r->mismatches;
     ret->verified = r->verified;
+    ret->refused = (uint64_t)g->refused;
     snprintf(ret->error, sizeof(ret->error), "%s",
              failed && !*g->error ? text_string(&why) : g->error);
     return 0;

@@ -89,7 +89,7 @@ struct group {
     struct log_end applied; /* heads are this, not yet durably */
     uint64_t complete_time;
     bool full;          /* `error` says so: it is over when a frame is taken */
-    bool refused;       /* `error` says why a frame cannot be applied: it is over when it is */
+    int refused;        /* errno: a frame cannot be applied; `error` says why; 0 when it is */
     bool closed;        /* no frames are taken at present: they wait */
     unsigned receiving; /* calls of log_receive() under way */
     char error[256];    /* why nothing is taken at present */

@@ -235,6 +235,7 @@ static void test_refused_until_the_reason_is_gone(void **state)
     wait_error(&rig, "move the file away");
     assert_int_equal(rig_acquire(&rig), 0);
     wait_error(&rig, "move the file away");
+    assert_int_equal(rig_status(&rig).refused, EBADMSG);
     assert_int_equal(group_send(&rig, source_frame(&rig.source, 0, GRAN, GRAN, 2), true), 0);
     assert_int_equal(rig_status(&rig).complete_lsn, 2);
     assert_int_equal(view_open(rig.group, 0, "latest", NULL, false, &view, NULL), 0);
@@ -243,6 +244,7 @@ static void test_refused_until_the_reason_is_gone(void **state)
     while (rig_status(&rig).applied_lsn < 6)
         usleep(1000);
     assert_string_equal(rig_status(&rig).error, "");
+    assert_int_equal(rig_status(&rig).refused, 0);
     assert_int_equal(rig_status(&rig).mismatches, 0);
     rig_expect_head(&rig, GRAN, GRAN, 2);
     assert_int_equal(group_promote(rig.group, PROMOTE_LATEST, NULL, false, NULL, NULL), 0);

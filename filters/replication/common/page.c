@@ -48,6 +48,7 @@ static const size_t status_number[] = {
     offsetof(struct status, verified),      offsetof(struct status, oldest_time),
     offsetof(struct status, points),        offsetof(struct status, time),
     offsetof(struct status, left),          offsetof(struct status, disk_bytes),
+    offsetof(struct status, refused),
 };
 static const size_t command_number[] = {
     offsetof(struct command, lsn),
@@ -149,7 +150,8 @@ static bool status_makes_sense(const struct status *s)
     return s->end % FRAME_ALIGN == 0 && s->end <= LOG_ROOM && s->trimmed <= s->end &&
            (s->end ? s->last_position < s->end : !s->last_position && !s->last_digest) &&
            s->last_position % FRAME_ALIGN == 0 && s->durable_lsn <= s->received_lsn &&
-           s->complete_lsn <= s->durable_lsn && s->applied_lsn <= s->received_lsn;
+           s->complete_lsn <= s->durable_lsn && s->applied_lsn <= s->received_lsn &&
+           s->refused < 4096;
 }
 
 int status_read(const void *page, struct status *ret, struct weir_text *why)

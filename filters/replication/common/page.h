@@ -76,7 +76,9 @@ struct status {
     uint64_t time;                /* ns since 1970 there and then */
     uint64_t left; /* PRIMARY: the number of the last FETCH, if nobody has written here since */
     uint64_t disk_bytes; /* the sizes of all disks */
-    char error[256];     /* why nothing is taken at present; "" */
+    uint64_t refused; /* errno: the next of what was received cannot be applied, and is tried again
+                         and again; `error` says more; 0: none, or this target does not tell */
+    char error[256];  /* why nothing is taken at present; "" */
 };
 void status_write(const struct status *, void *page);
 /* 0, -EBADMSG: no status of a vault that we understand. */

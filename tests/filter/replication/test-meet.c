@@ -105,6 +105,11 @@ bool is_all_zero(const uint8_t *data, size_t length)
     return true;
 }
 
+void status_heard(struct group *g, const struct status *said)
+{
+    g->peer = *said;
+}
+
 void group_say(struct group *g, enum weir_severity severity, const char *format, ...)
 {
     (void)g;

@@ -63,6 +63,9 @@ says "vm1: both have written"
 says "vm1: both sites went on alone since LSN 4000, generation 00000000000000a1: 1000 LSNs here and 12 at the target"
 says "vm1: verify has compared 0 B of 9 MiB"
 says "vm1: verify has found 2 granules that differed"
+status source '{"target_error": "cannot apply: No space left on device, 12 LSNs behind"}'
+expect 0 replica status vm1
+says "vm1: target: cannot apply: No space left on device, 12 LSNs behind"
 status source '{"silent": "the disk is closed"}'
 expect 0 replica status vm1
 says "vm1: the disk is closed"

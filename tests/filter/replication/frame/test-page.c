@@ -56,6 +56,9 @@ static void fill_status(struct status *s)
         .oldest_time = 19,
         .points = 20,
         .time = UINT64_MAX,
+        .left = 21,
+        .disk_bytes = 22,
+        .refused = 23,
         .error = "the log is full: raise `limit`",
     };
     fill_lineage(&s->lineage);
@@ -144,6 +147,9 @@ static void test_layout_of_a_status(void **state)
         19,
         20,
         UINT64_MAX,
+        21,
+        22,
+        23,
     };
     uint8_t page[PAGE_BYTES];
     struct status s;
@@ -242,6 +248,7 @@ static void test_statuses_that_cannot_be(void **state)
     bend_status(96, 1009);              /* complete > durable */
     bend_status(112, 1010);             /* applied > received */
     bend_status(120, 41 * FRAME_ALIGN); /* trimmed > end */
+    bend_status(208, 4096);             /* no errno */
     bend_status(512, GENERATIONS + 1);
     bend_status(520, 0); /* a generation without a name */
     /* nothing was received, and has a digest */
