@@ -282,8 +282,11 @@ static int sync_images(struct group *g)
             r = file_sync(d->base);
         d->unsynced = r != 0;
     }
-    if (r) /* what an image could not write it may have dropped: nothing is applied any more */
-        g->broken = r;
+    if (!r)
+        return 0;
+    /* what an image could not write it may have dropped: nothing is applied any more */
+    hold_lock(&g->lock);
+    g->broken = r;
     return r;
 }
 
@@ -389,11 +392,11 @@ static void *sync_on(void *arg)
         if (failed && !r && !g->broken)
             say_synced(g);
         failed = r != 0;
+        const bool broken = g->broken;
         pthread_mutex_unlock(&g->turn);
         if (r)
             group_set_error(g, "what was applied cannot be made durable: %s%s", strerror(-r),
-                            g->broken ? "; restart the gateway when the device can be relied on"
-                                      : "");
+                            broken ? "; restart the gateway when the device can be relied on" : "");
         pthread_mutex_lock(&g->lock);
     }
     pthread_mutex_unlock(&g->lock);

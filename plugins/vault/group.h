@@ -105,7 +105,9 @@ struct group {
     } * pinned;
     bool stopping;
     bool unsaved; /* the record would say more than it did when it was saved */
-    int broken;   /* -errno: an image could not be made durable, and nothing is applied any more */
+    /* -errno: an image could not be made durable, and nothing is applied any more.  Changes with
+     * the turn and the lock. */
+    int broken;
     /* Frames of before this position may be in the heads already: a VERIFY of them says nothing.
      * With the turn. */
     uint64_t verify_from;
