@@ -5,6 +5,7 @@
  * names are here: one that is missing may have writes that the target lacks, and a state(k) would
  * not be one without them. */
 #include "replication.h"
+#include "seal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -188,27 +189,6 @@ static char *copy_uri(const struct replication_config *c, const char *export, ch
                : uri;
 }
 
-static int load_key(const char *path, struct frame_key **ret, struct weir_text *why)
-{
-    struct frame_key *key = *path ? calloc(1, sizeof *key) : NULL;
-    FILE *f = key ? fopen(path, "re") : NULL;
-
-    *ret = key;
-    if (!*path)
-        return 0;
-    if (f && fread(key->bytes, 1, sizeof key->bytes, f) == sizeof key->bytes) {
-        fclose(f);
-        return 0;
-    }
-    weir_print(why, "key = \"%s\": %s: it is a file of 32 bytes, the same on both sites", path,
-               f ? "it is too short" : strerror(errno));
-    if (f)
-        fclose(f);
-    free(key);
-    *ret = NULL;
-    return -EINVAL;
-}
-
 static void group_destroy(struct group *g)
 {
     while (g->spares)
@@ -259,7 +239,7 @@ static int group_create(const struct replication_config *c, char *name, char *ur
     for (size_t i = 0; i < sizeof g->strings / sizeof *g->strings; i++)
         r = g->strings[i] ? r : -ENOMEM;
     if (!r)
-        r = load_key(g->config.key, &g->key, why);
+        r = seal_load_key(g->config.key, &g->key, why);
     if (r)
         group_destroy(g);
     else

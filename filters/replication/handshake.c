@@ -219,6 +219,13 @@ static int meet_plain(struct group *g)
     return 0;
 }
 
+static int refused(int r, const char *reason, char why[WHY])
+{
+    why_print(why, "the target does not take this source: %.180s",
+              reason && *reason ? reason : strerror(-r));
+    return r;
+}
+
 static int acquire(struct group *g, struct link *link, struct status *st, char why[WHY])
 {
     pthread_mutex_lock(&g->lock);
@@ -233,16 +240,19 @@ static int acquire(struct group *g, struct link *link, struct status *st, char w
     g->record.synced = st->complete_lsn != 0;
     pthread_mutex_unlock(&g->lock);
     int r = record_save(g);
-    if (!r)
-        r = link_command(link, &c, g->key);
-    if (!r)
-        r = link_status(link, st, why);
-    if (!r && !is_ours(g, st))
-        r = -EPERM;
     if (r)
-        why_print(why, "the target does not take this source: %.180s",
-                  st->error[0] ? st->error : strerror(-r));
-    return r;
+        return refused(r, NULL, why);
+    r = link_command(link, &c, g->key);
+    /* a refused source is told why in the status, but for one that is not known by the key */
+    if (!r || r == -EPERM) {
+        int read = link_status(link, st, why);
+        r = r ? r : read;
+    }
+    if (!r && !is_ours(g, st))
+        return refused(-EPERM, "another source was quicker", why);
+    if (r == -EPERM && !st->error[0])
+        return refused(r, "do both sites have the same key file?", why);
+    return r ? refused(r, st->error, why) : 0;
 }
 
 /* Of the generation in which this site went on alone.  No frame can be late any more, so what the

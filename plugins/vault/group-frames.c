@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "give-back.h"
 
+#include "events.h"
 #include "instant.h"
 #include "scope.h"
 #include "text.h"
@@ -102,12 +103,25 @@ static int enter(struct group *g, const struct frame *f, struct weir_text *why)
     return r;
 }
 
-/* What is refused for good is an alarm; a full log is over when it takes a frame again. */
+void group_note_stranger(struct group *g, bool strange, const char *why)
+{
+    pthread_mutex_lock(&g->lock);
+    const bool news = strange && !g->strange;
+    g->strange = strange;
+    pthread_mutex_unlock(&g->lock);
+    if (news)
+        event_post(WEIR_WARNING, NULL, NULL, "group \"%s\": %s", g->name, why);
+}
+
+/* What is refused for good is an alarm, unless it came from who has not the key and may send what
+ * he likes; a full log is over when it takes a frame again. */
 static void leave(struct group *g, int answer, const struct weir_text *why)
 {
     hold_lock(&g->lock);
     g->receiving--;
     pthread_cond_broadcast(&g->changed);
+    if (answer == -EKEYREJECTED)
+        return;
     if (answer) {
         g->full = answer == -ENOSPC;
         snprintf(g->error, sizeof(g->error), "%s", text_string(why));
@@ -131,7 +145,10 @@ int group_receive(struct group *g, uint64_t position, const void *frame, size_t 
         return r;
     r = log_receive(g->log, position, frame, length, fua, &why);
     leave(g, r, &why);
-    return r;
+    if (r != -EKEYREJECTED)
+        return r;
+    group_note_stranger(g, true, text_string(&why));
+    return -EPERM;
 }
 
 int group_flush(struct group *g)

@@ -4,6 +4,7 @@
 
 #include "instant.h"
 #include "scope.h"
+#include "seal.h"
 #include "text.h"
 
 #include <errno.h>
@@ -63,23 +64,6 @@ static int copy_config(struct group *g, const struct group_setup *setup)
     return g->config.path && g->config.heads && g->config.scratch && g->config.key && g->name
                ? 0
                : -ENOMEM;
-}
-
-static int load_key(struct group *g, struct weir_text *why)
-{
-    if (!*g->config.key)
-        return 0;
-    g->key = calloc(1, sizeof(*g->key));
-    FILE *f = g->key ? fopen(g->config.key, "re") : NULL;
-    const bool read =
-        f && fread(g->key->bytes, 1, sizeof(g->key->bytes), f) == sizeof(g->key->bytes);
-    const int r = !g->key ? -ENOMEM : read ? 0 : f || !errno ? -EINVAL : -errno;
-    if (f)
-        fclose(f);
-    if (r)
-        weir_print(why, "key = \"%s\": %s: it is a file of 32 bytes, the same on both sites",
-                   g->config.key, r == -EINVAL ? "it is shorter" : strerror(-r));
-    return r;
 }
 
 static int is_segment(void *arg, const char *name)
@@ -209,7 +193,7 @@ int group_open(const struct group_setup *setup, struct group **ret, struct weir_
     pthread_cond_init(&g->changed, NULL);
     int r = copy_config(g, setup);
     if (!r)
-        r = load_key(g, why);
+        r = seal_load_key(g->config.key, &g->key, why);
     if (!r)
         r = start(g, why);
     if (r)

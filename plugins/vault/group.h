@@ -92,6 +92,7 @@ struct group {
     int refused;        /* errno: a frame cannot be applied; `error` says why; 0 when it is */
     bool closed;        /* no frames are taken at present: they wait */
     unsigned receiving; /* calls of log_receive() under way */
+    bool strange;       /* somebody without the key was told of, and nobody with it came since */
     char error[256];    /* why nothing is taken at present */
     /* Why history cannot be folded at present, "": it can; how often it could not; whether the last
      * fold gave up what is within the span, for want of room. */
@@ -132,6 +133,10 @@ void group_close(struct group *);
 bool group_work(struct group *); /* manual: what the threads would do; false: nothing was to do */
 /* The lineage of what was received; with the lock. */
 struct lineage group_lineage(const struct group *);
+/* Somebody sent what is not signed by the key, or (not strange) somebody has it.  One event, with
+ * `why`, for all that comes in between: it is no error of a group that receives from its source.
+ * Takes the lock. */
+void group_note_stranger(struct group *, bool strange, const char *why);
 /* Why nothing is taken at present: shown until group_set_error(g, "%s", "").  Takes the lock. */
 void group_set_error(struct group *, const char *format, ...) WEIR_PRINTF(2, 3);
 

@@ -41,7 +41,7 @@ static int judge(struct log *log, uint64_t position, const void *bytes, size_t l
     r = frame_unpack(&a->frame, bytes, (const char *)bytes + FRAME_HEADER, length - FRAME_HEADER,
                      log->setup.key, &a->payload, why);
     if (r)
-        return r == -EKEYREJECTED ? -EPERM : r == -ENOMEM ? -ENOMEM : -EIO;
+        return r == -EKEYREJECTED || r == -ENOMEM ? r : -EIO;
     a->digest = frame_digest(bytes);
     a->end = position + length;
     a->bytes = a->frame.raw;

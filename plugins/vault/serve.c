@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "scope.h"
 #include "text.h"
 
 enum { BLOCK_MAX = 32 << 20 };
@@ -84,20 +85,22 @@ static int read_pages(struct group *g, const struct weir_request *req)
 
 /* ---- writing ----------------------------------------------------------------------- */
 
-/* Errors that NBD carries, as page.h promises them. */
+/* Errors that NBD carries, as page.h promises them.  What is wrong with a command that can be read
+ * is in the status, for who sent it. */
 static int obey(struct group *g, const void *page)
 {
+    cleanup_text struct weir_text why = { 0 };
     struct command command;
-    struct weir_text why = { 0 };
     int r = command_read(page, g->key, &command, &why);
 
+    if (!r || r == -EKEYREJECTED)
+        group_note_stranger(g, r, text_string(&why));
     if (r == -EKEYREJECTED)
-        r = -EPERM;
-    else if (r == -EBADMSG)
-        r = -EINVAL;
-    else if (!r)
+        return -EPERM;
+    if (r == -EBADMSG)
+        return -EINVAL;
+    if (!r)
         r = group_command(g, &command, &why);
-    text_finish(&why); /* who sends commands reads the status */
     return r == -EBUSY ? -EIO : r;
 }
 

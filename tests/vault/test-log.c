@@ -152,7 +152,7 @@ static void test_judged_first(void **state)
     log_close(rig.log);
     rig.setup.key = &key;
     assert_int_equal(rig_open(&rig), 0);
-    assert_int_equal(rig_put(&rig, &sent, false), -EPERM);
+    assert_int_equal(rig_put(&rig, &sent, false), -EKEYREJECTED);
     assert_int_equal(memory_calls(rig.memory, MEMORY_CALL_WRITE), writes);
     log_close(rig.log);
     rig.setup.key = &another;

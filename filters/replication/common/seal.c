@@ -3,11 +3,53 @@
 #include "seal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <isa-l/crc.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int read_key(const char *path, struct frame_key *key, const char **wrong)
+{
+    uint8_t bytes[sizeof(key->bytes) + 1]; /* one more shows that there is more */
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is not waited for */
+    const ssize_t n = fd < 0 ? -1 : read(fd, bytes, sizeof(bytes));
+    const int error = n < 0 ? -errno : 0;
+
+    if (fd >= 0)
+        close(fd);
+    if (error)
+        return error;
+    *wrong = n < (ssize_t)sizeof(key->bytes) ? "it is shorter" : "it is longer";
+    if (n != sizeof(key->bytes))
+        return -EINVAL;
+    memcpy(key->bytes, bytes, sizeof(key->bytes));
+    OPENSSL_cleanse(bytes, sizeof(bytes));
+    return 0;
+}
+
+int seal_load_key(const char *path, struct frame_key **ret, struct weir_text *why)
+{
+    const char *wrong = NULL;
+
+    *ret = NULL;
+    if (!*path)
+        return 0;
+    struct frame_key *key = calloc(1, sizeof(*key));
+    const int r = key ? read_key(path, key, &wrong) : -ENOMEM;
+    if (r) {
+        weir_print(why, "key = \"%s\": %s: it is a file of %zu bytes, the same on both sites", path,
+                   wrong ? wrong : strerror(-r), sizeof(key->bytes));
+        free(key);
+        return r;
+    }
+    *ret = key;
+    return 0;
+}
 
 uint32_t seal_crc(const void *data, size_t length)
 {

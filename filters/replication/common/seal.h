@@ -5,6 +5,10 @@
 
 #include "frame.h"
 
+/* The shared key in the file `path`: exactly its bytes, as a file that is longer is mostly a key
+ * in another form, of which the first bytes say little.  "" gives NULL, for no key; free() it.
+ * 0 or -errno, with a sentence that names the option. */
+int seal_load_key(const char *path, struct frame_key **ret, struct weir_text *why);
 /* CRC32C, as of iSCSI; `length` is small. */
 uint32_t seal_crc(const void *data, size_t length);
 /* HMAC-SHA256 of `head` and `body` behind one another.  0 or -ENOMEM. */
