@@ -24,7 +24,7 @@ sed -i 's/"10G"/"ten"/' "$work/conf/exports.d/example.conf"
 
 # What the manual shows: a policy, a policy's filters, or one entry of them.
 shown=0
-for pod in $(find "$WEIR_SOURCE"/{gateway,filters,plugins} -name '*.pod'); do
+for pod in $(find "$WEIR_SOURCE"/{gateway,filters,plugins} -name '*.pod' ! -path '*/example/*'); do
     page=$(basename "$pod" .pod)
     [ "$page" != weir-filter ] || continue # filter-example.sh builds what it shows
     python3 "$WEIR_SOURCE/tests/docs/verbatim.py" "$pod" "$work/$page"

@@ -4,20 +4,7 @@
 #
 # Against what is installed: header and pkg-config file come from `meson install`.
 . "$WEIR_SOURCE/tests/lib.sh"
-requires meson pkg-config python3
-/usr/bin/python3 -c 'import nbd' 2>/dev/null || skip "needs python3-libnbd"
-[ -f "$plugin" ] || skip "needs the plugin"
-
-DESTDIR=$work/root meson install -C "$WEIR_BUILD" --no-rebuild --quiet >"$work/install.log"
-pc=$(find "$work/root" -name weir-filter.pc)
-[ -n "$pc" ] || fail "no weir-filter.pc is installed"
-# pkg-config puts this in front of the folders that it finds in the file
-export PKG_CONFIG_PATH=${pc%/*} PKG_CONFIG_SYSROOT_DIR=$work/root
-header=$(sed -n 's/^#define WEIR_ABI *\([0-9]*\).*/\1/p' "$WEIR_SOURCE/gateway/weir-filter.h")
-assert_eq "$(pkg-config --variable=abi weir-filter)" "$header" "the ABI in weir-filter.pc"
-# pkg-config 1.8 adds the root to variables as well
-filterdir=$(pkg-config --variable=filterdir weir-filter)
-[ -f "$work/root${filterdir#"$work/root"}/weir-filter-pass.so" ] || fail "no filters in $filterdir"
+. "$WEIR_SOURCE/tests/docs/installed.sh"
 
 python3 "$WEIR_SOURCE/tests/docs/verbatim.py" "$WEIR_SOURCE/gateway/weir-filter.pod" "$work/shown"
 source=$(grep -l '^/\* guard.c' "$work"/shown/*)
