@@ -83,7 +83,7 @@ assert_eq "$(ls "$work/fs/exports/disk/filters" | sed 's/^[0-9]*-//' | sort | xa
 cryptsetup isLuks "$work/disks/disk" || fail "the image is not encrypted"
 wait_until 60 sh -c "nbdcopy 'nbd+unix:///?socket=$work/far.sock' - | cmp -n $((8 << 20)) - '$work/image'"
 # its group may ask the gateway: that is what the umask is for
-echo 50ms >"$work/fs/exports/disk/filters/$(ls "$work/fs/exports/disk/filters" | grep fault)/options/delay"
+echo 50ms | tee "$work"/fs/exports/disk/filters/*-fault/options/delay >/dev/null
 assert_eq "$(stat -c %A "$WEIR_RUN/ctl/main.sock")" srw-rw---- "the mode of the control socket"
 
 # keys that need more of the kernel than a file: each provider's own test, confined
