@@ -234,6 +234,8 @@ static bool has_dirty(const struct disk *d, uint64_t offset, uint64_t length)
     const struct policy *policy = d->pool->policy;
     const uint64_t first = disk_block(d, offset), last = disk_block(d, offset + length - 1);
 
+    if (d->pool->carries) /* what is clean by now may be about to be dirty again */
+        return true;
     if (!d->dirty)
         return false;
     /* ordered: what is older than the range has to be there before it, too */

@@ -28,7 +28,7 @@ void install_seal(void *arg, struct log_append *a)
     pthread_mutex_lock(&p->lock);
     for (unsigned i = 0; i < a->count; i++) {
         struct log_entry *e = &a->entry[i];
-        if (f && e->type == ENTRY_CLEAN && is_stale(p, f, a, i))
+        if (f && is_stale(p, f, a, i))
             e->type = ENTRY_STALE;
         else if (e->type == ENTRY_CLEANED && is_other(p, e))
             e->place = NOWHERE;

@@ -155,7 +155,7 @@ static int gather(struct log *log, struct group *g)
     const uint64_t length = g->seals ? 0 : log->summary.length;
     do
         take_first(log, g);
-    while ((a = log->first) != NULL && g->record.count + a->count <= RECORD_ENTRIES &&
+    while ((a = log->first) != NULL && !a->begins && g->record.count + a->count <= RECORD_ENTRIES &&
            end <= limit(log, a->last_reserve) &&
            head - segment + g->pages + a->pages +
                    summary_pages((unsigned)length + summary_bytes(g->record.count + a->count)) <=

@@ -25,7 +25,7 @@ enum entry_type {
     ENTRY_DIRTY,     /* a block that the store does not have yet.  A page follows. */
     ENTRY_OVER,      /* the same, and older dirty ones of the block are still to reach the store
                         before it (order = ordered); after DIRTY they are void.  A page follows. */
-    ENTRY_STALE,     /* what was to be CLEAN, and is not any more.  A page follows. */
+    ENTRY_STALE,     /* what was to be CLEAN or carried, and is not any more.  A page follows. */
     ENTRY_DROP,      /* clean blocks of `key` that the log and the slots have are void */
     ENTRY_CLEANED,   /* the dirty block at `place` is durable on the store */
     ENTRY_INTENT,  /* `key`: a region (intent.h) that the store is being written in past the pool */
@@ -51,6 +51,7 @@ struct log_append {
     const void *const *page; /* for each entry that has one, in turn */
     bool last_reserve;       /* it may take what is kept for the pool's own entries */
     void *owner;             /* the caller's, for seal() and install() */
+    bool begins;             /* a record: what came before is installed when it is sealed */
 
     /* log.c alone */
     struct log_append *next;
@@ -70,8 +71,8 @@ struct log_place {
 };
 /* Both are called for each append in the order of the log, by one thread at a time, which holds
  * none of the log's locks: seal() when its record is about to be written, places are set and
- * nothing else gets between (it may turn CLEAN into STALE); install() once it is written, before
- * log_append() returns. */
+ * nothing else gets between (it may turn CLEAN and DIRTY into STALE); install() once it is written,
+ * before log_append() returns. */
 struct log_user {
     void (*seal)(void *arg, struct log_append *);
     void (*install)(void *arg, struct log_append *);

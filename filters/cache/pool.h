@@ -78,6 +78,7 @@ struct pool {
                               segment's beginning; changes with `saving`, too */
     bool loose[DISKS_MAX]; /* disks that were detached, and whose store may yet lose something */
     bool room_wanted;      /* somebody waits for it */
+    bool carries;          /* dirty blocks are on their way from the log's tail to its head */
     bool stop;             /* the keeper shall end */
     uint64_t told;         /* slot_writes when the keeper's last checkpoint began */
     pthread_cond_t work;   /* the keeper has something to do */
@@ -145,7 +146,8 @@ void pool_clean_piece(struct pool *, uint64_t key, uint32_t place);
 
 /* ---- install.c: what an append does to what is known in RAM ------------------------- */
 
-/* Of a fill: entry i is void when the block's number is not seen[i] any more.  NULL: no fill. */
+/* Of a fill, or of what is carried: entry i is void when the block's number is not seen[i] any
+ * more.  NULL: neither. */
 struct fill {
     const uint32_t *seen;
 };

@@ -17,6 +17,7 @@
 struct move {
     uint64_t key;
     uint32_t place, slot, crc; /* slot NOWHERE: to the head */
+    uint32_t seen;             /* its number of changes then */
     uint8_t mask;
 };
 
@@ -50,8 +51,12 @@ static uint8_t mask_of(struct pool *p, uint32_t place)
 
 static void add_move(struct pool *p, struct segment *s, uint32_t place, uint32_t slot)
 {
-    s->move[s->moves++] = (struct move){ policy_key(p->policy, place), place, slot,
-                                         policy_crc(p->policy, place), mask_of(p, place) };
+    s->move[s->moves++] = (struct move){ policy_key(p->policy, place),
+                                         place,
+                                         slot,
+                                         policy_crc(p->policy, place),
+                                         *changes_of(p, policy_key(p->policy, place)),
+                                         mask_of(p, place) };
 }
 
 static int load(struct pool *p, struct segment *s)
@@ -94,10 +99,14 @@ static bool find_orphans(struct pool *p, struct segment *s)
     return true;
 }
 
+/* Somebody may write a block on its way: then what is carried would come after what is newer, and
+ * be taken for it.  Such a one is void (install_seal()), and its segment is gone over again. */
 static int carry(struct pool *p, const struct segment *s)
 {
     struct log_entry entry[SEGMENT_PAGES];
     const void *page[SEGMENT_PAGES];
+    uint32_t seen[SEGMENT_PAGES];
+    struct fill owner = { seen };
     int r = 0;
 
     pthread_mutex_lock(&p->lock);
@@ -107,10 +116,13 @@ static int carry(struct pool *p, const struct segment *s)
     if (r)
         return r;
     for (unsigned done = 0; !r && done < s->moves;) {
-        struct log_append a = { .entry = entry, .page = page, .last_reserve = true };
+        struct log_append a = {
+            .entry = entry, .page = page, .last_reserve = true, .begins = true, .owner = &owner
+        };
         for (; a.count < RECORD_ENTRIES && done < s->moves; a.count++, done++) {
             const struct move *m = &s->move[done];
             page[a.count] = page_of(p, s, m);
+            seen[a.count] = m->seen;
             entry[a.count] = (struct log_entry){
                 .key = m->key, .type = ENTRY_DIRTY, .mask = m->mask, .crc = m->crc
             };
@@ -184,12 +196,17 @@ static int reclaim_one(struct pool *p, struct segment *s, bool *done)
 
     pthread_mutex_lock(&p->lock);
     *done = find_orphans(p, s);
+    p->carries = *done && s->moves;
     pthread_mutex_unlock(&p->lock);
     if (!*done)
         return 0;
     if (s->moves) {
         const int error = load(p, s);
         r = error ? 0 : carry(p, s);
+        pthread_mutex_lock(&p->lock);
+        p->carries = false;
+        pthread_cond_broadcast(&p->moved);
+        pthread_mutex_unlock(&p->lock);
         *done = !error && !r;
         if (!*done)
             return r == -EAGAIN ? 0 : r;

@@ -114,6 +114,82 @@ static void what_is_destaged_while_the_store_is_read_is_not_kept_old(void **stat
     assert_version(w, SECTORS + 2, 3, 7);
 }
 
+/* What happens while the keeper reads a segment whose blocks it is about to carry to the head. */
+static struct {
+    struct world *w; /* NULL: it has happened */
+    void (*happens)(struct world *);
+} meanwhile;
+
+static void while_it_is_read(void *arg, enum memory_call call, uint64_t offset)
+{
+    struct world *w = meanwhile.w;
+
+    (void)arg;
+    (void)offset;
+    if (!w || call != MEMORY_CALL_READ)
+        return;
+    meanwhile.w = NULL;
+    meanwhile.happens(w);
+}
+
+static void is_written(struct world *w)
+{
+    assert_int_equal(write_sectors(w, 8, 8, 2), 0);
+}
+
+/* The store has come back: the block is destaged, then written past the pool. */
+static void is_written_past(struct world *w)
+{
+    w->sulks = false;
+    assert_int_equal(destage_all(w->below[0].disk), 0);
+    set_mode(w, MODE_READ);
+    is_written(w);
+}
+
+static void carry_meanwhile(struct world *w, void (*happens)(struct world *))
+{
+    struct weir_below *b = &w->below[0];
+    uint8_t seen[BLOCK];
+    char why[512];
+    uint32_t version[SECTORS];
+    struct world cut;
+    bool flag;
+
+    for (uint32_t first = 0; first < 256 * SECTORS; first += BLOCKS * SECTORS)
+        assert_int_equal(write_sectors(w, first, BLOCKS * SECTORS, 1), 0);
+    w->sulks = true;
+    assert_int_equal(destage_step(b->disk, &flag), -EIO);
+    meanwhile.w = w;
+    meanwhile.happens = happens;
+    memory_gate(memory_of(w->pool_media), while_it_is_read, NULL);
+    assert_int_equal(reclaim_segment(w->pool, &flag), 0);
+    memory_gate(memory_of(w->pool_media), NULL, NULL);
+    assert_null(meanwhile.w);
+    assert_version(w, 8, 8, 2);
+    assert_int_equal(flush(w), 0);
+    world_record(w);
+    world_cut(&cut, w, 0, 1); /* whoever reads the log after a crash finds the same */
+    assert_int_equal(world_attach(&cut, 0, why), 0);
+    assert_int_equal(read_sectors(&cut, 8, 8, version), 0);
+    assert_int_equal(version[0], 2);
+    world_destroy(&cut);
+    w->sulks = false;
+    assert_int_equal(destage_all(b->disk), 0);
+    world_look(w, 0, seen, BLOCK, BLOCK);
+    assert_true(read_stamps(seen, 0, 8, 8, version, why));
+    assert_int_equal(version[0], 2);
+}
+
+static void what_is_written_while_it_is_carried_is_not_old_again(void **state)
+{
+    carry_meanwhile(*state, is_written);
+}
+
+static void what_is_written_past_while_it_is_carried_is_not_old_again(void **state)
+{
+    carry_meanwhile(*state, is_written_past);
+}
+
 /* A gate that holds the next write of the pool. */
 static struct {
     pthread_mutex_t lock; /* guards the rest; a leaf */
@@ -399,6 +475,10 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_destaged_while_the_store_is_read_is_not_kept_old,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_written_while_it_is_carried_is_not_old_again,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_written_past_while_it_is_carried_is_not_old_again,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_store_that_is_full_keeps_nothing_from_being_read, set_up,
                                         tear_down),
