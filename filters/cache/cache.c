@@ -132,7 +132,7 @@ static int cache_event(void *self, const struct weir_event *event, struct weir_t
     if (event->type != WEIR_EVENT_SNAPSHOT && event->type != WEIR_EVENT_CLONE &&
         event->type != WEIR_EVENT_MIGRATE)
         return 0;
-    int r = destage_all(d);
+    int r = destage_held(d);
     if (r)
         weir_print(why, "what the pool %s holds of the disk does not reach its store: %s",
                    d->pool->name, strerror(-r));

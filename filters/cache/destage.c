@@ -282,3 +282,13 @@ int destage_all(struct disk *d)
 {
     return destage_range(d, 0, atomic_load(&d->size));
 }
+
+int destage_held(struct disk *d)
+{
+    bool left = true;
+    int r = 0;
+
+    while (!r && left)
+        r = destage_step(d, &left);
+    return r;
+}

@@ -197,6 +197,9 @@ int destage_all(struct disk *);
 /* Until no block of the range is dirty. */
 int destage_range(struct disk *, uint64_t offset, uint64_t length);
 void destage_hold(struct disk *, bool hold);
+/* All of it while it is held, by the caller: in a drained disk that is the thread whose I/O goes
+ * on. */
+int destage_held(struct disk *);
 
 bool disk_has_dirty(struct disk *);
 
