@@ -27,11 +27,21 @@ static bool must_wait(const struct group *g, const struct use *use)
            g->stop != STOP_DETACHED;
 }
 
+/* What was below when the disk was drained comes up afterwards.  A change of the chain is to cost
+ * it nothing, so it waits as it would have: the core's drain waits for it. */
+static bool lets_wait(const struct group *g, const struct use *use)
+{
+    const struct disk *d = use->disk;
+
+    return !atomic_load(&d->drained) ||
+           (use->early && g->connected && !g->lost && now_ns() < d->patience);
+}
+
 bool ack_queue(struct group *g, struct use *use, bool flush)
 {
     struct use ***last = flush ? &g->flushes_last : &g->waiting_last;
 
-    if (!must_wait(g, use) || is_there(g, use, flush) || atomic_load(&use->disk->drained))
+    if (!must_wait(g, use) || is_there(g, use, flush) || !lets_wait(g, use))
         return false;
     use->next = NULL;
     use->back = *last;
@@ -42,6 +52,12 @@ bool ack_queue(struct group *g, struct use *use, bool flush)
         pthread_cond_signal(&g->work);
     }
     return true;
+}
+
+/* It may not wait any more, and what it asks for is not so. */
+bool ack_is_refused(const struct group *g, const struct use *use, bool flush)
+{
+    return atomic_load(&use->disk->drained) && must_wait(g, use) && !is_there(g, use, flush);
 }
 
 void ack_unqueue(struct group *g, struct use *use)

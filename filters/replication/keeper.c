@@ -57,6 +57,9 @@ static void disconnect(struct group *g)
     }
     wait_for_another(g);
     g->connected = false;
+    for (unsigned i = 0; i < DISKS; i++) /* who drains them waits for no target */
+        if (g->disks[i] && atomic_load(&g->disks[i]->drained))
+            group_release(g->disks[i], ESHUTDOWN);
     g->link = NULL;
     pthread_mutex_unlock(&g->lock);
     link_close(link);

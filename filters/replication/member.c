@@ -287,6 +287,7 @@ void group_pause(struct disk *d, bool pause)
     while (pause && g->connected && !g->lost && now_ns() < limit &&
            (waits_for(g->waiting, d) || waits_for(g->flushes, d)))
         cond_wait_until(&g->changed, &g->lock, limit);
+    d->patience = limit;
     atomic_store(&d->drained, pause);
     while (pause && g->copying)
         pthread_cond_wait(&g->changed, &g->lock);

@@ -106,6 +106,7 @@ struct disk {
     _Atomic uint64_t size;
     _Atomic int mode, without_peer;
     atomic_bool drained, has_map;
+    uint64_t patience;          /* drained: until when what comes up may wait; with group->lock */
     atomic_bool leaving;        /* detach() has begun */
     atomic_uint settling;       /* flushes for the map under way */
     uint64_t cursor, verify_at; /* the copier's */
@@ -123,6 +124,7 @@ struct use {
     uint64_t lsn;
     uint64_t since; /* ns */
     bool entered;
+    bool early; /* it came before the disk was drained */
 };
 
 /* ---- the stream: batches that become frames ---------------------------------------------------
@@ -346,7 +348,9 @@ void sender_done(void *group, uint64_t ticket, int error);
 void ack_settle(struct group *);
 void ack_release(struct group *,
                  int error); /* everybody who waits goes on; 0: as if acknowledged */
-bool ack_queue(struct group *, struct use *, bool flush); /* false: there is nothing to wait for */
+/* false: there is nothing to wait for, or nobody may wait any more: ack_is_refused() */
+bool ack_queue(struct group *, struct use *, bool flush);
+bool ack_is_refused(const struct group *, const struct use *, bool flush);
 void ack_unqueue(struct group *, struct use *);
 void ack_resume(struct group *, struct use *, int error);
 

@@ -70,6 +70,7 @@ enum weir_verdict replication_down(void *self, struct weir_request *req)
         return WEIR_PASS;
     use->req = req;
     use->disk = d;
+    use->early = !atomic_load(&d->drained);
     if (changes_disk(req))
         return req->length ? enter(d, req, use) : WEIR_PASS;
     /* all that was answered before it came has its LSN */
@@ -138,8 +139,7 @@ static enum weir_verdict written(struct disk *d, struct weir_request *req, struc
     /* nobody lets go of who comes when it was fenced and the export is about to be locked */
     bool fenced = d->group->stop == STOP_FENCED && d->group->complete_lsn < lsn;
     bool waits = !fenced && ack_queue(d->group, use, durable);
-    bool refused = !waits && atomic_load(&d->drained) && d->group->complete_lsn < lsn &&
-                   !d->group->initial && !d->group->degraded && d->group->stop != STOP_DETACHED;
+    bool refused = !waits && ack_is_refused(d->group, use, durable);
     pthread_mutex_unlock(&d->group->lock);
     if (waits)
         weir_add(&stats->waited, 1);
@@ -156,8 +156,13 @@ static enum weir_verdict flushed(struct disk *d, struct weir_request *req, struc
     pthread_mutex_lock(&d->group->lock);
     bool fenced = d->group->stop == STOP_FENCED && d->group->complete_durable < use->lsn;
     bool waits = !fenced && ack_queue(d->group, use, true);
+    /* a last flush, of a disk that is drained, is about the store here */
+    bool refused = !waits && use->early && ack_is_refused(d->group, use, true);
     pthread_mutex_unlock(&d->group->lock);
-    return waits ? WEIR_DEFER : fenced ? weir_fail(req, EIO) : WEIR_PASS;
+    return waits     ? WEIR_DEFER
+           : fenced  ? weir_fail(req, EIO)
+           : refused ? weir_fail(req, ESHUTDOWN)
+                     : WEIR_PASS;
 }
 
 enum weir_verdict replication_up(void *self, struct weir_request *req)
