@@ -89,5 +89,8 @@ assert_eq "$(stat -c %A "$WEIR_RUN/ctl/main.sock")" srw-rw---- "the mode of the 
 # keys that need more of the kernel than a file: each provider's own test, confined
 for test in ${CONFINED:-keyring pkcs11}; do
     as weir@.service "" env TMPDIR="$work" bash "$WEIR_SOURCE/tests/filter/encryption/keys-$test.sh" >"$work/$test.log" 2>&1 ||
-        fail "the unit denies what keys by $test need"
+        case $? in
+        77) skip "keys by $test: $(tail -1 "$work/$test.log")" ;;
+        *) fail "the unit denies what keys by $test need" ;;
+        esac
 done
