@@ -12,7 +12,7 @@ prepare_guest() {
     guest_folder=$WEIR_BUILD/guest
     relay=$WEIR_BUILD/tests/system/guest/relay
     journal=$WEIR_BUILD/tests/system/guest/journal
-    local programs=("$journal" "$WEIR_BUILD/tests/system/guest/transact")
+    local programs=("$journal" "$WEIR_BUILD/tests/system/guest/transact" "$WEIR_BUILD/tests/system/guest/exercise/exercise")
     mkdir -p "$guest_folder"
     (
         flock 9
