@@ -65,8 +65,8 @@ int plan_sort(struct plan *p, struct weir_text *why)
 void plan_finish(struct plan *p)
 {
     for (size_t i = 0; i < p->count; i++) {
+        settings_destroy(p->filter[i].settings); /* which look at the library's rows */
         loader_put(p->filter[i].library);
-        settings_destroy(p->filter[i].settings);
         free(p->filter[i].label);
     }
     pools_unref(p->pools);

@@ -1,9 +1,10 @@
 /* loader.c - how does a shared object become a filter that may be trusted with a chain?
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * What was taken is never dlclosed: a thread of the filter's may still be on its way out of
- * the code, and a stray resume is reported by a name that lives there. */
-#include "loader.h"
+ * What was taken is not dlclosed while anybody uses it, nor soon after: a thread of the filter's
+ * may still be on its way out of the code, and a stray resume is reported by a name that lives
+ * there.  Of those that upgrades have left behind, and that nobody uses, the newest SPARES stay. */
+#include "loader-private.h"
 
 #include "options.h"
 #include "scope.h"
@@ -18,13 +19,19 @@
 #define PREFIX "weir-filter-"
 #define SUFFIX ".so"
 
-/* One per process, as the dynamic linker's own list is. */
-static struct {
-    pthread_mutex_t lock; /* all of this; dlopen() runs under it, because two loads of
-                             one object must not pass each other; taken after nothing */
-    char *path;
-    struct library *loaded; /* newest first: loader_get() gives the newest of a name */
-} loader = { .lock = PTHREAD_MUTEX_INITIALIZER };
+enum { SPARES = 4 }; /* unused libraries of one name that stay loaded */
+
+struct loader loader = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* A library that this thread tries out: nobody else's loader_get() gives it. */
+static _Thread_local struct library *tried;
+
+void loader_guard(const struct loader_guard *guard)
+{
+    hold_lock(&loader.lock);
+
+    loader.guard = guard;
+}
 
 int loader_path(const char *folders)
 {
@@ -178,131 +185,6 @@ static int not_found(const char *name, struct weir_text *why)
     return -ENOENT;
 }
 
-/* ---- judging ----------------------------------------------------------------- */
-
-static int refuse(struct weir_text *why, const char *path, const char *what)
-{
-    weir_print(why, "%s is not a weir filter: %s", path, what);
-    return -ENOEXEC;
-}
-
-static int judge_header(const struct weir_filter *f, const char *path, struct weir_text *why)
-{
-    if (f->magic != WEIR_MAGIC)
-        return refuse(why, path, "its weir_filter does not begin with the magic number");
-    if (f->abi != WEIR_ABI) {
-        weir_print(why, "%s was built for filter ABI %u and this gateway has ABI %u: %s", path,
-                   f->abi, WEIR_ABI,
-                   f->abi > WEIR_ABI ? "upgrade weir" : "rebuild or upgrade the filter");
-        return -ENOEXEC;
-    }
-    if (f->size < offsetof(struct weir_filter, check))
-        return refuse(why, path, "its struct weir_filter is too small to name its tables");
-    if (f->option_size < offsetof(struct weir_option, words) ||
-        f->stat_size < sizeof(struct weir_stat) || f->verb_size < sizeof(struct weir_verb))
-        return refuse(why, path, "the rows of its tables are too small");
-    return 0;
-}
-
-static int judge_options(const struct weir_filter *f, const char *path, struct weir_text *why)
-{
-    cleanup_text struct weir_text sentence = { 0 };
-    struct settings *defaults = NULL;
-
-    if (!f->options)
-        return 0;
-    int r = settings_create(f->options, f->config_size, &defaults, &sentence);
-    settings_destroy(defaults);
-    if (r)
-        weir_print(why, "%s: %s", path, text_string(&sentence));
-    return r;
-}
-
-/* Names become files, keys of policies and names of metrics. */
-static bool is_word(const char *name)
-{
-    return *name >= 'a' && *name <= 'z' &&
-           !name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")];
-}
-
-static int judge_names(const struct weir_filter *f, const char *path, struct weir_text *why)
-{
-    const char *bad = NULL;
-
-    const unsigned known = WEIR_LIVE | WEIR_REQUIRED | WEIR_SECRET | WEIR_NAMES_POOL;
-    for (const struct weir_option *o = f->options; !bad && o && o->name; o++) {
-        bad = is_word(o->name) ? NULL : o->name;
-        if (o->flags & ~known) {
-            weir_print(why,
-                       "%s: option %s has a flag that this gateway does not know: upgrade weir",
-                       path, o->name);
-            return -ENOEXEC;
-        }
-    }
-    for (const struct weir_stat *s = f->stats; !bad && s && s->name; s++)
-        bad = is_word(s->name) ? NULL : s->name;
-    if (!bad)
-        return 0;
-    weir_print(why,
-               "%s: \"%s\" cannot name an option or a statistic: it takes a small letter, then "
-               "small letters, digits and _",
-               path, bad);
-    return -EINVAL;
-}
-
-static bool stat_fits(const struct weir_stat *s, size_t stats_size)
-{
-    switch (s->kind) {
-    case WEIR_COUNTER:
-    case WEIR_GAUGE:
-        return s->at + sizeof(weir_counter) <= stats_size;
-    case WEIR_HISTOGRAM:
-        return s->at + sizeof(struct weir_histogram) <= stats_size;
-    case WEIR_VALUE:
-        return s->value;
-    case WEIR_TEXT:
-        return s->show;
-    }
-    return false;
-}
-
-static int judge_stats(const struct weir_filter *f, const char *path, struct weir_text *why)
-{
-    for (const struct weir_stat *s = f->stats; s && s->name; s++)
-        if (!stat_fits(s, f->stats_size)) {
-            weir_print(why, "%s: statistic %s has no place in the filter's statistics", path,
-                       s->name);
-            return -EINVAL;
-        }
-    return 0;
-}
-
-static int judge_body(const struct weir_filter *f, const char *path, struct weir_text *why)
-{
-    const uint32_t needed = WEIR_OP(WEIR_READ) | WEIR_OP(WEIR_WRITE) | WEIR_OP(WEIR_FLUSH);
-
-    if (!f->name || !f->name[0] || !f->summary || !f->version)
-        return refuse(why, path, "it has no name, summary or version");
-    if (f->klass >= WEIR_CLASS_COUNT) {
-        weir_print(why, "%s: class %d is not known to this gateway: upgrade weir", path, f->klass);
-        return -ENOEXEC;
-    }
-    if ((f->flags & ~(uint32_t)(WEIR_NEEDS_ORDER | WEIR_TRANSFORMS)) || (f->ops & ~WEIR_ALL_OPS)) {
-        /* a promise that it relies on and that this gateway does not keep */
-        weir_print(why, "%s asks for something that this gateway does not know: upgrade weir",
-                   path);
-        return -ENOEXEC;
-    }
-    if ((f->down || f->up) && (f->ops & needed) != needed)
-        return refuse(why, path, "its ops must have READ, WRITE and FLUSH");
-    if (f->order_align & (f->order_align - 1))
-        return refuse(why, path, "its order_align is not a power of two");
-    int r = judge_names(f, path, why);
-    if (!r)
-        r = judge_options(f, path, why);
-    return r ? r : judge_stats(f, path, why);
-}
-
 /* ---- loading ----------------------------------------------------------------- */
 
 /* Copies rows of `theirs` bytes, each of which begins with its name, into rows of `ours`. */
@@ -328,6 +210,9 @@ static void free_rows(struct weir_filter *f)
     free((void *)(uintptr_t)f->options);
     free((void *)(uintptr_t)f->stats);
     free((void *)(uintptr_t)f->verbs);
+    f->options = NULL;
+    f->stats = NULL;
+    f->verbs = NULL;
 }
 
 /* A filter of an older weir has a shorter table and shorter rows: what it lacks is zero;
@@ -335,7 +220,7 @@ static void free_rows(struct weir_filter *f)
 static int copy_table(const struct weir_filter *theirs, struct library *l, struct weir_text *why)
 {
     struct weir_filter *f = &l->filter;
-    int r = judge_header(theirs, l->path, why);
+    int r = loader_judge_header(theirs, l->path, why);
 
     if (r)
         return r;
@@ -349,61 +234,144 @@ static int copy_table(const struct weir_filter *theirs, struct library *l, struc
     if (!r)
         r = copy_rows(theirs->verbs, theirs->verb_size, sizeof *f->verbs, &f->verbs);
     if (!r)
-        r = judge_body(f, l->path, why);
+        r = loader_judge_body(f, l->path, why);
     if (r)
         free_rows(f);
     return r;
 }
 
-/* Gives the dynamic linker a name for `path` that it has not seen: it takes one that it
- * knows for the object that it has, even if another file lies there now.  A file that
- * did not change is still the same object, by its inode. */
-static void *open_again(const char *path)
+/* dlopen() of the copy; *problem is what it says when it refuses, without the copy's name. */
+static void *open_copy(const struct loader_file *f, const char **problem)
 {
-    const char *file = strrchr(path, '/') + 1;
-    cleanup_text struct weir_text alias = { 0 };
+    char name[LOADER_NAME];
+    size_t length = (size_t)loader_file_name(f, loader.serial++, name);
+    void *handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
 
-    text_append(&alias, path, (size_t)(file - path));
-    for (const struct library *l = loader.loaded; l; l = l->next)
-        if (strcmp(l->path, path) == 0)
-            weir_print(&alias, "./");
-    weir_print(&alias, "%s", file);
-    return dlopen(text_string(&alias), RTLD_NOW | RTLD_LOCAL);
+    *problem = handle ? NULL : dlerror();
+    if (*problem && strncmp(*problem, name, length) == 0)
+        *problem += length + strspn(*problem + length, ": ");
+    return handle;
 }
 
-static int load(const char *name, char *path, struct library **ret, struct weir_text *why)
+/* Under the lock, as dlopen() is: what is admitted reads a few small files. */
+static int admit(const char *name, const struct loader_file *f, struct weir_text *why)
 {
-    struct library *l = calloc(1, sizeof *l);
+    if (!loader.guard)
+        return 0;
+    const void *bytes = loader_file_map(f);
+    int r = bytes || !f->size ? loader.guard->admit(name, f->real, bytes, f->size, why) : -ENOMEM;
+    loader_file_unmap(f, bytes);
+    return r;
+}
 
-    if (!l)
-        return -ENOMEM;
-    l->path = path;
-    l->handle = open_again(path);
-    const char *problem = l->handle ? NULL : dlerror();
+static void unload(struct library *l)
+{
+    free_rows(&l->filter);
+    if (l->handle)
+        dlclose(l->handle);
+    loader_file_finish(&l->file); /* its name may be another's from now on */
+    free((void *)(uintptr_t)l->path);
+    free(l);
+}
+
+/* The first of a name is what loader_get() gives, and stays. */
+static void unload_spares(const char *name)
+{
+    unsigned spares = 0;
+    bool first = true;
+
+    for (struct library **where = &loader.loaded, *l; (l = *where);) {
+        bool of_name = strcmp(l->filter.name, name) == 0;
+        if (of_name && !first && !l->users && ++spares > SPARES) {
+            *where = l->next;
+            unload(l);
+            continue;
+        }
+        first &= !of_name;
+        where = &l->next;
+    }
+}
+
+static int make(const char *name, struct library *l, struct weir_text *why)
+{
+    const char *problem;
+
+    l->handle = open_copy(&l->file, &problem);
     const struct weir_filter *theirs = l->handle ? dlsym(l->handle, "weir_filter") : NULL;
-    int r = 0;
-    if (problem) {
-        weir_print(why, "cannot load filter \"%s\": %s", name, problem);
-        r = -ENOEXEC;
-    } else if (!theirs) {
-        r = refuse(why, path, "it does not export the symbol weir_filter");
-    } else {
-        r = copy_table(theirs, l, why);
+    if (!l->handle) {
+        weir_print(why, "cannot load filter \"%s\": %s: %s", name, l->path, problem);
+        return -ENOEXEC;
     }
+    int r = theirs ? copy_table(theirs, l, why)
+                   : loader_refuse(why, l->path, "it does not export the symbol weir_filter");
     if (!r && strcmp(l->filter.name, name)) {
-        weir_print(why, "%s holds a filter named \"%s\": rename the file or the filter", path,
+        weir_print(why, "%s holds a filter named \"%s\": rename the file or the filter", l->path,
                    l->filter.name);
-        free_rows(&l->filter);
         r = -ENOEXEC;
     }
-    if (r) {
-        if (l->handle)
-            dlclose(l->handle); /* nothing of it ran; a better file may come to its place */
-        free(l);                /* the path is the caller's */
-        return r;
-    }
+    return r;
+}
+
+/* One that has these bytes already. */
+static struct library *find_equal(const char *name, const struct loader_file *f)
+{
+    for (struct library *l = loader.loaded; l; l = l->next)
+        if (strcmp(l->filter.name, name) == 0 && loader_file_equal(&l->file, f))
+            return l;
+    return NULL;
+}
+
+static void to_front(struct library *l)
+{
+    struct library **where = &loader.loaded;
+
+    while (*where != l)
+        where = &(*where)->next;
+    *where = l->next;
     l->next = loader.loaded;
     loader.loaded = l;
+    l->forgotten = false;
+}
+
+/* The same bytes from another place: there lies what vouches for them from now on. */
+static void move_to(struct library *l, char *real)
+{
+    free(l->file.real);
+    l->file.real = real;
+    l->file.seen = false;
+}
+
+/* Takes `f` over.  A new one goes behind the first of its name: it is not given yet. */
+static int load(const char *name, const char *path, struct loader_file *f, struct library **ret,
+                struct weir_text *why)
+{
+    struct library *l = find_equal(name, f);
+
+    if (l) {
+        *ret = l;
+        loader_file_finish(f);
+        return 0;
+    }
+    l = calloc(1, sizeof *l);
+    char *copy = strdup(path);
+    if (!l || !copy) {
+        free(l);
+        free(copy);
+        loader_file_finish(f);
+        return -ENOMEM;
+    }
+    l->path = copy;
+    l->file = *f;
+    *f = (struct loader_file){ .fd = -1 };
+    int r = make(name, l, why);
+    if (r) {
+        unload(l); /* nothing of it ran but its constructors; a better file may come to its place */
+        return r;
+    }
+    struct library **where = &loader.loaded;
+    while (*where)
+        where = &(*where)->next;
+    *where = l;
     *ret = l;
     return 0;
 }
@@ -412,39 +380,98 @@ static struct library *find_loaded(const char *name)
 {
     for (struct library *l = loader.loaded; l; l = l->next)
         if (strcmp(l->filter.name, name) == 0)
-            return l;
+            return l->forgotten ? NULL : l;
     return NULL;
 }
 
-static int get(const char *name, bool again, struct library **ret, struct weir_text *why)
+char *loader_find(const char *name)
+{
+    struct search s = { .name = name };
+
+    return name[0] && !strchr(name, '/') && each_folder(look_in, &s) > 0 ? s.found : NULL;
+}
+
+/* Reads, judges, and loads what is not loaded yet; its name's first one stays the first. */
+static int look(const char *name, const char *path, struct library **ret, struct weir_text *why)
+{
+    struct loader_file f = { .fd = -1 };
+    int r = loader_file_read(path, &f, why);
+
+    if (!r)
+        r = admit(name, &f, why);
+    cleanup_free char *real = r ? NULL : strdup(f.real);
+    if (!r)
+        r = real ? load(name, path, &f, ret, why) : -ENOMEM;
+    if (!r)
+        move_to(*ret, steal(real));
+    loader_file_finish(&f);
+    return r;
+}
+
+static int look_on_disk(const char *name, struct library **ret, struct weir_text *why)
+{
+    cleanup_free char *path = loader_find(name);
+
+    return path ? look(name, path, ret, why) : not_found(name, why);
+}
+
+int loader_get(const char *name, struct library **ret, struct weir_text *why)
 {
     hold_lock(&loader.lock);
-    struct library *l = again ? NULL : find_loaded(name);
-    int r = 0;
+    struct library *l = tried && strcmp(tried->filter.name, name) == 0 ? tried : find_loaded(name);
+    /* one that was admitted once may not be by who asks now */
+    int r = l ? admit(name, &l->file, why) : look_on_disk(name, &l, why);
 
-    if (!l) {
-        struct search s = { .name = name };
-        if (!name[0] || strchr(name, '/') || each_folder(look_in, &s) <= 0)
-            return not_found(name, why);
-        r = load(name, s.found, &l, why);
-        if (r) {
-            free(s.found);
-            return r;
-        }
-    }
+    if (r)
+        return r;
+    if (l != tried)
+        to_front(l);
     l->users++;
     *ret = l;
     return 0;
 }
 
-int loader_get(const char *name, struct library **ret, struct weir_text *why)
+int loader_candidate(const char *name, const char *path, struct library **ret,
+                     struct weir_text *why)
 {
-    return get(name, false, ret, why);
+    hold_lock(&loader.lock);
+    int r = path ? look(name, path, ret, why) : look_on_disk(name, ret, why);
+
+    if (r)
+        return r;
+    ++(*ret)->users;
+    unload_spares(name);
+    return 0;
+}
+
+void loader_try(struct library *l)
+{
+    tried = l;
+}
+
+void loader_prefer(struct library *l)
+{
+    hold_lock(&loader.lock);
+
+    to_front(l);
 }
 
 int loader_refresh(const char *name, struct library **ret, struct weir_text *why)
 {
-    return get(name, true, ret, why);
+    int r = loader_candidate(name, NULL, ret, why);
+
+    if (!r)
+        loader_prefer(*ret);
+    return r;
+}
+
+void loader_forget(const char *name)
+{
+    hold_lock(&loader.lock);
+
+    for (struct library *l = loader.loaded; l; l = l->next)
+        if (strcmp(l->filter.name, name) == 0)
+            l->forgotten = true;
 }
 
 struct library *loader_ref(struct library *l)

@@ -36,8 +36,8 @@ bool source_is_policy(const struct source *s)
 void policy_finish(struct policy *p)
 {
     for (size_t i = 0; i < p->count; i++) {
+        settings_destroy(p->filter[i].settings); /* which look at the library's rows */
         loader_put(p->filter[i].library);
-        settings_destroy(p->filter[i].settings);
         free(p->filter[i].label);
     }
     p->count = 0;

@@ -71,12 +71,15 @@ static enum weir_verdict due_installed(void *self, struct weir_request *req)
     return original[0]->filter.due(self, req);
 }
 
-static void copy_library(const char *from)
+/* The same bytes would be the same library: what stands behind an object's end makes another. */
+static void copy_library(const char *from, unsigned i)
 {
     cleanup_free char *command = NULL;
 
-    assert_true(asprintf(&command, "cp '%s' '%s/new' && mv '%s/new' '%s/weir-filter-control.so'",
-                         from, copies, copies, copies) > 0);
+    assert_true(asprintf(&command,
+                         "cp '%s' '%s/new' && echo %u >>'%s/new' && "
+                         "mv '%s/new' '%s/weir-filter-control.so'",
+                         from, copies, i, copies, copies, copies) > 0);
     assert_int_equal(system(command), 0);
 }
 
@@ -100,7 +103,7 @@ static void load(void)
     assert_true(asprintf(&built, "%s/filters/weir-filter-control.so", getenv("WEIR_BUILD")) > 0);
     assert_int_equal(loader_path(copies), 0);
     for (unsigned i = 0; i < 2; i++) {
-        copy_library(built);
+        copy_library(built, i);
         if (loader_refresh("control", &original[i], &why) != 0)
             fail_msg("%s", text_string(&why));
         watched[i] = (struct library){
