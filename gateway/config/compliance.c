@@ -42,6 +42,10 @@ static enum compliance judge_chain(const struct export_view *view, const struct 
             return NON_COMPLIANT;
         }
     }
+    for (size_t i = 0; i < view->plan.count; i++) {
+        if (loader_drift(view->plan.filter[i].library, reason))
+            return NON_COMPLIANT;
+    }
     return COMPLIANT;
 }
 

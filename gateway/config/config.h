@@ -75,6 +75,20 @@ enum compliance { COMPLIANT, OUT_OF_DATE, NON_COMPLIANT, COMPLIANCE_UNKNOWN };
 enum compliance config_compliance(const char *export, struct weir_text *reason);
 const char *compliance_name(enum compliance); /* "compliant", "out-of-date" … */
 
+/* A filter of which another version lies in one of the gateway's folders (gateway/package).
+ * prepare: would the package ID do, for all that is configured?  Nothing happens.  upgrade: goes
+ * over to what is installed; all exports do, or none.  `done`: a line for each export, its name,
+ * the version before and now, and how many ns it paused, with tabs between.  release: -EBUSY with
+ * the sentence while anything names it; else it is forgotten. */
+int config_filter_prepare(const char *filter, const char *id, struct mistakes *,
+                          struct weir_text *why);
+int config_filter_upgrade(const char *filter, struct weir_text *done, struct mistakes *,
+                          struct weir_text *why);
+int config_filter_release(const char *filter, bool check_only, struct weir_text *why);
+/* What the main file says of signatures, for who has no gateway to ask; *keys: the folder, the
+ * caller frees. */
+int config_trust(const char *file, bool *required, char **keys, struct mistakes *);
+
 struct datastore_view {
     char *name, *type, *path;
     struct store_space space;

@@ -22,9 +22,13 @@ static const struct top_key {
     const char *name;
     void (*read)(struct configuration *, const struct reader *, const struct config_setting_t *);
 } top_keys[] = {
-    { "datastores", datastores_read },      { "pools", pools_read }, { "exports", exports_read },
+    { "datastores", datastores_read },
+    { "pools", pools_read },
+    { "exports", exports_read },
     { "include_exports", read_elsewhere }, /* sources.c */
     { "include_policies", read_elsewhere },
+    { "require_signed", read_elsewhere }, /* trusted.c */
+    { "trusted_keys", read_elsewhere },
 };
 enum { TOP_KEYS = sizeof top_keys / sizeof *top_keys };
 
@@ -133,6 +137,12 @@ static void read_sources(struct configuration *c, struct report *report)
 
     for (size_t i = 0; i < c->source_count; i++) {
         const struct reader r = { c->sources[i], report, whole };
+        if (c->sources[i]->kind == SOURCE_MAIN)
+            trusted_read(c, &r);
+    }
+    trust_try(whole ? &c->trust : NULL);
+    for (size_t i = 0; i < c->source_count; i++) {
+        const struct reader r = { c->sources[i], report, whole };
         switch (c->sources[i]->kind) {
         case SOURCE_MAIN:
             main_read(c, &r);
@@ -153,6 +163,7 @@ static void read_sources(struct configuration *c, struct report *report)
     for (size_t i = 0; i < c->export_count; i++)
         find_override(c, &c->exports[i], report);
     plans_make(c, report);
+    trust_try(NULL);
 }
 
 static struct configuration *configuration_new(struct source *const *sources, size_t count,
@@ -220,6 +231,7 @@ void configuration_unref(struct configuration *c)
     free(c->policies);
     free(c->exports);
     free(c->pool_entries);
+    free(c->trust.keys);
     free(c->sources);
     layout_finish(&c->layout);
     free(c);

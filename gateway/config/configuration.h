@@ -8,6 +8,8 @@
 
 #include "keys.h"
 
+#include "trust.h"
+
 enum strictness {
     STRICT,       /* a filter that cannot be loaded is a mistake */
     MISSING_LOCKS /* … stands in the plan as one that locks the export */
@@ -79,6 +81,7 @@ struct configuration {
     struct pool_entry *pool_entries;
     size_t datastore_count, policy_count, export_count, pool_count;
     struct pools *pools; /* the same, for plans */
+    struct trust trust;  /* which filters may be loaded */
     /* while it is made */
     enum strictness strictness;
     const struct configuration *before;
@@ -131,6 +134,9 @@ void exports_read(struct configuration *, const struct reader *,
                   const struct config_setting_t *list);
 void export_read(struct configuration *, const struct reader *,
                  const struct config_setting_t *group);
+
+/* Before all others: require_signed and trusted_keys decide which filters the rest may name. */
+void trusted_read(struct configuration *, const struct reader *);
 
 /* Puts what was set while it ran on top. */
 void datastore_override(struct datastore_entry *, const struct configuration *, struct report *);

@@ -1,6 +1,7 @@
 /* running.c - what does the gateway run with now, and whose turn is it to change that?
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "running.h"
+#include "../events.h"
 #include "../scope.h"
 
 /* One gateway is one process, and this is its configuration. */
@@ -37,6 +38,8 @@ void running_end(void)
 
 void running_set(struct configuration *new)
 {
+    if (new &&trust_set(&new->trust))
+        event_post(WEIR_ERROR, NULL, NULL, "no memory to take over whose filters are trusted");
     pthread_mutex_lock(&running.lock);
     struct configuration *old = running.now;
     running.now = new;

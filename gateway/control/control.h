@@ -40,7 +40,8 @@
  *                              "histograms":{NAME:H,…}},…]},…]
  *                 stats and store_stats leave out those of kind text: "get" …/stats/NAME;
  *                 histograms has those of that kind once more, in their own unit
- *   "filters":   [{"name","class","version","abi","path","description","exports":[E,…]},…]
+ *   "filters":   [{"name","class","version","abi","path","description","drift",
+ *                 "exports":[E,…]},…]
  *   "policies":  [{"name","description","file","exports":[E,…]},…]
  *   "datastores":[{"name","type","path","size_bytes","free_bytes","exports":[E,…]},…]
  *   OPS: {"read":{"requests","bytes","passed","completed","failed","deferred","derived",
@@ -50,12 +51,17 @@
  *        subtract two readings
  *
  * Exports that are there because a client asked for them (BASE@POINT) are among "exports"; close
- * takes one out.  The verbs of "do"; all but reload take "export":E:
+ * takes one out.  The verbs of "do"; all of these but reload take "export":E:
  *
  *   reload · open · close · unlock · stun "limit_ms":N (60000: then it ends by itself) ·
  *   unstun · lock "reason":T · grow "size":BYTES or "20G" · snapshot "name":N ·
  *   clone "name":N · migrate "name":N · assign "policy":P · delete-check (asks the filters,
  *   nothing happens)
+ *
+ * And these take "filter":F: filter-prepare "package":ID (would it do? nothing happens) ·
+ * filter-upgrade (go over to what is installed, all exports or none; T has a line for each,
+ * EXPORT, from, to, ns paused, with tabs between) · filter-release ["check":true] (EBUSY while
+ * anything names it; else it is forgotten, unless it was only asked)
  *
  * A filter's own verbs are written to its ctl file: "set" exports/E/filters/NN-NAME/ctl, a
  * store's to exports/E/store/ctl. */

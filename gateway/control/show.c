@@ -235,6 +235,8 @@ static void show_library(struct json_out *out, const char *name)
         out_number(out, "abi", place.library->filter.abi);
         out_text(out, "path", place.library->path);
         out_text(out, "description", place.library->filter.summary);
+        loader_drift(place.library, &why);
+        out_text(out, "drift", text_string(&why));
         library_exports(&place, &exports);
     } else {
         out_text(out, "error", text_string(&why));

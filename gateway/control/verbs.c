@@ -200,18 +200,67 @@ static int do_assign(struct deed *deed, struct refusal *refusal)
     return config_policy_assign(export_name(deed->export), policy, &refusal->mistakes);
 }
 
+/* ---- filters ------------------------------------------------------------------ */
+
+static int do_filter_prepare(struct deed *deed, struct refusal *refusal)
+{
+    const char *name, *package;
+
+    int error = request_need(deed->request, "filter", &name, refusal);
+    if (!error)
+        error = request_need(deed->request, "package", &package, refusal);
+    if (error)
+        return error;
+    weir_print(&deed->what, "asked whether package %s of filter %s would do", package, name);
+    return config_filter_prepare(name, package, &refusal->mistakes, &refusal->why);
+}
+
+static int do_filter_upgrade(struct deed *deed, struct refusal *refusal)
+{
+    const char *name;
+
+    int error = request_need(deed->request, "filter", &name, refusal);
+    if (error)
+        return error;
+    weir_print(&deed->what, "over to filter %s as it is installed", name);
+    return config_filter_upgrade(name, &deed->text, &refusal->mistakes, &refusal->why);
+}
+
+static int do_filter_release(struct deed *deed, struct refusal *refusal)
+{
+    struct json_object *check;
+    const char *name;
+
+    int error = request_need(deed->request, "filter", &name, refusal);
+    if (error)
+        return error;
+    bool check_only =
+        json_object_object_get_ex(deed->request, "check", &check) && json_object_get_boolean(check);
+    weir_print(&deed->what, check_only ? "asked who uses filter %s" : "filter %s forgotten", name);
+    return config_filter_release(name, check_only, &refusal->why);
+}
+
 static const struct verb {
     const char *name;
     bool of_export;
     int (*run)(struct deed *, struct refusal *);
 } verbs[] = {
-    { "reload", false, do_reload },    { "open", true, do_open },
-    { "close", true, do_close },       { "stun", true, do_stun },
-    { "unstun", true, do_unstun },     { "lock", true, do_lock },
-    { "unlock", true, do_unlock },     { "grow", true, do_grow },
-    { "snapshot", true, do_snapshot }, { "clone", true, do_clone },
-    { "migrate", true, do_migrate },   { "delete-check", true, do_delete_check },
+    { "reload", false, do_reload },
+    { "open", true, do_open },
+    { "close", true, do_close },
+    { "stun", true, do_stun },
+    { "unstun", true, do_unstun },
+    { "lock", true, do_lock },
+    { "unlock", true, do_unlock },
+    { "grow", true, do_grow },
+    { "snapshot", true, do_snapshot },
+    { "clone", true, do_clone },
+    { "migrate", true, do_migrate },
+    { "delete-check", true, do_delete_check },
     { "assign", true, do_assign },
+    { "filter-prepare", false, do_filter_prepare },
+    { "filter-upgrade", false, do_filter_upgrade },
+    { "filter-release", false, do_filter_release },
 };
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };

@@ -183,6 +183,27 @@ int config_reload(struct mistakes *mistakes)
     return asked(mistakes, "reload", "", "");
 }
 
+int config_filter_prepare(const char *filter, const char *id, struct mistakes *mistakes,
+                          struct weir_text *why)
+{
+    (void)why;
+    return asked(mistakes, "filter-prepare", filter, id);
+}
+
+int config_filter_upgrade(const char *filter, struct weir_text *done, struct mistakes *mistakes,
+                          struct weir_text *why)
+{
+    (void)why;
+    weir_print(done, "vm1\t1\t2\t1000\n");
+    return asked(mistakes, "filter-upgrade", filter, "");
+}
+
+int config_filter_release(const char *filter, bool check_only, struct weir_text *why)
+{
+    (void)why;
+    return asked(NULL, "filter-release", filter, check_only ? "check" : "");
+}
+
 static char **list_of(const char *one)
 {
     size_t size = one ? strlen(one) + 1 : 0;

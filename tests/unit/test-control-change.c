@@ -270,6 +270,14 @@ static void verbs_of_exports_are_done(void **state)
     holds("exports/vm1/state", "active\n");
     granted(DO("\"verb\":\"reload\""));
     assert_string_equal(world_asked, "reload  ");
+    granted(DO("\"verb\":\"filter-prepare\",\"filter\":\"f\",\"package\":\"2-ab\""));
+    assert_string_equal(world_asked, "filter-prepare f 2-ab");
+    granted(DO("\"verb\":\"filter-upgrade\",\"filter\":\"f\""));
+    assert_string_equal(world_asked, "filter-upgrade f ");
+    granted(DO("\"verb\":\"filter-release\",\"filter\":\"f\",\"check\":true"));
+    assert_string_equal(world_asked, "filter-release f check");
+    granted(DO("\"verb\":\"filter-release\",\"filter\":\"f\""));
+    assert_string_equal(world_asked, "filter-release f ");
     granted(DO("\"verb\":\"assign\",\"export\":\"vm1\",\"policy\":\"gold\""));
     assert_string_equal(world_asked, "assign vm1 gold");
     has_event("export=vm1 text=\"grown to 2M by an unknown user\"");
