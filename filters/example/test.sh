@@ -72,15 +72,6 @@ wait $client && fail "what waited too long succeeded"
 expect given_up 2
 expect waiting 0
 
-# the hold limit ends what is held, and the disk goes on
-policy() { echo "hold_limit = \"$1\"; filters = ( { filter = \"retry\"; give_up = \"never\"; every = \"1m\"; },
-    { filter = \"fault\"; ops = \"write\"; error = \"EIO\"; } );" >"$work/fs/exports/disk/policy.conf"; }
-policy 100ms
-client 'h.pwrite(b"y" * 512, 0)' 2>"$work/said" && fail "the hold limit let a write succeed"
-expect waiting 0
-[ "$(cat "$work/fs/exports/disk/state")" = active ] || fail "the disk is locked"
-policy 0s
-
 # a change of the policy gives it a last try, and the filters go
 echo never >"$retry/options/give_up"
 echo 1m >"$retry/options/every"

@@ -36,12 +36,17 @@ const struct option_row option_rows[OPTION_COUNT] = {
                          "Give up what was written here since the two sites parted." },
     [OPTION_ALL] = { "all", NULL, "Send the whole disk, whatever is known of the far site." },
     [OPTION_CHECKPOINT] = { "checkpoint", NULL, "Make a checkpoint, and print its ID." },
+    [OPTION_CONF] = { "conf", "FILE",
+                      "Whose filters are trusted is said here (default: /etc/weir/weir.conf)." },
+    [OPTION_VENDOR] = { "vendor", "VENDOR", "Who makes the filter, as the package is to say." },
+    [OPTION_KEY] = { "key", "FILE.pem", "Sign with this Ed25519 private key." },
     [OPTION_QCOW2] = { "qcow2", "FILE", "Write a qcow2 file without data, whose bitmap they are." },
 };
 
 enum {
     MEASURES = TAKES(OPTION_INTERVAL),
     LOADS = TAKES(OPTION_FILTERS),
+    TRUSTS = LOADS | TAKES(OPTION_CONF),
     FAILOVER = TAKES(OPTION_LATEST) | TAKES(OPTION_POINT) | TAKES(OPTION_TEST) |
                TAKES(OPTION_PLANNED) | TAKES(OPTION_DRY_RUN),
 };
@@ -106,10 +111,15 @@ const struct command commands[] = {
     { "replica", "attach", ctl_replica_do, "EXPORT", 0, "Send again, after \"replica detach\"." },
     { "replica", "accept", ctl_replica_accept, "EXPORT", 0, "Let a source of another past replace all that this target holds." },
     { "changes", "", ctl_changes, "EXPORT", TAKES(OPTION_SINCE) | TAKES(OPTION_CHECKPOINT) | TAKES(OPTION_QCOW2), "Which parts of the disk changed since a checkpoint, for backups?" },
-    { "filter", "list", ctl_filter_list, "", LOADS, "List the filters that can be loaded and those in use." },
-    { "filter", "info", ctl_filter_info, "FILTER", LOADS, "Show version, class, file and exports of a filter." },
-    { "filter", "exports", ctl_filter_exports, "FILTER", LOADS, "List the exports that use a filter." },
-    { "filter", "describe", ctl_filter_describe, "[FILTER]", LOADS | TAKES(OPTION_FROM) | TAKES(OPTION_POD), "Print its options, statistics and verbs; needs no gateway." },
+    { "filter", "list", ctl_filter_list, "", TRUSTS, "List the filters that can be loaded and those in use." },
+    { "filter", "info", ctl_filter_info, "FILTER", TRUSTS, "Show version, class, file and exports of a filter." },
+    { "filter", "exports", ctl_filter_exports, "FILTER", TRUSTS, "List the exports that use a filter." },
+    { "filter", "describe", ctl_filter_describe, "[FILTER]", TRUSTS | TAKES(OPTION_FROM) | TAKES(OPTION_POD), "Print its options, statistics and verbs; needs no gateway." },
+    { "filter", "install", ctl_filter_install, "FILE", TRUSTS, "Install a package, for all gateways." },
+    { "filter", "upgrade", ctl_filter_upgrade, "FILE", TRUSTS, "Replace an installed filter by that of a package while disks use it; a FILTER: go over to what is installed." },
+    { "filter", "remove", ctl_filter_remove, "FILTER", TRUSTS, "Remove an installed filter that nobody uses." },
+    { "filter", "verify", ctl_filter_verify, "[FILTER]", TRUSTS, "Compare what is installed, or a package file, with its manifest and signature." },
+    { "filter", "pack", ctl_filter_pack, "FILE.so [FILE...]", TAKES(OPTION_VENDOR) | TAKES(OPTION_KEY), "Make a package of a filter and its manual pages, in the current folder." },
     { "gateway", "list", ctl_gateway_list, "", 0, "List the gateways, living and dead." },
     { "reload", "", ctl_reload, "", 0, "Read the configuration again and apply what changed." },
     { "version", "", ctl_version, "", 0, "Print the version of weirctl and of the running gateways." },

@@ -133,10 +133,10 @@ static void show_text(const struct gateway *gateway, struct json_object *entry)
 
 static struct json_object *show_document(const struct gateway *gateway, struct json_object *entry)
 {
-    static const char *const of_filter[] = {
-        "place",          "label",           "name",    "class", "held", "bypassed",
-        "oldest_hold_ns", "longest_hold_ns", "options", "stats", NULL
-    };
+    static const char *const of_filter[] = { "place",    "label",          "name",
+                                             "class",    "version",        "held",
+                                             "bypassed", "oldest_hold_ns", "longest_hold_ns",
+                                             "options",  "stats",          NULL };
     struct json_object *ret = document();
     struct json_object *chain = enough(json_object_new_array());
     struct json_object *filters = member_of(entry, "filters");

@@ -8,16 +8,6 @@
 #include "filters.h"
 #include "measure.h"
 
-enum exit_code filters_begin(const struct invocation *invocation)
-{
-    const char *folders = invocation->option[OPTION_FILTERS];
-
-    if (!folders)
-        folders = getenv("WEIR_FILTERS");
-    int error = loader_path(folders && *folders ? folders : WEIR_FILTERDIR);
-    return error ? say(invocation, error, "%s", strerror(-error)) : DONE;
-}
-
 enum exit_code filters_load(const struct invocation *invocation, const char *name,
                             struct library **ret)
 {
@@ -25,6 +15,30 @@ enum exit_code filters_load(const struct invocation *invocation, const char *nam
     int error = loader_get(name, ret, &why);
 
     return error ? say(invocation, error, "%s", text_string(&why)) : DONE;
+}
+
+/* By the way a gateway would find it: by folder and name. */
+enum exit_code filters_load_file(const struct invocation *invocation, const char *file,
+                                 struct library **ret)
+{
+    static const char prefix[] = "weir-filter-", suffix[] = ".so";
+    char *real = realpath(file, NULL);
+    cleanup_free char *for_folder = real ? real : enough(strdup(file));
+    cleanup_free char *for_name = enough(strdup(for_folder));
+    char *name = basename(for_name);
+    size_t length = strlen(name);
+
+    if (strncmp(name, prefix, strlen(prefix)) != 0 || length <= strlen(prefix) + strlen(suffix) ||
+        strcmp(name + length - strlen(suffix), suffix) != 0)
+        return say_misuse(invocation,
+                          "\"%s\": a filter's file is called weir-filter-NAME.so; a gateway would "
+                          "not find this one",
+                          file);
+    name[length - strlen(suffix)] = '\0';
+    int error = loader_path(dirname(for_folder));
+    if (error)
+        return say(invocation, error, "%s", strerror(-error));
+    return filters_load(invocation, name + strlen(prefix), ret);
 }
 
 /* ---- who uses it ------------------------------------------------------------- */
@@ -110,6 +124,18 @@ static void count_use(const struct gateway *gateway, struct json_object *export,
     ++*(size_t *)arg;
 }
 
+/* What a gateway says of the file that it has loaded: "" where all run what is installed. */
+static const char *drift_of(const struct gateways *all, const char *name)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        struct json_object *filter =
+            entry_of(member_of(all->list[i].show, "filters"), "name", name);
+        if (*text_of(filter, "drift"))
+            return text_of(filter, "drift");
+    }
+    return "";
+}
+
 /* One that cannot be loaded is listed too, with the reason. */
 static void list_filter(struct table *table, struct json_object *list, const struct gateways *all,
                         const char *name)
@@ -119,12 +145,21 @@ static void list_filter(struct table *table, struct json_object *list, const str
     struct json_object *entry = document();
     size_t uses = 0;
     int error = loader_get(name, &library, &why);
+    const char *drift = drift_of(all, name);
+    struct origin origin;
 
+    origin_of(name, error ? "" : library->path, &origin);
     each_use(all, name, count_use, &uses);
     struct number count = count_number((double)uses);
-    const char *cells[] = { name, error ? "-" : class_name(library->filter.klass),
-                            error ? "-" : library->filter.version, count.text,
-                            error ? text_string(&why) : library->filter.summary };
+    const char *cells[] = { name,
+                            error ? "-" : class_name(library->filter.klass),
+                            error ? "-" : library->filter.version,
+                            or_dash(origin.vendor),
+                            or_dash(origin.signer),
+                            count.text,
+                            error    ? text_string(&why)
+                            : *drift ? drift
+                                     : library->filter.summary };
     table_add(table, cells);
     add_text(entry, "name", name);
     add_flag(entry, "loads", !error);
@@ -134,10 +169,14 @@ static void list_filter(struct table *table, struct json_object *list, const str
         add_text(entry, "class", cells[1]);
         add_text(entry, "version", cells[2]);
         add_text(entry, "path", library->path);
-        add_text(entry, "summary", cells[4]);
+        add_text(entry, "summary", library->filter.summary);
     }
+    add_text(entry, "vendor", origin.vendor);
+    add_text(entry, "signed_by", origin.signer);
+    add_text(entry, "drift", drift);
     add_number(entry, "exports", uses);
     json_object_array_add(list, entry);
+    origin_finish(&origin);
 }
 
 /* In use by a gateway, but not where we look. */
@@ -156,7 +195,8 @@ static void list_foreign(struct table *table, struct json_object *list, const st
 enum exit_code ctl_filter_list(const struct invocation *invocation)
 {
     cleanup_gateways struct gateways all = { 0 };
-    const char *titles[] = { "FILTER", "CLASS", "VERSION", ">IN USE", "SUMMARY", NULL };
+    const char *titles[] = { "FILTER",    "CLASS",   "VERSION", "VENDOR",
+                             "SIGNED BY", ">IN USE", "SUMMARY", NULL };
     struct table table;
     enum exit_code code = filters_begin(invocation);
 
@@ -223,30 +263,6 @@ enum exit_code ctl_filter_info(const struct invocation *invocation)
     return written ? written : code;
 }
 
-/* FILE.so by the way a gateway would find it: by folder and name. */
-static enum exit_code load_file(const struct invocation *invocation, const char *file,
-                                struct library **ret)
-{
-    static const char prefix[] = "weir-filter-", suffix[] = ".so";
-    char *real = realpath(file, NULL);
-    cleanup_free char *for_folder = real ? real : enough(strdup(file));
-    cleanup_free char *for_name = enough(strdup(for_folder));
-    char *name = basename(for_name);
-    size_t length = strlen(name);
-
-    if (strncmp(name, prefix, strlen(prefix)) != 0 || length <= strlen(prefix) + strlen(suffix) ||
-        strcmp(name + length - strlen(suffix), suffix) != 0)
-        return say_misuse(invocation,
-                          "\"%s\": a filter's file is called weir-filter-NAME.so; a gateway would "
-                          "not find this one",
-                          file);
-    name[length - strlen(suffix)] = '\0';
-    int error = loader_path(dirname(for_folder));
-    if (error)
-        return say(invocation, error, "%s", strerror(-error));
-    return filters_load(invocation, name + strlen(prefix), ret);
-}
-
 enum exit_code ctl_filter_describe(const struct invocation *invocation)
 {
     struct library *library;
@@ -255,7 +271,8 @@ enum exit_code ctl_filter_describe(const struct invocation *invocation)
 
     if (!file == !name)
         return say_misuse(invocation, "which filter? a FILTER or --from=FILE.so is expected");
-    enum exit_code code = file ? load_file(invocation, file, &library) : filters_begin(invocation);
+    enum exit_code code =
+        file ? filters_load_file(invocation, file, &library) : filters_begin(invocation);
     if (!code && !file)
         code = filters_load(invocation, name, &library);
     if (code)

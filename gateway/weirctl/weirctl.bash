@@ -111,7 +111,7 @@ _weirctl_words() { # the candidates for $current after $words
             kind=${arguments[-1]}
         fi
         kind=${kind//[\[\].]/}
-        [[ $kind == FILE ]] && return $_weirctl_files
+        [[ $kind == FILE* ]] && return $_weirctl_files
         _weirctl_argument "$kind" "${words[@]}" | sed 's/$/ /'
     fi
 }

@@ -40,6 +40,9 @@ enum option {
     OPTION_ALL,
     OPTION_CHECKPOINT,
     OPTION_QCOW2,
+    OPTION_CONF,
+    OPTION_VENDOR,
+    OPTION_KEY,
     OPTION_COUNT
 };
 #define TAKES(option) (1u << (option))
@@ -212,6 +215,11 @@ enum exit_code ctl_filter_list(const struct invocation *);
 enum exit_code ctl_filter_info(const struct invocation *);
 enum exit_code ctl_filter_exports(const struct invocation *);
 enum exit_code ctl_filter_describe(const struct invocation *);
+enum exit_code ctl_filter_pack(const struct invocation *);
+enum exit_code ctl_filter_install(const struct invocation *);
+enum exit_code ctl_filter_upgrade(const struct invocation *);
+enum exit_code ctl_filter_remove(const struct invocation *);
+enum exit_code ctl_filter_verify(const struct invocation *);
 
 /* ---- help.c ------------------------------------------------------------------ */
 
