@@ -124,7 +124,7 @@ struct use {
     uint64_t lsn;
     uint64_t since; /* ns */
     bool entered;
-    bool early; /* it came before the disk was drained */
+    bool early; /* no last flush of a disk that is drained */
 };
 
 /* ---- the stream: batches that become frames ---------------------------------------------------

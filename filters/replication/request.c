@@ -70,7 +70,7 @@ enum weir_verdict replication_down(void *self, struct weir_request *req)
         return WEIR_PASS;
     use->req = req;
     use->disk = d;
-    use->early = !atomic_load(&d->drained);
+    use->early = changes_disk(req) || !atomic_load(&d->drained);
     if (changes_disk(req))
         return req->length ? enter(d, req, use) : WEIR_PASS;
     /* all that was answered before it came has its LSN */

@@ -2,7 +2,7 @@
 # drained.sh - what becomes of a write that is below a sync replication while the disk's chain changes?
 # SPDX-License-Identifier: BSD-3-Clause
 . "$WEIR_SOURCE/tests/filter/replication/sites.sh" || exit
-REPLICATION='mode = "sync"; }, { filter = "fault"; ops = "write,zero,trim,flush"; delay = "0s";'
+REPLICATION='mode = "sync"; }, { filter = "fault"; ops = "write,zero,trim,flush"; hold = false;'
 start_sites
 wait_in_step
 chain=0
@@ -14,7 +14,7 @@ change_chain() { # it has another filter, or not any more
     "$weirctl" reload >/dev/null
 }
 proxy delay both 150 # its acknowledgement takes longer than the rest of the drain
-option fault delay 1s
+option fault hold true
 for request in 'h.pwrite(b"\x51" * 4096, 1 << 20)' 'h.pwrite(b"\x52" * 4096, 2 << 20, nbd.CMD_FLAG_FUA)' \
     'h.zero(65536, 3 << 20)' 'h.trim(65536, 4 << 20)' 'h.flush()'; do
     spawn guest nbdsh -u "$url" -c "$request"
@@ -24,20 +24,20 @@ for request in 'h.pwrite(b"\x51" * 4096, 1 << 20)' 'h.pwrite(b"\x52" * 4096, 2 <
     wait "$guest" || fail "$request, while the chain changed: $(cat "$work/guest.log")"
     is_state streaming || fail "the source is $(numbers state)"
 done
-option fault delay 0
 
 # Nobody waits for ever for a target that is lost meanwhile: the guest is told that it may not be there.
-option fault delay 2s
+
 spawn guest nbdsh -u "$url" -c 'h.pwrite(b"\x53" * 4096, 5 << 20)'
 guest=$pid
 wait_until 60 held
+proxy freeze
 spawn change "$weirctl" export close vm1
 change=$pid
-proxy cut
 wait "$change" || fail "not closed: $(cat "$work/change.log")"
 ! wait "$guest" || fail "a write was acknowledged without its target"
 proxy clear
 "$weirctl" export open vm1 >/dev/null
+option fault hold false
 wait_streaming
 wait_in_step
 cmp <(nbdcopy "$(read_point vm1)" -) <(nbdcopy "$url" -) || fail "the target is not what the source is"
