@@ -165,6 +165,7 @@ assert_eq "$("$weirctl" --json export list | jq -r '.exports[].name' | sort | tr
 sed 's/"uid:0", "uid:[0-9]*"/"uid:12345"/' before.conf >weir.conf
 "$weirctl" reload >/dev/null
 refuses 'none of its "allow" rules fits' nbdinfo --size "$(uri vm1@changes:0)"
+is_gone vm1@changes:0 || fail "who is refused made the gateway open it"
 cp before.conf weir.conf
 "$weirctl" reload >/dev/null
 
