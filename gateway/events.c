@@ -28,21 +28,19 @@ void events_log_to(void (*write_line)(enum weir_severity, const char *line))
     events.log = write_line;
 }
 
-/* The text is quoted: a line is one line whatever a message holds. */
-static void quote(struct weir_text *t, const char *s)
+/* What a client may have named, as BASE@POINT, is quoted where it could pass for more than a name.
+ */
+static void print_name(struct weir_text *t, const char *key, const char *name)
 {
-    text_append(t, "\"", 1);
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\')
-            weir_print(t, "\\%c", *s);
-        else if (*s == '\n')
-            text_append(t, "\\n", 2);
-        else if ((unsigned char)*s < 0x20 || *s == 0x7f)
-            weir_print(t, "\\x%02x", (unsigned char)*s);
-        else
-            text_append(t, s, 1);
-    }
-    text_append(t, "\"", 1);
+    const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/@:+%";
+
+    if (!name)
+        return;
+    weir_print(t, " %s=", key);
+    if (*name && !name[strspn(name, plain)])
+        weir_print(t, "%s", name);
+    else
+        text_quote(t, name);
 }
 
 static void print_time_now(struct weir_text *t)
@@ -81,12 +79,10 @@ void event_post(enum weir_severity severity, const char *export, const char *fil
     va_end(arguments);
     print_time_now(&line);
     weir_print(&line, " severity=%s", names[severity]);
-    if (export)
-        weir_print(&line, " export=%s", export);
-    if (filter)
-        weir_print(&line, " filter=%s", filter);
+    print_name(&line, "export", export);
+    print_name(&line, "filter", filter);
     weir_print(&line, " text=");
-    quote(&line, text ? text : format);
+    text_quote(&line, text ? text : format); /* a line is one line whatever a message holds */
     char *copy = strdup(text_string(&line));
     if (copy)
         keep(copy);

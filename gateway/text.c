@@ -52,6 +52,36 @@ void weir_print(struct weir_text *t, const char *format, ...)
     t->length += (size_t)size;
 }
 
+/* What a terminal or a reader of lines would obey becomes \xNN; what is in `marked` gets a \. */
+static void print_escaped(struct weir_text *t, const char *s, const char *marked)
+{
+    for (; *s; s++) {
+        const unsigned char c = (unsigned char)*s, next = (unsigned char)s[1];
+        if (strchr(marked, c))
+            weir_print(t, "\\%c", c);
+        else if (c == '\n')
+            text_append(t, "\\n", 2);
+        else if (c < 0x20 || c == 0x7f)
+            weir_print(t, "\\x%02x", c);
+        else if (c == 0xc2 && next >= 0x80 && next < 0xa0) /* U+0080 to U+009F */
+            weir_print(t, "\\x%02x\\x%02x", c, (unsigned char)*++s);
+        else
+            text_append(t, s, 1);
+    }
+}
+
+void text_line(struct weir_text *t, const char *s)
+{
+    print_escaped(t, s, "");
+}
+
+void text_quote(struct weir_text *t, const char *s)
+{
+    text_append(t, "\"", 1);
+    print_escaped(t, s, "\"\\");
+    text_append(t, "\"", 1);
+}
+
 const char *text_string(const struct weir_text *t)
 {
     return t->text ? t->text : "";

@@ -17,6 +17,10 @@ struct weir_text {
 void text_finish(struct weir_text *); /* frees; the object is empty again */
 void text_clear(struct weir_text *);  /* empty, memory kept */
 void text_append(struct weir_text *, const void *bytes, size_t size);
+/* One line of it, whatever it holds: what a terminal or a reader of lines would obey is written as
+ * \xNN.  text_quote() puts it in quotes that it cannot leave. */
+void text_line(struct weir_text *, const char *);
+void text_quote(struct weir_text *, const char *);
 const char *text_string(const struct weir_text *); /* never NULL */
 char *text_take(struct weir_text *);               /* the caller frees; NULL: no memory */
 

@@ -227,18 +227,28 @@ struct connection {
     struct weir_geometry geometry; /* as it was when the client came */
 };
 
+/* The client chose the name, and may be repeated in `behind`: it stays in its line and quotes. */
+static void refuse(int error, const char *before, const char *name, const char *behind)
+{
+    cleanup_text struct weir_text line = { 0 };
+
+    weir_print(&line, "%s ", before);
+    text_quote(&line, name);
+    text_line(&line, behind);
+    nbdkit_error("%s", text_string(&line));
+    nbdkit_set_error(error);
+}
+
 static struct export *find_for_client(const char *name)
 {
     struct export *e = name ? name_find(name) : NULL;
 
     if (!e) {
-        nbdkit_error("there is no export \"%s\"", name ? name : "");
-        nbdkit_set_error(ENOENT);
+        refuse(ENOENT, "there is no export", name ? name : "", "");
         return NULL;
     }
     if (!may_open(e, nbdkit_is_tls() > 0)) {
-        nbdkit_error("export \"%s\": none of its \"allow\" rules fits this client", name);
-        nbdkit_set_error(EPERM);
+        refuse(EPERM, "export", name, ": none of its \"allow\" rules fits this client");
         export_unref(e);
         return NULL;
     }
@@ -254,8 +264,9 @@ static struct export *open_for_client(void)
 
     if (!r)
         return e;
-    nbdkit_error("export \"%s\" %s", name, why.length ? text_string(&why) : strerror(-r));
-    nbdkit_set_error(-r);
+    cleanup_text struct weir_text said = { 0 };
+    weir_print(&said, " %s", why.length ? text_string(&why) : strerror(-r));
+    refuse(-r, "export", name, text_string(&said));
     return NULL;
 }
 

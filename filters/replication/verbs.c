@@ -47,7 +47,8 @@ static int verb_mark(void *self, const char *arguments, struct weir_text *answer
         return -EINVAL;
     }
     for (const char *c = arguments; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == '/' || *c == '"' || *c == ',' || *c == '+') {
+        if ((unsigned char)*c < ' ' || *c == 0x7f || *c == '/' || *c == '"' || *c == ',' ||
+            *c == '+') {
             weir_print(answer,
                        "\"%s\": a restore point's name has no /, \", comma, + nor control "
                        "characters",

@@ -73,9 +73,13 @@ static void keep(struct report *report, struct mistake *new)
 
 enum { WORD_MAX = 120, WORD_ENDS = 48 }; /* bytes of one word in a sentence */
 
-static bool begins_character(char c)
+/* Where the next character begins.  What is no UTF-8 may have no beginning: a character has at most
+ * three bytes more than its first. */
+static char *next_character(char *at)
 {
-    return ((unsigned char)c & 0xc0) != 0x80;
+    for (int more = 0; more < 3 && ((unsigned char)*at & 0xc0) == 0x80; more++)
+        at++;
+    return at;
 }
 
 /* A word that fills the screen hides the sentence that quotes it: its middle goes. */
@@ -84,11 +88,8 @@ static void shorten_words(char *sentence)
     for (char *word = sentence; *word;) {
         size_t length = strcspn(word, " ");
         if (length > WORD_MAX) {
-            char *from = word + WORD_ENDS, *to = word + length - WORD_ENDS;
-            while (!begins_character(*from))
-                from++;
-            while (!begins_character(*to))
-                to++;
+            char *from = next_character(word + WORD_ENDS);
+            const char *to = next_character(word + length - WORD_ENDS);
             memcpy(from, "\u2026", 3);
             memmove(from + 3, to, strlen(to) + 1);
             word = from + 3;
@@ -96,6 +97,18 @@ static void shorten_words(char *sentence)
         word += strcspn(word, " ");
         word += strspn(word, " ");
     }
+}
+
+/* It quotes what somebody wrote, and is printed on the terminal of somebody else. */
+static char *one_line(const char *text)
+{
+    struct weir_text line = { 0 };
+
+    text_line(&line, text);
+    if (!line.cut)
+        return text_take(&line);
+    text_finish(&line);
+    return NULL;
 }
 
 static void WEIR_PRINTF(7, 0)
@@ -108,11 +121,13 @@ static void WEIR_PRINTF(7, 0)
         report->err = err;
     if (!report->mistakes)
         return;
+    cleanup_free char *sentence = NULL;
+    if (vasprintf(&sentence, format, arguments) < 0)
+        sentence = NULL;
     new.file = strdup(file);
-    new.word = strdup(word ? word : "");
-    if (vasprintf(&new.sentence, format, arguments) < 0)
-        new.sentence = NULL;
-    else
+    new.word = one_line(word ? word : "");
+    new.sentence = sentence ? one_line(sentence) : NULL;
+    if (new.sentence)
         shorten_words(new.sentence);
     keep(report, &new);
 }

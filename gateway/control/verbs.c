@@ -73,11 +73,28 @@ static int do_unstun(struct deed *deed, struct refusal *refusal)
     return 0;
 }
 
+/* A name or a reason: it ends up in logs, in files of the mount that have one line, and on the
+ * terminals of others. */
+static int need_line(struct deed *deed, const char *key, const char **line, struct refusal *refusal)
+{
+    int error = request_need(deed->request, key, line, refusal);
+    if (error)
+        return error;
+    for (const char *c = *line; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f) {
+            weir_print(&refusal->why,
+                       "\"%s\" has the control character 0x%02x: it takes one line of text", key,
+                       (unsigned)(unsigned char)*c);
+            return -EINVAL;
+        }
+    return 0;
+}
+
 static int do_lock(struct deed *deed, struct refusal *refusal)
 {
     const char *reason;
 
-    int error = request_need(deed->request, "reason", &reason, refusal);
+    int error = need_line(deed, "reason", &reason, refusal);
     if (error)
         return error;
     weir_print(&deed->what, "locked");
@@ -156,7 +173,7 @@ static int named_event(struct deed *deed, enum weir_event_type type, const char 
 {
     const char *name;
 
-    int error = request_need(deed->request, "name", &name, refusal);
+    int error = need_line(deed, "name", &name, refusal);
     if (error)
         return error;
     if (!*name) {
@@ -193,7 +210,7 @@ static int do_assign(struct deed *deed, struct refusal *refusal)
 {
     const char *policy;
 
-    int error = request_need(deed->request, "policy", &policy, refusal);
+    int error = need_line(deed, "policy", &policy, refusal);
     if (error)
         return error;
     weir_print(&deed->what, "policy set to %s", policy);

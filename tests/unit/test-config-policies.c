@@ -215,6 +215,33 @@ static void a_policy_is_assigned_in_the_users_file(void **state)
     assert_string_equal(config_export_policy_name("b", name), "gold");
 }
 
+/* Who may speak to the control socket may send any bytes: these were written beyond their room. */
+static void a_name_without_a_character_is_cut_within_its_room(void **state)
+{
+    struct mistakes m = { 0 };
+    char name[301] = "";
+
+    (void)state;
+    for (size_t length = 1; length < sizeof name; length++) {
+        memset(name, '\x80', length);
+        assert_int_equal(config_policy_assign("a", name, &m), -ENOENT);
+        assert_true(m.count == 1 && strlen(m.list[0].sentence) < 200);
+        assert_memory_equal(m.list[0].sentence, "there is no policy \"", 20);
+        assert_int_equal(m.list[0].sentence[strlen(m.list[0].sentence) - 1], '"');
+        mistakes_finish(&m);
+    }
+}
+
+static void a_mistake_is_one_line_without_commands_for_a_terminal(void **state)
+{
+    struct mistakes m = { 0 };
+
+    (void)state;
+    assert_refused(config_policy_assign("a", "x\n\r\x1b[2J\x7f\xc2\x9b\xc3\xaf", &m), &m, -ENOENT,
+                   "policies: error: there is no policy "
+                   "\"x\\n\\x0d\\x1b[2J\\x7f\\xc2\\x9b\xc3\xaf\"\n");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -228,6 +255,8 @@ int main(void)
         EDITS_TEST(an_unapplied_edit_of_the_file_is_not_lost),
         EDITS_TEST(a_symbolic_link_stays_one),
         EDITS_TEST(a_policy_is_assigned_in_the_users_file),
+        EDITS_TEST(a_name_without_a_character_is_cut_within_its_room),
+        EDITS_TEST(a_mistake_is_one_line_without_commands_for_a_terminal),
     };
 
     return edits_run("config-policies", tests, sizeof tests / sizeof *tests);

@@ -145,6 +145,32 @@ static void policies_are_set_checked_and_removed(void **state)
     has_event("text=\"policy gold set by an unknown user\"");
 }
 
+/* They end up in files of one line, in logs and on terminals. */
+static void names_and_reasons_are_one_line(void **state)
+{
+    static const struct {
+        const char *line, *sentence;
+    } lines[] = {
+        { "{\"op\":\"do\",\"verb\":\"lock\",\"export\":\"vm1\",\"reason\":\"a\\nb\"}",
+          "\"reason\" has the control character 0x0a: it takes one line of text" },
+        { "{\"op\":\"do\",\"verb\":\"lock\",\"export\":\"vm1\",\"reason\":\"\\u001b[2J\"}",
+          "\"reason\" has the control character 0x1b: it takes one line of text" },
+        { "{\"op\":\"do\",\"verb\":\"snapshot\",\"export\":\"vm1\",\"name\":\"\\u007f\"}",
+          "\"name\" has the control character 0x7f: it takes one line of text" },
+        { "{\"op\":\"do\",\"verb\":\"clone\",\"export\":\"vm1\",\"name\":\"a\\rb\"}",
+          "\"name\" has the control character 0x0d: it takes one line of text" },
+        { "{\"op\":\"do\",\"verb\":\"migrate\",\"export\":\"vm1\",\"name\":\"a\\tb\"}",
+          "\"name\" has the control character 0x09: it takes one line of text" },
+        { "{\"op\":\"do\",\"verb\":\"assign\",\"export\":\"vm1\",\"policy\":\"gold\\n\"}",
+          "\"policy\" has the control character 0x0a: it takes one line of text" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        refused_line(lines[i].line, "EINVAL", lines[i].sentence);
+    holds("exports/vm1/state", "active\n");
+}
+
 static void mistakes_come_with_their_place(void **state)
 {
     static const char sentence[] =
@@ -344,6 +370,7 @@ int main(void)
         TEST(a_bad_value_changes_nothing_and_is_kept),
         TEST(what_can_only_be_read_is_EACCES),
         TEST(policies_are_set_checked_and_removed),
+        TEST(names_and_reasons_are_one_line),
         TEST(mistakes_come_with_their_place),
         TEST(a_final_check_is_kept),
         TEST(verbs_of_filters_answer),
