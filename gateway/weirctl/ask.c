@@ -224,11 +224,14 @@ enum exit_code gateway_ask_long(const struct invocation *invocation, struct gate
     return judge(invocation, gateway, l.error, l.answer, answer);
 }
 
-int gateway_show(const struct invocation *invocation, struct gateway *gateway, const char *export)
+/* *refusal: what the gateway says where it answers, but not that; the caller frees it. */
+static int ask_show(const struct invocation *invocation, struct gateway *gateway,
+                    const char *export, char **refusal)
 {
     struct json_object *ask = request("show", NULL);
     const char *message;
 
+    *refusal = NULL;
     if (export)
         add_text(ask, "export", export);
     json_object_put(gateway->show);
@@ -240,10 +243,18 @@ int gateway_show(const struct invocation *invocation, struct gateway *gateway, c
         return error;
     error = control_error(gateway->show, &message);
     if (error) {
+        *refusal = enough(strdup(*message ? message : strerror(-error)));
         json_object_put(gateway->show);
         gateway->show = NULL;
     }
     return error;
+}
+
+int gateway_show(const struct invocation *invocation, struct gateway *gateway, const char *export)
+{
+    cleanup_free char *refusal = NULL;
+
+    return ask_show(invocation, gateway, export, &refusal);
 }
 
 enum exit_code gateways_show(const struct invocation *invocation, struct gateways *all)
@@ -251,11 +262,16 @@ enum exit_code gateways_show(const struct invocation *invocation, struct gateway
     enum exit_code worst = DONE;
 
     for (size_t i = 0; i < all->count; i++) {
-        if (!all->list[i].control || gateway_show(invocation, &all->list[i], NULL) == 0)
+        struct gateway *gateway = &all->list[i];
+        cleanup_free char *refusal = NULL;
+        int error = gateway->control ? ask_show(invocation, gateway, NULL, &refusal) : 0;
+        if (!error)
             continue;
-        enum exit_code code = exit_code_of(all->list[i].error);
-        if (all->list[i].error && !invocation->option[OPTION_JSON])
-            say_silent(invocation, &all->list[i]);
+        if (!invocation->option[OPTION_JSON] && !refusal)
+            say_silent(invocation, gateway);
+        else if (!invocation->option[OPTION_JSON])
+            say(invocation, error, "gateway \"%s\": %s", gateway->name, refusal);
+        enum exit_code code = exit_code_of(error);
         if (code > worst)
             worst = code;
     }

@@ -115,3 +115,9 @@ peer_timeout|5|EINVAL: "5" is not a time: option "peer_timeout" takes a number w
 target|nbd://h|EPERM: option target of vm1/replication cannot change while requests run: edit policy.conf|nbd+unix:///vm1?socket=nobody
 ring|4M|EPERM: option ring of vm1/replication cannot change while requests run: edit policy.conf|64M
 END
+
+# ---- and of a restore point's name: the target takes no frame with such a name in it ------------------
+for name in $'a\x7fb' $'a\x1b[2J' 'a/b' 'a"b' 'a,b' 'a+b'; do
+    if verb replication "mark $name" 2>"$work/said"; then fail "mark $(cat -v <<<"$name") was taken"; fi
+    grep -q "a restore point's name has no /, \", comma, + nor control characters" "$work/said" || fail "$(cat "$work/said")"
+done
