@@ -32,7 +32,8 @@ static int sync_folder(int folder)
     return fd < 0 || fsync(fd) ? -errno : 0;
 }
 
-int save_file_at(int folder, const char *name, const void *data, size_t size, unsigned mode)
+static int save(int folder, const char *name, const void *data, size_t size, unsigned mode,
+                bool exactly)
 {
     static _Atomic unsigned serial; /* no two temporary files of this process are one */
     cleanup_free char *new = NULL;
@@ -44,7 +45,7 @@ int save_file_at(int folder, const char *name, const void *data, size_t size, un
     cleanup_fd int fd = openat(folder, new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0)
         return -errno;
-    int r = write_all(fd, data, size);
+    int r = exactly && fchmod(fd, mode) ? -errno : write_all(fd, data, size);
     if (!r && fsync(fd))
         r = -errno;
     /* the name changes only when the bytes are down: a crash leaves the old or the new */
@@ -55,6 +56,16 @@ int save_file_at(int folder, const char *name, const void *data, size_t size, un
         return r;
     }
     return sync_folder(folder);
+}
+
+int save_file_at(int folder, const char *name, const void *data, size_t size, unsigned mode)
+{
+    return save(folder, name, data, size, mode, false);
+}
+
+int replace_file_at(int folder, const char *name, const void *data, size_t size, unsigned mode)
+{
+    return save(folder, name, data, size, mode, true);
 }
 
 int load_file_at(int folder, const char *name, void **data, size_t *size)

@@ -41,6 +41,8 @@ void gateway_put_list(struct export **);
 
 /* Durable small files: write, fsync, rename over, fsync the folder.  0 or -errno. */
 int save_file_at(int folder, const char *name, const void *data, size_t size, unsigned mode);
+/* The same for a file that is there: it has exactly that mode, whatever the umask is. */
+int replace_file_at(int folder, const char *name, const void *data, size_t size, unsigned mode);
 int load_file_at(int folder, const char *name, void **data, size_t *size);
 int remove_file_at(int folder, const char *name); /* and makes that durable */
 /* An export's name as the name of a file or folder: "/" is %2F, "%" is %25 and a

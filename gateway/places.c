@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static struct places here; /* set once, before the first export */
 static uint64_t started;   /* clock_ns of places_init() */
@@ -28,6 +29,19 @@ bool gateway_name_is_plain(const char *name)
                                         "0123456789._-")]);
 }
 
+/* What everybody may write to, or belongs to another user, is no place for sockets and state: who
+ * made it first would own what is in it.  Root decides for itself whose folders it uses. */
+static int judge_folder(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st))
+        return -errno;
+    if (st.st_mode & S_IWOTH)
+        return -EPERM;
+    return geteuid() && st.st_uid && st.st_uid != geteuid() ? -EPERM : 0;
+}
+
 int places_open(const char *name, const char *run, const char *state, const char *filters)
 {
     cleanup_free char *run_default = run ? NULL : default_run();
@@ -42,7 +56,11 @@ int places_open(const char *name, const char *run, const char *state, const char
     int r = places_init(name ? name : "main", run, state, filters);
     if (!r)
         r = make_folders(run, 0755);
-    return r ? r : make_folders(state, 0700);
+    if (!r)
+        r = judge_folder(run);
+    if (!r)
+        r = make_folders(state, 0700);
+    return r ? r : judge_folder(state);
 }
 
 const struct places *places(void)

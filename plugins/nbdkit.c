@@ -101,7 +101,10 @@ static int weir_plugin_get_ready(void)
     int r =
         places_open(given[NAME].value, given[RUN].value, given[STATE].value, given[FILTERS].value);
     if (r) {
-        nbdkit_error("weir: run=%s state=%s: %s", places()->run, places()->state, strerror(-r));
+        nbdkit_error("weir: run=%s state=%s: %s%s", places()->run, places()->state, strerror(-r),
+                     r == -EPERM ? ": these folders must be this user's, and not writable by "
+                                   "everybody"
+                                 : "");
         return -1;
     }
     r = config_start(given[CONF].value, &mistakes);

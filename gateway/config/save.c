@@ -14,6 +14,7 @@ struct target {
     char *folder, *base;
     int fd;
     unsigned mode;
+    bool is_there; /* and keeps its mode */
 };
 
 static void target_finish(struct target *t)
@@ -36,7 +37,8 @@ static int target_open(const char *path, struct target *t)
     t->base = strdup(slash + 1);
     if (!t->folder || !t->base)
         return -ENOMEM;
-    if (real && !stat(real, &st))
+    t->is_there = real && !stat(real, &st);
+    if (t->is_there)
         t->mode = st.st_mode & 0777;
     int err = make_folders(t->folder, 0750);
     if (err)
@@ -81,7 +83,9 @@ static int write_file(const struct file_edit *e, const char *text, struct report
             err = 0;
     } else if (!err) {
         weir_print(&all, "%s%s", e->header ? e->header : "", text);
-        err = all.cut ? -ENOMEM : save_file_at(t.fd, t.base, all.text, all.length, t.mode);
+        err = all.cut ? -ENOMEM
+                      : (t.is_there ? replace_file_at : save_file_at)(t.fd, t.base, all.text,
+                                                                      all.length, t.mode);
     }
     target_finish(&t);
     if (err)
