@@ -65,8 +65,8 @@ static void destroy(struct export *e)
     pthread_mutex_destroy(&e->lock);
     pthread_cond_destroy(&e->changed);
     order_finish(&e->blocks);
-    free(e->locked);
-    free(e->broken);
+    reason_free(e->locked);
+    reason_free(e->broken);
     free(e);
 }
 

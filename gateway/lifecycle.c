@@ -117,8 +117,8 @@ void detach_place(struct export *e, struct weir_below *b)
     place_detach(b);
     atomic_store(&b->leaving, false);
     hold_lock(&e->lock); /* its locks go with it */
-    free(steal(b->locked));
-    free(steal(b->stuck));
+    reason_free(steal(b->locked));
+    reason_free(steal(b->stuck));
     export_settle(e);
 }
 

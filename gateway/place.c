@@ -153,8 +153,8 @@ void place_destroy(struct weir_below *b)
     if (b->folder >= 0)
         close(b->folder);
     place_forget_pools(b);
-    free(b->locked);
-    free(b->stuck);
+    reason_free(b->locked);
+    reason_free(b->stuck);
     free(b->self);
     free(b->label);
     free(b);

@@ -48,29 +48,42 @@ void export_settle(struct export *e)
     atomic_store(&e->state, state);
 }
 
+/* To run out of memory for the sentence must not open the disk. */
+static char unsaid[] = "there was no memory for the reason: the log may have it";
+
+static char *keep_reason(const char *why)
+{
+    char *copy = strdup(why);
+
+    return copy ? copy : unsaid;
+}
+
+void reason_free(char *reason)
+{
+    if (reason != unsaid)
+        free(reason);
+}
+
 void export_set_stage(struct export *e, enum stage stage, const char *broken)
 {
-    char *copy = broken ? strdup(broken) : NULL;
+    char *copy = broken ? keep_reason(broken) : NULL;
 
     hold_lock(&e->lock);
     e->stage = stage;
-    free(e->broken);
-    /* to run out of memory for the sentence must not open the disk */
-    e->broken = copy || !broken ? copy : strdup("?");
+    reason_free(e->broken);
+    e->broken = copy;
     export_settle(e);
 }
 
 /* Replaces the lock at `where`; NULL takes it away.  True: that changed something. */
 static bool set_lock(struct export *e, char **where, const char *why)
 {
-    char *copy = why ? strdup(why) : NULL;
+    char *copy = why ? keep_reason(why) : NULL;
 
     hold_lock(&e->lock);
     bool changed = !copy != !*where || (copy && strcmp(copy, *where) != 0);
-    if (copy || !why) {
-        free(*where);
-        *where = copy;
-    }
+    reason_free(*where);
+    *where = copy;
     export_settle(e);
     return changed;
 }
@@ -89,7 +102,7 @@ void export_unlock(struct export *e)
     for (int i = 0; e->chain && i < e->chain->count; i++) {
         struct weir_below *b = e->chain->link[i].place;
         changed = changed || b->stuck;
-        free(b->stuck);
+        reason_free(b->stuck);
         b->stuck = NULL;
     }
     export_settle(e);

@@ -53,6 +53,35 @@ static void test_nobody_unlocks_for_another(void **state)
     assert_int_equal(stage_state(), EXPORT_ACTIVE);
 }
 
+/* The linker puts it in the place of strdup(): what a lock says is a copy. */
+char *__real_strdup(const char *text);
+char *__wrap_strdup(const char *text);
+static atomic_bool no_memory;
+
+char *__wrap_strdup(const char *text)
+{
+    return atomic_load(&no_memory) ? NULL : __real_strdup(text);
+}
+
+static void test_without_memory_for_the_reason_it_is_locked_all_the_same(void **state)
+{
+    (void)state;
+    assert_int_equal(stage_open(1), 0);
+    atomic_store(&no_memory, true);
+    weir_lock_export(probes[0].below, "fenced");
+    atomic_store(&no_memory, false);
+    assert_int_equal(stage_state(), EXPORT_LOCKED);
+    atomic_store(&no_memory, true);
+    export_lock(stage, "maintenance");
+    weir_unlock_export(probes[0].below);
+    atomic_store(&no_memory, false);
+    assert_int_equal(stage_state(), EXPORT_LOCKED);
+    assert_int_equal(ask(WEIR_READ, 0, 512, 0, buffer), EIO);
+    export_lock(stage, "maintenance");
+    export_unlock(stage);
+    assert_int_equal(stage_state(), EXPORT_ACTIVE);
+}
+
 /* ---- a change that can be neither made nor taken back ------------------------------ */
 
 static bool attached, again_refused;
@@ -265,6 +294,7 @@ int main(void)
         STAGE_TEST(test_a_lock_set_by_attach_outlives_the_opening),
         STAGE_TEST(test_a_change_of_the_chain_unlocks_nothing),
         STAGE_TEST(test_nobody_unlocks_for_another),
+        STAGE_TEST(test_without_memory_for_the_reason_it_is_locked_all_the_same),
         STAGE_TEST(test_what_cannot_be_put_back_is_not_served),
         STAGE_TEST(test_due_settles_who_resumes),
         STAGE_TEST(test_the_dispatcher_that_was_first_resumes),
