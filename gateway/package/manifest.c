@@ -285,13 +285,15 @@ static int read_root(const struct config_setting_t *root, struct manifest *m, st
 
 int manifest_parse(const void *text, size_t size, struct manifest *ret, struct weir_text *why)
 {
-    cleanup_free char *copy = strndup(text, size);
+    cleanup_free char *copy = malloc(size + 1);
     struct manifest m = { 0 };
     struct config_t tree;
 
     int r = copy ? judge_text(text, size, why) : -ENOMEM;
     if (r)
         return r;
+    memcpy(copy, text, size);
+    copy[size] = '\0';
     config_init(&tree);
     if (config_read_string(&tree, copy)) {
         r = read_root(config_root_setting(&tree), &m, why);
