@@ -215,15 +215,18 @@ void export_ease(struct export *e)
         give_turn(e);
 }
 
-/* The drain waits for the requests that are inside and for what was submitted, so what
- * these still need to come to their end must not wait for the drain. */
+/* The drain waits for the requests that are inside and for what was submitted, so what these still
+ * need to come to their end must not wait for the drain: a request may wait for what a thread of
+ * the filter's does, as a write waits for a cache to make room.  With the last of them the thread
+ * comes to rest. */
 static bool may_derive(const struct export *e, const struct weir_below *b)
 {
     const struct worker *w = worker_self();
 
     return !atomic_load(&b->drained) ||
            pthread_equal(atomic_load(&e->controller), pthread_self()) ||
-           (w && (w->of_pool || atomic_load_explicit(&w->inside, memory_order_relaxed) == e));
+           (w && (w->of_pool || atomic_load_explicit(&w->inside, memory_order_relaxed) == e)) ||
+           count_inside(e);
 }
 
 int export_derived_begin(struct export *e, const struct weir_below *b)

@@ -140,6 +140,55 @@ static void test_detach_may_wait_for_a_thread_that_derives_late(void **state)
     assert_int_equal(stage_apply((const int[]){ 0, -1 }), 0);
 }
 
+/* ---- a request that waits for a filter's thread ----------------------------------------- */
+
+static sem_t wanted, given;
+
+/* A thread of a filter's, that works for requests. */
+static void *give(void *arg)
+{
+    const struct probe *p = arg;
+    static uint8_t data[512];
+
+    sem_wait(&wanted);
+    while (!atomic_load(&drained))
+        usleep(100);
+    usleep(20000); /* drain(true) has returned by now: it is only then that it matters */
+    const int error = weir_read(p->below, data, sizeof data, 0, 0);
+    sem_post(&given);
+    return (void *)(intptr_t)error;
+}
+
+static enum weir_verdict wait_for_it(struct probe *p, struct weir_request *req)
+{
+    (void)req;
+    sem_post(&p->sem);
+    sem_post(&wanted);
+    sem_wait(&given);
+    return WEIR_PASS;
+}
+
+static void test_a_drain_waits_for_a_request_that_waits_for_a_thread(void **state)
+{
+    struct client c;
+    void *error;
+
+    (void)state;
+    atomic_store(&drained, false);
+    sem_init(&wanted, 0, 0);
+    sem_init(&given, 0, 0);
+    probes[1].drain = now_drained;
+    probes[1].down = wait_for_it;
+    assert_int_equal(stage_open(2), 0);
+    assert_int_equal(pthread_create(&straggler, NULL, give, &probes[1]), 0);
+    client_start(&c, WEIR_WRITE, 0, 4096, buffer);
+    take(&probes[1].sem);
+    assert_int_equal(stage_apply((const int[]){ 0, 1, 2, -1 }), 0);
+    pthread_join(straggler, &error);
+    assert_null(error);
+    assert_int_equal(client_wait(&c), 0);
+}
+
 static void test_a_leaked_request_is_reported_at_drain(void **state)
 {
     struct client c;
@@ -467,6 +516,7 @@ int main(void)
         STAGE_TEST(test_nobody_reads_a_filter_that_is_detached),
         STAGE_TEST(test_a_filter_that_comes_is_not_told_to_end_a_drain),
         STAGE_TEST(test_detach_may_wait_for_a_thread_that_derives_late),
+        STAGE_TEST(test_a_drain_waits_for_a_request_that_waits_for_a_thread),
         STAGE_TEST(test_a_leaked_request_is_reported_at_drain),
         STAGE_TEST(test_a_thousand_changes_under_load),
         STAGE_TEST(test_live_options_under_load),
