@@ -159,5 +159,15 @@ target_is_cut() {
     local point=latest images=() d options=()
     for d; do [[ $d == @* ]] && point=${d#@} || options+=("$d"); done
     for d in "${DISKS[@]}"; do images+=("$(read_point "$d" "$point")"); done
-    is_cut ${options[@]+"${options[@]}"} "${images[@]}"
+    local before status
+    while :; do
+        before=$(target_aborts) status=0
+        check_prefix ${options[@]+"${options[@]}"} "${images[@]}" || status=$?
+        [ $status = 2 ] || break # it could not be read: then only because the target was aborted
+        has_aborted_again() { [ "$(target_aborts)" -gt "$before" ]; }
+        wait_until 60 has_aborted_again
+        wait_until 60 answers "$(read_point "${DISKS[0]}" "$point")"
+    done
+    [ $status = 0 ] || fail "prefix-check ${images[*]}: $(cat "$work/verdict")"
 }
+target_aborts() { grep -c '^aborted, and started again' "$work/target.log" || true; } # kept
