@@ -89,8 +89,8 @@ static void note_error(struct disk *d, int r)
     int before = d->store_error;
     uint32_t dirty = d->dirty;
     d->store_error = r;
-    if (r != before)
-        pthread_cond_broadcast(&p->moved);
+    d->tries++;
+    pthread_cond_broadcast(&p->moved);
     pthread_mutex_unlock(&p->lock);
     if (r && r != before)
         weir_report(d->below, WEIR_ERROR,
@@ -268,7 +268,12 @@ int destage_range(struct disk *d, uint64_t offset, uint64_t length)
         return by_hand(d, offset, length);
     pthread_mutex_lock(&p->lock);
     d->writers++;
-    while (!(r = d->store_error) && has_dirty(d, offset, length)) {
+    const uint64_t came = d->tries;
+    while (has_dirty(d, offset, length)) {
+        if (d->store_error && d->tries != came) { /* not what was wrong a while ago */
+            r = d->store_error;
+            break;
+        }
         d->hurry = true;
         pthread_cond_signal(&d->work);
         pthread_cond_wait(&p->moved, &p->lock);

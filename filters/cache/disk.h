@@ -79,6 +79,7 @@ struct disk {
     bool hurry;           /* destage now, whatever the delay */
     bool hold, stop;      /* the destager shall rest; end */
     int store_error;      /* why the last batch failed: -errno, 0 */
+    uint64_t tries;       /* batches that have ended, well or not */
     struct streams streams;
     struct grid_votes votes;
     uint64_t destage_from; /* position: nothing before it is dirty here */
