@@ -87,7 +87,7 @@ void end_stun(struct export *); /* lifecycle.c; it is stunned */
 
 /* state.c.  `broken`: why not, or NULL. */
 void export_set_stage(struct export *, enum stage, const char *broken);
-void export_settle(struct export *);             /* works the state out anew; lock held */
+void export_settle(struct export *); /* works the state out anew; lock held */
 void reason_free(char *); /* why an export or a place is locked or broken; NULL is fine */
 const char *state_reason(const struct export *); /* "" when it is not locked; lock held */
 /* A filter's own lock, and the core's because of a filter; both go with the place. */
