@@ -202,7 +202,8 @@ int weir_pool(const struct weir_below *, const char *name, struct weir_pool *);
 /* Derived I/O: starts just below the filter, is counted under its name and drained
  * with the disk.  Blocks.  0 or -errno (one that NBD carries).  Usable from down()
  * and up(), from attach() on, and from any thread of the filter's until drain(true)
- * has returned and the last request has left the disk; it waits from then on.  `flags` take WEIR_FUA, WEIR_MAY_TRIM, WEIR_FAST_ZERO, WEIR_BACKGROUND. */
+ * has returned and the last request has left the disk; it waits from then on.  `flags` take
+ * WEIR_FUA, WEIR_MAY_TRIM, WEIR_FAST_ZERO, WEIR_BACKGROUND. */
 int weir_read(struct weir_below *, void *data, uint64_t length, uint64_t offset, uint32_t flags);
 int weir_write(struct weir_below *, const void *data, uint64_t length, uint64_t offset,
                uint32_t flags);
