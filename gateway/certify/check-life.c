@@ -114,7 +114,7 @@ static void another_chain(struct kit *k, bool without)
 {
     cleanup_text struct weir_text why = { 0 }, back = { 0 };
 
-    k->hold_limit = k->hold_limit ? 0 : UINT64_C(60000000000);
+    k->hold_limit = k->hold_limit ? 0 : UINT64_C(5000000000);
     int r = rig_apply(k, true, &why);
     if (r)
         fail(k, "the chain cannot be changed under load: %s", text_string(&why));

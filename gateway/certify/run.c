@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum { LIMIT_S = 60, TSAN_STATUS = 66 };
+enum { LIMIT_S = 300, TSAN_STATUS = 66 };
 
 #if defined(__SANITIZE_THREAD__)
 #define UNDER_TSAN true

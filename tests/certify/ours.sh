@@ -7,7 +7,6 @@
 filter=$1 words=()
 case $filter in
 cache) words=(--pool "p=pool,64M" --option pool=p) ;;
-cache-write-back) filter=cache words=(--pool "p=pool,64M" --option pool=p --option mode=write-back) ;;
 encryption)
     (umask 077 && printf "a passphrase" >"$work/key")
     words=(--option "key=file:$work/key" --option format=true --option pbkdf=pbkdf2 --option pbkdf_time=1ms)
