@@ -108,13 +108,13 @@ void check_attach(struct kit *k)
 
 /* ---- drain ------------------------------------------------------------------------ */
 
-/* Another hold limit is another chain, in which each filter stays; then one without it,
- * unless the disk is not whole then. */
+/* Another answer to a filter's failure is another chain, in which each filter stays; then one
+ * without it, unless the disk is not whole then. */
 static void another_chain(struct kit *k, bool without)
 {
     cleanup_text struct weir_text why = { 0 }, back = { 0 };
 
-    k->hold_limit = k->hold_limit ? 0 : UINT64_C(5000000000);
+    k->on_failure = k->on_failure == ON_FAILURE_LOCK ? ON_FAILURE_BYPASS : ON_FAILURE_LOCK;
     int r = rig_apply(k, true, &why);
     if (r)
         fail(k, "the chain cannot be changed under load: %s", text_string(&why));

@@ -50,6 +50,7 @@ struct kit {
     char folder[64]; /* state and pools; empty at its begin */
     uint64_t random;
     uint64_t hold_limit; /* ns; of chains that are opened next */
+    enum on_failure on_failure;
     struct outcome *outcome;
     struct about *about;
     struct media *media;

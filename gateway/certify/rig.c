@@ -109,7 +109,7 @@ static int make_plan(struct kit *k, bool filter, struct plan *p, struct weir_tex
 {
     struct settings *s = NULL;
 
-    *p = (struct plan){ .hold_limit = k->hold_limit };
+    *p = (struct plan){ .hold_limit = k->hold_limit, .on_filter_failure = k->on_failure };
     int r = k->pool_count ? make_pools(k, &p->pools) : 0;
     if (!r)
         r = add_probe(p, probe_above());
