@@ -2,10 +2,11 @@
 # ours.sh - does a filter of ours pass the conformance kit?
 # SPDX-License-Identifier: BSD-3-Clause
 #
-#     ours.sh FILTER
+#     ours.sh FILTER[-MODE]
 . "$WEIR_SOURCE/tests/lib.sh"
 filter=$1 words=()
 case $filter in
+cache-write-back) filter=cache words=(--pool "p=pool,64M" --option pool=p --option mode=write-back) ;;
 cache) words=(--pool "p=pool,64M" --option pool=p) ;;
 encryption)
     (umask 077 && printf "a passphrase" >"$work/key")
