@@ -54,6 +54,7 @@ bool time_left(const struct kit *k, uint64_t since)
 /* ---- verdicts -------------------------------------------------------------------- */
 
 /* The first one counts: several threads may find something at once. */
+WEIR_PRINTF(3, 0)
 static _Noreturn void conclude(struct kit *k, enum verdict v, const char *format, va_list args)
 {
     static pthread_mutex_t first = PTHREAD_MUTEX_INITIALIZER; /* of the process; never released */
