@@ -66,6 +66,24 @@ void gate_leave(struct gate *g, uint64_t offset, uint64_t length)
     pthread_mutex_unlock(&g->lock);
 }
 
+bool gate_forget(struct gate *g, const struct gate_wait *wait)
+{
+    bool waits = false;
+
+    pthread_mutex_lock(&g->lock);
+    struct gate_wait **at = &g->waiting;
+    while (*at && *at != wait)
+        at = &(*at)->next;
+    if (*at) {
+        waits = true;
+        *at = wait->next;
+        if (g->last == &wait->next)
+            g->last = at;
+    }
+    pthread_mutex_unlock(&g->lock);
+    return waits;
+}
+
 static bool is_empty(struct gate *g, uint64_t offset, uint64_t length)
 {
     for (uint64_t at = offset / GRANULE; at <= (offset + length - 1) / GRANULE; at++)

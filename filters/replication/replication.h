@@ -85,6 +85,8 @@ void gate_finish(struct gate *);
 /* true: inside.  false: `wait` was queued, and gate_open() gives it back. */
 bool gate_enter(struct gate *, struct gate_wait *, uint64_t offset, uint64_t length);
 void gate_leave(struct gate *, uint64_t offset, uint64_t length);
+/* Takes it out of those that wait.  False: it is none of them, or gate_open() has given it back. */
+bool gate_forget(struct gate *, const struct gate_wait *);
 /* Nobody is inside, on no granule. */
 bool gate_is_empty(struct gate *);
 /* Closes a range and waits until nobody is inside; one at a time. */

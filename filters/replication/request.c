@@ -177,13 +177,24 @@ enum weir_verdict replication_up(void *self, struct weir_request *req)
     return req->error ? failed(self, req, use) : written(self, req, use);
 }
 
-/* The hold limit is over: an error is what a client can be told, for the write is here and may be
- * there.  Who waits for an intent waits for this host's own disk, and cannot be helped. */
+/* The hold limit is over.  A write that has not gone down yet, as a store that hangs holds up the
+ * copier or the intents, never will; of one that has, an error is all that a client can be told:
+ * it is here and may be there. */
 void replication_abort(void *self, struct weir_request *req)
 {
     struct disk *d = self;
     struct use *use = weir_scratch(req);
 
+    if (changes_disk(req)) {
+        bool entered = map_forget(d->map, &use->intent);
+        if (entered)
+            gate_leave(&d->gate, req->offset, req->length);
+        if (entered || gate_forget(&d->gate, &use->gate)) {
+            use->entered = false;
+            weir_resume_error(req, EIO);
+            return;
+        }
+    }
     pthread_mutex_lock(&d->group->lock);
     bool waits = use->back;
     ack_unqueue(d->group, use);

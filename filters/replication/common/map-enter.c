@@ -85,6 +85,30 @@ int map_enter(struct map *m, uint64_t offset, uint64_t length, struct map_wait *
     return 0;
 }
 
+/* An intent that was written for it stays, which says too much and not too little. */
+bool map_forget(struct map *m, struct map_wait *wait)
+{
+    struct map_wait **const lists[] = { &m->first, &m->committed };
+    bool waits = false;
+
+    pthread_mutex_lock(&m->lock);
+    for (int i = 0; i < 2 && !waits; i++) {
+        struct map_wait **at = lists[i];
+        while (*at && *at != wait)
+            at = &(*at)->next;
+        waits = *at != NULL;
+        if (waits) {
+            *at = wait->next;
+            if (m->last == &wait->next)
+                m->last = at;
+        }
+    }
+    pthread_mutex_unlock(&m->lock);
+    if (waits)
+        range_leave(m, wait->offset, wait->length, 0);
+    return waits;
+}
+
 struct entering {
     struct map_wait wait; /* first */
     pthread_mutex_t lock; /* guards the rest; leaf */

@@ -220,11 +220,23 @@ static int commit(struct map *m, bool cold)
     return r;
 }
 
+/* One by one: map_forget() may take any of them away meanwhile. */
+static struct map_wait *next_committed(struct map *m)
+{
+    pthread_mutex_lock(&m->lock);
+    struct map_wait *w = m->committed;
+    if (w)
+        m->committed = w->next;
+    pthread_mutex_unlock(&m->lock);
+    return w;
+}
+
 bool intents_commit(struct map *m)
 {
     pthread_mutex_lock(&m->lock);
     struct map_wait *w = m->first;
     const bool some = w || m->clears;
+    m->committed = w;
     m->first = NULL;
     m->last = &m->first;
     m->clears = false;
@@ -235,8 +247,7 @@ bool intents_commit(struct map *m)
         return false;
     if (!r)
         r = commit(m, cold);
-    for (struct map_wait *next; w; w = next) {
-        next = w->next;
+    while ((w = next_committed(m))) {
         if (!r || range_is_hot(m, w->offset, w->length))
             let_go(m, w);
         else

@@ -117,6 +117,7 @@ struct map {
     pthread_mutex_t lock;
     pthread_cond_t commit, keep, done; /* there is something for the committer, the keeper, a job */
     struct map_wait *first, **last;    /* who waits for an intent */
+    struct map_wait *committed;        /* … of those whose intents are being written */
     struct sector *sector;             /* the intents, as they are to be */
     bool *unwritten;                   /* by sector */
     uint64_t sectors;

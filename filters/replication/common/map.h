@@ -65,7 +65,10 @@ struct map_wait {
  * one go on.  Marks the granules as changed in the present epoch.  Each enter() that succeeded has
  * one leave(), which may come whatever became of the write. */
 int map_enter(struct map *, uint64_t offset, uint64_t length, struct map_wait *);
-/* The same for who can wait: 0 or -errno. */
+/* Who waits will not go on: there is no ready() then, and nothing to leave.  False: ready() comes,
+ * or has come, or it does not wait. */
+bool map_forget(struct map *, struct map_wait *);
+/* The same as map_enter() for who can wait: 0 or -errno. */
 int map_enter_waiting(struct map *, uint64_t offset, uint64_t length);
 /* The disk has changed.  `lsn`: the far site has it once map_durable() says so; 0: whoever calls
  * has marked it dirty.  Marks the granules again if another epoch began meanwhile. */

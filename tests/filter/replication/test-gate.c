@@ -142,10 +142,40 @@ static void test_ranges(void **state)
     gate_finish(&g);
 }
 
+/* Any of them may go away while it waits, and those that come after the last one are not lost. */
+static void test_forgotten(void **state)
+{
+    struct gate g = { 0 };
+    struct gate_wait wait[4];
+
+    (void)state;
+    gate_init(&g);
+    for (int gone = 0; gone < 3; gone++) {
+        gate_close(&g, 0, GRANULE);
+        assert_false(gate_forget(&g, &wait[gone]));
+        for (int i = 0; i < 3; i++)
+            assert_false(gate_enter(&g, &wait[i], 0, 1));
+        assert_true(gate_forget(&g, &wait[gone]));
+        assert_false(gate_forget(&g, &wait[gone]));
+        assert_false(gate_enter(&g, &wait[3], 0, 1));
+        struct gate_wait *back = gate_open(&g);
+        assert_false(gate_forget(&g, &wait[3]));
+        for (int i = 0; i < 4; i++)
+            if (i != gone) {
+                assert_ptr_equal(back, &wait[i]);
+                back = back->next;
+            }
+        assert_null(back);
+    }
+    assert_true(gate_is_empty(&g));
+    gate_finish(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_forgotten),
         cmocka_unit_test(test_nobody_meets),
     };
 

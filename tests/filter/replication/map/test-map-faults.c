@@ -64,6 +64,50 @@ static void test_an_intent_that_cannot_be_synced_fails_all_that_are_cold(void **
     assert_true(r->found.unclean);
 }
 
+/* A write that is told to end while it waits: before its intent is being written, and meanwhile. */
+static struct map *forgets;
+static struct rig_write forgotten;
+
+static void forget_meanwhile(void *arg, enum memory_call call, const char *name, uint64_t offset)
+{
+    (void)arg, (void)name, (void)offset;
+    if (!forgets || call != MEMORY_CALL_SYNC)
+        return;
+    assert_true(map_forget(forgets, &forgotten.wait));
+    forgets = NULL;
+}
+
+static void test_a_write_that_waits_can_be_forgotten(void **state)
+{
+    struct rig *r = *state;
+    struct rig_write first, last;
+
+    assert_int_equal(rig_open(r, GIB), 0);
+    for (int meanwhile = 0; meanwhile < 2; meanwhile++) {
+        const uint64_t at = (uint64_t)meanwhile * 8 * EXTENT;
+        assert_int_equal(rig_enter(r, &first, at, 1), 1);
+        assert_int_equal(rig_enter(r, &forgotten, at + EXTENT, 1), 1);
+        if (meanwhile) {
+            forgets = r->map;
+            memory_gate(r->memory, forget_meanwhile, NULL);
+        } else {
+            assert_true(map_forget(r->map, &forgotten.wait));
+        }
+        assert_int_equal(rig_enter(r, &last, at + 2 * EXTENT, 1), 1);
+        assert_true(map_work(r->map, r->now));
+        assert_null(forgets);
+        assert_false(map_forget(r->map, &forgotten.wait));
+        assert_int_equal(first.called + last.called, 2);
+        assert_int_equal(forgotten.called, 0);
+        map_leave(r->map, at, 1, 1);
+        map_leave(r->map, at + 2 * EXTENT, 1, 1);
+        rig_write(r, at + EXTENT, 1, 1); /* as if it had never been */
+    }
+    map_durable(r->map, 1);
+    rig_idle(r, 2 * COLD);
+    assert_int_equal(map_intents(r->map), 0); /* nobody is counted who was forgotten */
+}
+
 /* ---- the disk itself ---------------------------------------------------------------------------
  */
 
@@ -359,6 +403,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RIG(test_a_write_whose_intent_finds_no_room_fails_and_may_come_again),
         RIG(test_an_intent_that_cannot_be_synced_fails_all_that_are_cold),
+        RIG(test_a_write_that_waits_can_be_forgotten),
         RIG(test_intents_stay_until_the_disk_is_durable),
         RIG(test_intents_stay_while_pages_cannot_be_written),
         RIG(test_intents_stay_for_ever_once_pages_could_not_be_synced),
