@@ -65,6 +65,9 @@ skip() {
     echo "SKIP: $*"; exit 77
 }
 requires() { for _c; do command -v "$_c" >/dev/null || skip "needs $_c"; done; }
+# often N: how often a loop that hopes to meet something goes round.  With WEIR_SHORT=1 a third:
+# a sanitizer sees what the code does, however well it goes.
+often() { echo $((${WEIR_SHORT:-0} ? ($1 + 2) / 3 : $1)); }
 # wait_until SECONDS COMMAND…: polls; fails when it never becomes true.  SECONDS only end
 # what is broken: 60 is a good number, also on a busy machine.
 wait_until() {

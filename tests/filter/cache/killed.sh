@@ -2,10 +2,10 @@
 # killed.sh - does a gateway that is killed under load lose what it has answered, or its warm cache?
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# killed.sh [ROUNDS [SEED]]: 20 rounds by default, of each mode in turn.
+# killed.sh [ROUNDS [SEED]]: 21 rounds by default, of each mode in turn.
 SIZE=32M
 . "$WEIR_SOURCE/tests/filter/cache/cache.sh" || exit
-rounds=${1:-21} seed=${2:-$RANDOM}
+rounds=${1:-$(often 21)} seed=${2:-$RANDOM}
 echo "seed $seed"
 modes=(write-back read write-through)
 

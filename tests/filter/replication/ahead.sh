@@ -4,7 +4,7 @@
 #
 # ahead.sh [vault|plain [ROUNDS [SEED]]]
 . "$WEIR_SOURCE/tests/filter/replication/sites.sh" || exit
-TARGET_TYPE=${1:-vault} rounds=${2:-4} seed=${3:-$RANDOM}
+TARGET_TYPE=${1:-vault} rounds=${2:-$(often 4)} seed=${3:-$RANDOM}
 echo "seed $seed"
 REPLICATION='ring = "8M"; frame = "256k"; compression = "none";'
 SIZE=64M

@@ -4,7 +4,7 @@
 #
 # kills.sh [vault|plain [ROUNDS [SEED]]]
 . "$WEIR_SOURCE/tests/filter/replication/sites.sh" || exit
-TARGET_TYPE=${1:-vault} rounds=${2:-9}
+TARGET_TYPE=${1:-vault} rounds=${2:-$(often 9)}
 seed=${3:-$RANDOM}
 echo "seed $seed"
 modes=(async sync sync-durable) who=(source target both)
@@ -23,7 +23,7 @@ start_sites
 wait_streaming
 start_ledger --seed "$seed" --pattern overlap --rate 1500 --largest 32768 --reconnect 120 --server-dies "$url"
 for ((i = 0; i < rounds; i++)); do
-    mode=${modes[i % 3]} victim=${who[i / 3 % 3]}
+    mode=${modes[i % 3]} victim=${who[(i + i / 3) % 3]}
     option replication mode $mode
     wait_acked $((100 + RANDOM % 400))
     echo "round $i: $mode, killed: $victim"

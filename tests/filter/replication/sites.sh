@@ -27,7 +27,7 @@ kept() {
         echo $child >"$work/$name.pid"
         status=0
         wait $child || status=$?
-        [ $status = 134 ] || exit $status
+        [ $status = 134 ] || { echo "ended with status $status"; exit $status; }
         echo "aborted, and started again"
     done
 }
@@ -164,8 +164,9 @@ target_is_cut() {
         before=$(target_aborts) status=0
         check_prefix ${options[@]+"${options[@]}"} "${images[@]}" || status=$?
         [ $status = 2 ] || break # it could not be read: then only because the target was aborted
-        has_aborted_again() { [ "$(target_aborts)" -gt "$before" ]; }
+        has_aborted_again() { [ "$(target_aborts)" -gt "$before" ] || ! alive "$target_pid"; }
         wait_until 60 has_aborted_again
+        alive "$target_pid" || fail "the target ended, and by no abort"
         wait_until 60 answers "$(read_point "${DISKS[0]}" "$point")"
     done
     [ $status = 0 ] || fail "prefix-check ${images[*]}: $(cat "$work/verdict")"

@@ -6,7 +6,7 @@
 # Both sites are killed on the way, and the guest writes on.
 # shellcheck disable=SC2046  # a word for each disk
 . "$WEIR_SOURCE/tests/filter/replication/sites.sh" || exit
-rounds=${1:-3}
+rounds=${1:-$(often 3)}
 RANDOM=${2:-$RANDOM} seed=$RANDOM
 echo "seed $seed"
 RANDOM=$seed
