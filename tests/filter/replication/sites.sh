@@ -48,6 +48,7 @@ start_target() {
     RUN=$work/target/run STATE=$work/target/state _start_site target "$target_sock" "$work/target.conf" \
         ${TLS:+--tls=require --tls-psk="$work/keys.psk"}
     target_pid=$pid
+    _excused=0 # aborts that target_is_cut has made allowance for, of those in this log
 }
 kill_target() { _kill_site target "$target_pid"; }
 stop_target() { stop_pid "$target_pid"; }
@@ -159,14 +160,15 @@ target_is_cut() {
     local point=latest images=() d options=()
     for d; do [[ $d == @* ]] && point=${d#@} || options+=("$d"); done
     for d in "${DISKS[@]}"; do images+=("$(read_point "$d" "$point")"); done
-    local before status
+    local status
     while :; do
-        before=$(target_aborts) status=0
+        status=0
         check_prefix ${options[@]+"${options[@]}"} "${images[@]}" || status=$?
         [ $status = 2 ] || break # it could not be read: then only because the target was aborted
-        has_aborted_again() { [ "$(target_aborts)" -gt "$before" ] || ! alive "$target_pid"; }
+        has_aborted_again() { [ "$(target_aborts)" -gt "$_excused" ] || ! alive "$target_pid"; }
         wait_until 60 has_aborted_again
         alive "$target_pid" || fail "the target ended, and by no abort"
+        _excused=$((_excused + 1)) # each abort is one reason, also one of a moment before
         wait_until 60 answers "$(read_point "${DISKS[0]}" "$point")"
     done
     [ $status = 0 ] || fail "prefix-check ${images[*]}: $(cat "$work/verdict")"
