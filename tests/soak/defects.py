@@ -7,11 +7,13 @@ defects.py run [--minutes=N] [--seed=S] [NAME…]
                                builds a copy of the tree with one defect at a time, and runs the campaign
                                until that is caught, for at most N minutes (30); 1: one was not
 
-Each patch breaks one promise, as somebody might by mistake.
+Each patch breaks one promise, as somebody might by mistake; its line "Seen as:" is the regular expression of
+what the campaign says of this promise.  Caught is what is seen as that, and nothing else.
 """
 import argparse
 import glob
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +34,22 @@ def patches(names):
     return [(n, p) for n, p in every.items() if not names or n in names]
 
 
+def seen_as(patch):
+    with open(patch) as f:
+        lines = [line[len("Seen as: "):].strip() for line in f if line.startswith("Seen as: ")]
+    if len(lines) != 1 or not lines[0]:
+        sys.exit(f'{patch} has not one line "Seen as: WHAT THE CAMPAIGN SAYS"')
+    return re.compile(lines[0])
+
+
+def judge(patch, status, out):
+    """caught, or how it was not; and the line that says so"""
+    why = next((line for line in out.splitlines() if re.match("BROKEN PROMISE|INCONCLUSIVE", line)), out[-500:])
+    if status == 1 and why.startswith("BROKEN PROMISE"):
+        return "caught" if seen_as(patch).search(why) else "NOT CAUGHT, but something else", why
+    return {0: "NOT CAUGHT", 3: "INCONCLUSIVE"}.get(status, f"NOT JUDGED, status {status},"), why
+
+
 def apply(tree, patch, *more):
     return subprocess.run(["patch", "-p1", "--batch", "--no-backup-if-mismatch", *more, "-d", tree, "-i", patch],
                           capture_output=True, text=True)
@@ -40,6 +58,7 @@ def apply(tree, patch, *more):
 def check():
     failed = 0
     for name, patch in patches(()):
+        seen_as(patch)
         done = apply(SOURCE, patch, "--dry-run", "--fuzz=0")
         if done.returncode:
             failed += 1
@@ -84,10 +103,9 @@ def run(args):
             began = time.monotonic()
             words = [HERE + "/soak.py", f"--minutes={args.minutes}"] + ([f"--seed={args.seed}"] if args.seed else [])
             done = subprocess.run(["/usr/bin/python3", *words], capture_output=True, text=True, env=environment)
-            caught = "BROKEN PROMISE" in done.stdout
-            why = next((l for l in done.stdout.splitlines() if "BROKEN PROMISE" in l), done.stdout[-500:] + done.stderr[-500:])
-            print(f"{name}: {'caught' if caught else 'NOT CAUGHT'} after {time.monotonic() - began:.0f} s: {why[:400]}", flush=True)
-            escaped += [] if caught else [name]
+            verdict, why = judge(patch, done.returncode, done.stdout + done.stderr)
+            print(f"{name}: {verdict} after {time.monotonic() - began:.0f} s: {why[:400]}", flush=True)
+            escaped += [] if verdict == "caught" else [name]
             apply(tree, patch, "--reverse")
     print(f"not caught: {' '.join(escaped)}" if escaped else "all were caught")
     return 1 if escaped else 0
@@ -99,7 +117,7 @@ def main():
     p.add_argument("--minutes", type=float, default=30)
     p.add_argument("--seed", type=int)
     p.add_argument("names", nargs="*")
-    args = p.parse_args()
+    args = p.parse_intermixed_args()  # options may follow names
     sys.exit(check() if args.what == "check" else run(args))
 
 

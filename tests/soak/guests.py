@@ -136,6 +136,6 @@ class Guest(threading.Thread):
             self.world.broken(str(e))
         except Exception as e:  # the campaign's own mistake is no success either
             import traceback
-            self.world.broken(f"guest {self.number}: {traceback.format_exc()}")
+            self.world.unsure(f"guest {self.number}: {traceback.format_exc()}")
         finally:
             self.paused.set()

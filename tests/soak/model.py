@@ -47,6 +47,10 @@ class Broken(Exception):
     """A promise is broken."""
 
 
+class Unsure(Exception):
+    """The campaign cannot go on, or cannot tell: neither a success nor a broken promise."""
+
+
 class Model:
     def __init__(self, sectors):
         self.sectors = [[] for _ in range(sectors)]  # changes that may be seen, oldest first

@@ -11,7 +11,7 @@ import time
 import nbd
 
 from changes import weirctl
-from model import PLAIN, Broken
+from model import PLAIN, Broken, Unsure
 from plan import DISK, HEADER
 from world import COMPLAINTS, KNOWN_ABORT, PATIENCE, Refused, wait_for
 
@@ -74,6 +74,8 @@ class Promises:
                 self.look()
             except Broken as e:
                 world.broken(str(e))
+            except Unsure as e:
+                world.unsure(str(e))
             except (OSError, Refused, KeyError, ValueError):
                 pass  # the gateway is gone, or coming
             time.sleep(0.2)
@@ -116,7 +118,7 @@ class Promises:
                     raise Broken(f"the statistic {k} went from {n} back to {now[k]}")
             gone = [k for k in self.counts if k not in now]
             if gone:
-                raise Broken(f"statistics have vanished: {gone[:5]}")
+                raise Unsure(f"statistics have vanished: {gone[:5]}")
         self.life, self.counts = life, now
 
     # ---- what lies on the devices ----
@@ -192,12 +194,19 @@ class Promises:
         return bool(self.world.target) and self.world.plan.sees_plaintext()
 
     def far_reader(self, name):
-        h = self.world.connect(name, self.world.target)
+        """The other site has no excuse when it is asked."""
+        try:
+            h = self.world.connect(name, self.world.target)
+        except nbd.Error as e:
+            raise Broken(f"the other site does not serve {name}: {e}") from None
 
         def read(length, offset):
             data = bytearray()
             while len(data) < length:
-                data += h.pread(min(1 << 20, length - len(data)), offset + len(data))
+                try:
+                    data += h.pread(min(1 << 20, length - len(data)), offset + len(data))
+                except nbd.Error as e:
+                    raise Broken(f"the other site cannot read {name}: {e}") from None
             return bytes(data)
         return h, read
 

@@ -5,14 +5,15 @@ SPDX-License-Identifier: BSD-3-Clause
 soak.py [--minutes=N | --seconds=N | --episodes=N] [--seed=S] [--episode=K] [--keep]
 
 Runs episodes until the time is over: each has its own disk, filters, faults and changes, all chosen by the seed
-and the episode's number.  A broken promise ends it, with status 1: its folder stays, and the last lines say how to
-repeat the episode.  WEIR_BUILD says where weir was built, WEIR_SOURCE where its source is.
+and the episode's number.  A broken promise ends it, with status 1; what it cannot judge, a mistake of its own among
+them, with status 3: the folder stays, and the last lines say how to repeat the episode.  WEIR_BUILD says where weir was built, WEIR_SOURCE where its source is.
 """
 import argparse
 import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -28,7 +29,7 @@ import nbd
 import changes
 import faults
 from guests import Guest
-from model import SECTOR, Broken, Model
+from model import SECTOR, Broken, Model, Unsure
 from plan import DISK, Plan
 from promises import Promises
 from world import Refused, World
@@ -141,7 +142,7 @@ class Episode:
             self.say(what(w, self.random))
         except (Refused, OSError, nbd.Error, TypeError) as e:
             if w.calm_since is not None:
-                raise Broken(f"{what.__name__}: {e!r}") from None
+                raise (Unsure if isinstance(e, TypeError) else Broken)(f"{what.__name__}: {e!r}") from None
             self.say(f"{what.__name__}: {e}")
 
     def event(self):
@@ -203,6 +204,7 @@ class Episode:
         w.promises.no_plaintext()
 
     def run(self):
+        """The promise that is broken, or None; `world.doubt` says what could not be judged."""
         w = self.world
         try:
             self.prepare()
@@ -214,19 +216,25 @@ class Episode:
             self.conclude()
         except Broken as e:
             return w.failure or str(e)
-        except (Refused, OSError, nbd.Error, KeyError, TypeError, ValueError) as e:
+        except Unsure as e:
+            w.unsure(str(e))
+        except (Refused, OSError, nbd.Error, KeyError, TypeError, ValueError, AttributeError,
+                IndexError, subprocess.SubprocessError) as e:
             import traceback
+            refused = isinstance(e, (Refused, nbd.Error, subprocess.TimeoutExpired))
             for site in filter(None, (w.site, w.target)):
                 if site.process and not site.alive() and not site.known_abort() and site.process.poll() != -9:
                     return f"the {site.name} died by itself: {site.ended_how()}"
-            return w.failure or f"in the middle of nothing: {traceback.format_exc()}"
+            if refused and w.calm_since is not None:
+                return w.failure or f"with no fault anywhere: {traceback.format_exc()}"
+            w.unsure(f"in the middle of nothing: {traceback.format_exc()}")
         finally:
             w.clean_up()
         return w.failure
 
 
-def report(episode, number, seed, why, args):
-    print(f"\nBROKEN PROMISE in episode {number} of seed {seed}: {why}")
+def report(episode, number, seed, verdict, why):
+    print(f"\n{verdict} in episode {number} of seed {seed}: {why}")
     print(f"  disk: {episode.plan.says()}")
     for line in episode.events[-25:]:
         print("  " + line)
@@ -262,7 +270,7 @@ def main():
     terminal = sys.stdout.isatty()
     print(f"seed {args.seed}", flush=True)
     requests = failed = 0
-    broken = None
+    stays = args.keep
     try:
         while done < args.episodes and (done == 0 or time.monotonic() < limit):
             length = max(2.0, min(args.length, limit - time.monotonic() - 6))
@@ -273,9 +281,11 @@ def main():
             broken = episode.run()
             requests += sum(g.done for g in episode.world.guests)
             failed += sum(g.failed for g in episode.world.guests)
-            if broken:
-                report(episode, number, args.seed, broken, args)
-                return 1
+            doubt = episode.world.doubt
+            if broken or doubt:
+                stays = True
+                report(episode, number, args.seed, "BROKEN PROMISE" if broken else "INCONCLUSIVE", broken or doubt)
+                return 1 if broken else 3
             if args.keep:
                 print("\n".join(episode.events))
             else:
@@ -285,7 +295,7 @@ def main():
               f" ({time.monotonic() - began:.0f} s)")
         return 0
     finally:
-        if not broken and not args.keep:
+        if not stays:
             shutil.rmtree(top, ignore_errors=True)
 
 

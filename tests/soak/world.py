@@ -16,7 +16,7 @@ import time
 import nbd
 
 from host import Host
-from model import Broken
+from model import Broken, Unsure
 
 SOURCE = os.environ["WEIR_SOURCE"]
 BUILD = os.environ["WEIR_BUILD"]
@@ -166,7 +166,7 @@ class World:
     def __init__(self, folder, plan, say):
         self.folder, self.plan, self.say = folder, plan, say
         os.makedirs(folder)
-        self.failure, self.over = None, False
+        self.failure, self.doubt, self.over = None, None, False
         self.still = threading.Event()  # set: guests ask for nothing
         self.guests, self.others = [], []
         self.model, self.hot, self.trims = None, 0, plan.trims
@@ -189,9 +189,16 @@ class World:
             self.failure = words
         self.over = True
 
+    def unsure(self, words):
+        if self.doubt is None:
+            self.doubt = words
+        self.over = True
+
     def check(self):
         if self.failure:
             raise Broken(self.failure)
+        if self.doubt:
+            raise Unsure(self.doubt)
 
     def excuse_needed(self, started, words):
         if self.calm_since is not None and started > self.calm_since:
