@@ -40,6 +40,12 @@ const struct option_row option_rows[OPTION_COUNT] = {
                       "Whose filters are trusted is said here (default: /etc/weir/weir.conf)." },
     [OPTION_VENDOR] = { "vendor", "VENDOR", "Who makes the filter, as the package is to say." },
     [OPTION_KEY] = { "key", "FILE.pem", "Sign with this Ed25519 private key." },
+    [OPTION_CONNECTIONS] = { "connections", "N",
+                             "Connect the kernel to the gateway N times (default: 1)." },
+    [OPTION_DEAD_TIMEOUT] = { "dead-timeout", "SECONDS",
+                              "Fail requests after so long without a gateway (default: 300)." },
+    [OPTION_FOREGROUND] = { "foreground", NULL, "Watch the device here, as systemd wants it." },
+    [OPTION_FORCE] = { "force", NULL, "Detach it although it is in use or cannot be flushed." },
     [OPTION_QCOW2] = { "qcow2", "FILE", "Write a qcow2 file without data, whose bitmap they are." },
 };
 
@@ -111,6 +117,9 @@ const struct command commands[] = {
     { "replica", "attach", ctl_replica_do, "EXPORT", 0, "Send again, after \"replica detach\"." },
     { "replica", "accept", ctl_replica_accept, "EXPORT", 0, "Let a source of another past replace all that this target holds." },
     { "changes", "", ctl_changes, "EXPORT", TAKES(OPTION_SINCE) | TAKES(OPTION_CHECKPOINT) | TAKES(OPTION_QCOW2), "Which parts of the disk changed since a checkpoint, for backups?" },
+    { "attach", "", ctl_attach, "EXPORT [DEVICE]", TAKES(OPTION_CONNECTIONS) | TAKES(OPTION_DEAD_TIMEOUT) | TAKES(OPTION_FOREGROUND), "Make an export, or an NBD URI, a disk of this kernel that outlives restarts of its gateway; print the device." },
+    { "attached", "", ctl_attached, "", 0, "Show the disks of this kernel that were attached, and whether their gateway is there." },
+    { "detach", "", ctl_detach, "DEVICE", TAKES(OPTION_FORCE), "Flush such a disk and take it away; DEVICE may be its export, too." },
     { "filter", "list", ctl_filter_list, "", TRUSTS, "List the filters that can be loaded and those in use." },
     { "filter", "info", ctl_filter_info, "FILTER", TRUSTS, "Show version, class, file and exports of a filter." },
     { "filter", "exports", ctl_filter_exports, "FILTER", TRUSTS, "List the exports that use a filter." },

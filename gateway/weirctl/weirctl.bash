@@ -30,6 +30,12 @@ _weirctl_argument() {
             return
         fi
         _weirctl_ask datastore show "$3" | grep -o '"live":\[[^]]*\]' | cut -d: -f2 | grep -o '[a-z_.]*' ;;
+    DEVICE) # of the kernel
+        if [[ $1 == detach ]]; then
+            _weirctl_ask attached | grep -o '"\(device\|export\)":"[^"]*"' | cut -d'"' -f4
+        else
+            compgen -G '/dev/nbd*' | grep -x '/dev/nbd[0-9]*'
+        fi ;;
     SLOT) _weirctl_ask key status "$3" | grep -o '"slot":[0-9]*' | cut -d: -f2 ;;
     YES) echo yes ;;
     ANYWAY) echo anyway ;;

@@ -43,6 +43,10 @@ enum option {
     OPTION_CONF,
     OPTION_VENDOR,
     OPTION_KEY,
+    OPTION_CONNECTIONS,
+    OPTION_DEAD_TIMEOUT,
+    OPTION_FOREGROUND,
+    OPTION_FORCE,
     OPTION_COUNT
 };
 #define TAKES(option) (1u << (option))
@@ -211,6 +215,9 @@ enum exit_code ctl_replica_verify(const struct invocation *);
 enum exit_code ctl_replica_do(const struct invocation *); /* detach, attach */
 enum exit_code ctl_replica_accept(const struct invocation *);
 enum exit_code ctl_changes(const struct invocation *);
+enum exit_code ctl_attach(const struct invocation *);
+enum exit_code ctl_attached(const struct invocation *);
+enum exit_code ctl_detach(const struct invocation *);
 enum exit_code ctl_filter_list(const struct invocation *);
 enum exit_code ctl_filter_info(const struct invocation *);
 enum exit_code ctl_filter_exports(const struct invocation *);

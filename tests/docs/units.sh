@@ -10,9 +10,10 @@ cp "$WEIR_BUILD"/conf/weir*.service "$WEIR_BUILD"/conf/weir*.socket "$units"
 # verify wants programs that exist; the installed ones do not yet
 sed -i "s|^ExecStart=[^ ]*/weirfs|ExecStart=/bin/true|" "$units/weirfs.service"
 sed -i "s|[^= ]*/weir-backoff |$WEIR_BUILD/gateway/weir-backoff |" "$units/weir@.service"
+sed -i "s|^\(Exec[A-Za-z]*=-\?\)[^ ]*/weirctl|\1/bin/true|" "$units/weir-attach@.service"
 
 said=$(cd "$units" && systemd-analyze verify --man=no ./weir@one.service ./weir@one.socket \
-    ./weirfs.service 2>&1) || fail "verify: $said"
+    ./weirfs.service ./weir-attach@vm1.service 2>&1) || fail "verify: $said"
 assert_eq "$said" "" "systemd-analyze verify has something to say"
 systemd-sysusers --root="$work/root" --dry-run "$WEIR_SOURCE/conf/systemd/weir.sysusers" >/dev/null
 
@@ -28,6 +29,10 @@ echo "exposure of weir@.service: $level"
 level=$(exposure weirfs.service)
 echo "exposure of weirfs.service: $level"
 [ "$(echo "$level" | tr -d .)" -le 33 ] || fail "weirfs.service is open to $level, more than 3.3"
+
+level=$(exposure weir-attach@.service)
+echo "exposure of weir-attach@.service: $level"
+[ "$(echo "$level" | tr -d .)" -le 40 ] || fail "weir-attach@.service is open to $level, more than 4.0"
 
 # A mount made in a mount namespace of its own is seen by nobody else.
 ! grep -E '^(Protect(System|Home|Proc|Kernel.*|Clock|ControlGroups|Hostname)|ProcSubset|Private(Tmp|Devices|Mounts|Network|IPC)|ReadWritePaths|BindPaths|TemporaryFileSystem|MountFlags)=' \

@@ -43,7 +43,7 @@ fake main --control=vm1 --encrypted=vm1 --cached=vm1 --replicated=vm1
 mkdir "$work/bin"
 ln -s "$weirctl" "$work/bin/weirctl"
 sed -n '/^=head1 EXAMPLES/,/^=head1 SEE/s/^ //p' "$pod" >"$work/examples"
-assert_eq "$(grep -c weirctl "$work/examples")" 18 "examples"
+assert_eq "$(grep -c weirctl "$work/examples")" 19 "examples"
 while IFS= read -r example; do
     PATH=$work/bin:$PATH bash -o pipefail -c "$example" >"$work/example.log" 2>&1 </dev/null ||
         fail "$example: $(cat "$work/example.log")"
