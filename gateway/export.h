@@ -147,9 +147,11 @@ void export_view_finish(struct export_view *);
 /* Its description, and its state unless that is active: for lists that clients see. */
 void export_describe(struct export *, struct weir_text *);
 
-enum { PLACE_EXPORT = -1, PLACE_STORE = -2 }; /* else the index of a filter */
-/* Figures of a place.  -ENOENT: no such place any more. */
-int export_figures(struct export *, int place, enum weir_op, struct figures *);
+enum export_place { PLACE_EXPORT, PLACE_STORE, PLACE_FILTER };
+/* Figures of a place; `label`: of the filter.  Its index would not do: another chain may have
+ * given it to another filter since somebody looked.  -ENOENT: no such place any more. */
+int export_figures(struct export *, enum export_place, const char *label, enum weir_op,
+                   struct figures *);
 /* Prints one of the filter's or the store's own statistics by name, as the mount shows it.
  * -ENOENT: there is none, or it is not at work. */
 int export_print_stat(struct export *, const char *label, const char *stat, struct weir_text *);

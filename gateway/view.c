@@ -28,22 +28,23 @@ struct teller {
     unsigned *readers;        /* under the export's lock */
 };
 
-static struct weir_below *find_place(const struct export *e, const char *label, int place)
+static struct weir_below *find_place(const struct export *e, const char *label)
 {
     for (int i = 0; e->chain && i < e->chain->count; i++) {
         struct weir_below *b = e->chain->link[i].place;
-        if ((label && strcmp(b->label, label) == 0) || (!label && i == place))
+        if (strcmp(b->label, label) == 0)
             return b->readable ? b : NULL;
     }
     return NULL;
 }
 
-/* While a reader looks, detach waits, and so does the store's close. */
-static bool begin_reading(struct export *e, const char *label, int place, struct teller *t)
+/* While a reader looks, detach waits, and so does the store's close.  Without a label it is the
+ * store's. */
+static bool begin_reading(struct export *e, const char *label, struct teller *t)
 {
     hold_lock(&e->lock);
 
-    if (!label && place == PLACE_STORE) {
+    if (!label) {
         if (!e->store_readable) /* it is being opened or closed, without this lock */
             return false;
         const struct store_type *type = e->config.datastore->type;
@@ -56,7 +57,7 @@ static bool begin_reading(struct export *e, const char *label, int place, struct
         ++*t->readers;
         return true;
     }
-    struct weir_below *b = find_place(e, label, place);
+    struct weir_below *b = find_place(e, label);
     if (!b)
         return false;
     *t = (struct teller){ .kind = "filter",
@@ -78,14 +79,15 @@ static void end_reading(struct export *e, const struct teller *t)
         pthread_cond_broadcast(&e->changed);
 }
 
-int export_figures(struct export *e, int place, enum weir_op op, struct figures *f)
+int export_figures(struct export *e, enum export_place place, const char *label, enum weir_op op,
+                   struct figures *f)
 {
-    if (place == PLACE_EXPORT || place == PLACE_STORE) {
+    if (place != PLACE_FILTER) {
         counting_read(place == PLACE_EXPORT ? e->total : e->store_counting, op, f);
         return 0;
     }
     struct teller t;
-    if (!begin_reading(e, NULL, place, &t))
+    if (!begin_reading(e, label, &t))
         return -ENOENT;
     counting_read(t.place->counting, op, f);
     end_reading(e, &t);
@@ -141,7 +143,7 @@ int export_print_stat(struct export *e, const char *label, const char *stat, str
 {
     struct teller t;
 
-    if (!begin_reading(e, label, PLACE_STORE, &t))
+    if (!begin_reading(e, label, &t))
         return -ENOENT;
     const struct weir_stat *s = find_stat(&t, stat);
     int r = !s ? -ENOENT : t.place ? print_counted(&t, s, text) : print_computed(&t, s, text);
@@ -154,7 +156,7 @@ int export_stat_histogram(struct export *e, const char *label, const char *stat,
 {
     struct teller t;
 
-    if (!begin_reading(e, label, PLACE_STORE, &t))
+    if (!begin_reading(e, label, &t))
         return -ENOENT;
     const struct weir_stat *s = find_stat(&t, stat);
     int r = -ENOENT;
@@ -191,7 +193,7 @@ int export_run_verb(struct export *e, const char *label, const char *verb, const
     if (e->stunned) { /* a verb may write to the disk, which stands still */
         weir_print(answer, "export %s is stunned: unstun it first", export_name(e));
         r = -EBUSY;
-    } else if (begin_reading(e, label, PLACE_STORE, &t)) {
+    } else if (begin_reading(e, label, &t)) {
         r = run_verb(&t, verb, arguments, answer);
         end_reading(e, &t);
     } else if (label) {

@@ -75,13 +75,13 @@ static const struct op_metric filter_ops[] = {
 };
 
 static void add_ops(struct metrics *metrics, const struct op_metric *rows, struct export *export,
-                    int place, const struct weir_text *labels)
+                    enum export_place place, const char *label, const struct weir_text *labels)
 {
     struct figures figures;
 
     for (int op = 0; op < WEIR_OP_COUNT; op++) {
         cleanup_text struct weir_text with_op = { 0 };
-        if (export_figures(export, place, (enum weir_op)op, &figures) != 0)
+        if (export_figures(export, place, label, (enum weir_op)op, &figures) != 0)
             return;
         /* five filters of a hundred exports are many rows: none for what never ran */
         if (place != PLACE_EXPORT && !figures.requests && !figures.derived)
@@ -148,7 +148,7 @@ static void add_filter(struct metrics *metrics, struct export *export,
 
     text_append(&labels, export_labels->text, export_labels->length);
     label_add(&labels, "filter", filter->label);
-    add_ops(metrics, filter_ops, export, (int)index, &labels);
+    add_ops(metrics, filter_ops, export, PLACE_FILTER, filter->label, &labels);
     add_gauge(metrics, &labels, "weir_filter_held_requests", filter->held,
               "Requests that the filter holds now.");
     add_gauge(metrics, &labels, "weir_filter_bypassed", filter->bypassed,
@@ -168,7 +168,7 @@ static void add_store(struct metrics *metrics, struct export *export,
     const struct store_type *type = export_config(export)->datastore->type;
     cleanup_text struct weir_text name = { 0 };
 
-    add_ops(metrics, store_ops, export, PLACE_STORE, labels);
+    add_ops(metrics, store_ops, export, PLACE_STORE, NULL, labels);
     weir_print(&name, "store_%s", type->name);
     metrics_own_stats(metrics, export,
                       &(struct stat_owner){ text_string(&name), NULL, type->stats }, labels);
@@ -204,7 +204,7 @@ static void add_export(struct metrics *metrics, struct export *export)
     sample_seconds(metrics_family(metrics, "weir_export_longest_pause_seconds", "gauge",
                                   "The longest time that requests waited for a change."),
                    &labels, view.longest_pause_ns);
-    add_ops(metrics, export_ops, export, PLACE_EXPORT, &labels);
+    add_ops(metrics, export_ops, export, PLACE_EXPORT, NULL, &labels);
     add_store(metrics, export, &labels);
     for (size_t i = 0; i < view.count; i++)
         add_filter(metrics, export, &view, i, &labels);

@@ -53,15 +53,16 @@ static void show_figures(struct json_out *out, const struct figures *figures, en
     out_close(out, '}');
 }
 
-static void show_ops(struct json_out *out, const char *key, struct export *export, int place)
+static void show_ops(struct json_out *out, const char *key, struct export *export,
+                     enum export_place place, const char *label)
 {
     struct figures figures;
 
     out_open(out, key, '{');
     for (int op = 0; op < WEIR_OP_COUNT; op++) {
-        if (export_figures(export, place, (enum weir_op)op, &figures) == 0 &&
+        if (export_figures(export, place, label, (enum weir_op)op, &figures) == 0 &&
             (figures.requests || figures.derived))
-            show_figures(out, &figures, (enum weir_op)op, place >= 0);
+            show_figures(out, &figures, (enum weir_op)op, place == PLACE_FILTER);
     }
     out_close(out, '}');
 }
@@ -127,7 +128,7 @@ static void show_filter(struct json_out *out, struct export *export,
     out_number(out, "oldest_hold_ns", view->oldest_hold_ns);
     out_number(out, "longest_hold_ns", view->longest_hold_ns);
     out_bool(out, "bypassed", view->bypassed);
-    show_ops(out, "ops", export, (int)index);
+    show_ops(out, "ops", export, PLACE_FILTER, view->label);
     show_options(out, view);
     show_stats(out, "stats", export, view->label, view->filter->stats);
     show_histograms(out, export, view);
@@ -179,8 +180,8 @@ static int show_export(struct json_out *out, struct export *export)
     out_number(out, "last_pause_ns", view.last_pause_ns);
     out_number(out, "longest_pause_ns", view.longest_pause_ns);
     out_number(out, "hold_limit_ns", view.plan.hold_limit);
-    show_ops(out, "ops", export, PLACE_EXPORT);
-    show_ops(out, "store", export, PLACE_STORE);
+    show_ops(out, "ops", export, PLACE_EXPORT, NULL);
+    show_ops(out, "store", export, PLACE_STORE, NULL);
     show_stats(out, "store_stats", export, NULL, export_config(export)->datastore->type->stats);
     out_open(out, "filters", '[');
     for (size_t i = 0; i < view.count; i++)

@@ -145,7 +145,7 @@ int op_names(struct place *place, struct names *names)
     return error;
 }
 
-static int enter_op_of(struct place *place, const char *name, int figures)
+static int enter_op_of(struct place *place, const char *name, enum export_place figures)
 {
     for (int op = 0; op < WEIR_OP_COUNT; op++) {
         if (strcmp(op_name((enum weir_op)op), name) == 0) {
@@ -169,7 +169,7 @@ int store_op_enter(struct place *place, const char *name)
 
 int filter_op_enter(struct place *place, const char *name)
 {
-    return enter_op_of(place, name, (int)place->filter);
+    return enter_op_of(place, name, PLACE_FILTER);
 }
 
 /* A number of the figures, or a histogram of them: all of one reading.  A filter that is
@@ -178,7 +178,9 @@ int filter_op_enter(struct place *place, const char *name)
     int function(struct place *place, struct weir_text *text)                                      \
     {                                                                                              \
         struct figures figures;                                                                    \
-        int error = export_figures(place->export, place->figures, place->op, &figures);            \
+        const char *label =                                                                        \
+            place->figures == PLACE_FILTER ? place->view.filter[place->filter].label : NULL;       \
+        int error = export_figures(place->export, place->figures, label, place->op, &figures);     \
                                                                                                    \
         if (!error)                                                                                \
             print;                                                                                 \

@@ -164,7 +164,7 @@ static void add_export(struct load *load, struct export *e)
 
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
         struct figures figures;
-        if (export_figures(e, PLACE_STORE, ops[i], &figures) != 0)
+        if (export_figures(e, PLACE_STORE, NULL, ops[i], &figures) != 0)
             continue;
         load->requests += figures.requests;
         load->ns += atomic_load(&figures.here.sum.n);

@@ -27,8 +27,8 @@ struct place {
     struct export *export;
     bool viewed; /* `view` is filled */
     struct export_view view;
-    int figures;   /* of whom: PLACE_EXPORT, PLACE_STORE or the index of a filter */
-    size_t filter; /* index in `view` */
+    enum export_place figures; /* of whom */
+    size_t filter;             /* index in `view` */
     enum weir_op op;
     const struct weir_option *option;
     const struct weir_stat *stat;

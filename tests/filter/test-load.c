@@ -153,7 +153,8 @@ static void test_everything_at_once(void **state)
     struct figures figures;
     uint64_t seen_by_top = 0;
     for (int op = 0; op < WEIR_OP_COUNT; op++) {
-        assert_int_equal(export_figures(stage, 0, (enum weir_op)op, &figures), 0);
+        assert_int_equal(
+            export_figures(stage, PLACE_FILTER, "inspection0", (enum weir_op)op, &figures), 0);
         seen_by_top += figures.requests;
     }
     assert_int_equal(seen_by_top, asked);

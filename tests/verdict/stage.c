@@ -124,6 +124,17 @@ void stage_close(void)
     stage = NULL;
 }
 
+const struct figures *figures_of(const char *where, enum weir_op op)
+{
+    static struct figures figures;
+    enum export_place place = strcmp(where, "export") == 0  ? PLACE_EXPORT
+                              : strcmp(where, "store") == 0 ? PLACE_STORE
+                                                            : PLACE_FILTER;
+
+    assert_int_equal(export_figures(stage, place, where, op, &figures), 0);
+    return &figures;
+}
+
 enum export_state stage_state(void)
 {
     struct export_view view;

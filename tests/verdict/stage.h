@@ -97,6 +97,8 @@ int stage_open_filters(const char *const *filters);
 int stage_apply(const int *which);
 void stage_close(void);
 enum export_state stage_state(void);
+/* Of a filter's label, "store" or "export"; good until the next call. */
+const struct figures *figures_of(const char *where, enum weir_op);
 
 /* One request, answered: 0 or a positive errno. */
 int ask(enum weir_op, uint64_t offset, uint64_t length, uint32_t flags, void *data);

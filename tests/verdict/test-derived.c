@@ -4,14 +4,6 @@
 
 static uint8_t buffer[8192];
 
-static struct figures *figures_of(int place, enum weir_op op)
-{
-    static struct figures figures;
-
-    assert_int_equal(export_figures(stage, place, op, &figures), 0);
-    return &figures;
-}
-
 static enum weir_verdict refuse(struct probe *p, struct weir_request *req)
 {
     (void)p;
@@ -46,14 +38,14 @@ static void test_it_is_counted_under_its_filter(void **state)
     assert_int_equal(stage_open(3), 0);
     assert_int_equal(weir_write(probes[1].below, buffer, 4096, 0, 0), 0);
     assert_int_equal(weir_write(probes[1].below, buffer, 512, 0, 0), 0);
-    assert_int_equal(figures_of(1, WEIR_WRITE)->derived, 2);
-    assert_int_equal(figures_of(1, WEIR_WRITE)->derived_bytes, 4608);
-    assert_int_equal(figures_of(1, WEIR_WRITE)->requests, 0);
-    assert_int_equal(figures_of(0, WEIR_WRITE)->requests, 0);
-    assert_int_equal(figures_of(2, WEIR_WRITE)->requests, 2);
-    assert_int_equal(figures_of(2, WEIR_WRITE)->derived, 0);
-    assert_int_equal(figures_of(PLACE_STORE, WEIR_WRITE)->requests, 2);
-    assert_int_equal(figures_of(PLACE_EXPORT, WEIR_WRITE)->requests, 0);
+    assert_int_equal(figures_of("probe1", WEIR_WRITE)->derived, 2);
+    assert_int_equal(figures_of("probe1", WEIR_WRITE)->derived_bytes, 4608);
+    assert_int_equal(figures_of("probe1", WEIR_WRITE)->requests, 0);
+    assert_int_equal(figures_of("probe0", WEIR_WRITE)->requests, 0);
+    assert_int_equal(figures_of("probe2", WEIR_WRITE)->requests, 2);
+    assert_int_equal(figures_of("probe2", WEIR_WRITE)->derived, 0);
+    assert_int_equal(figures_of("store", WEIR_WRITE)->requests, 2);
+    assert_int_equal(figures_of("export", WEIR_WRITE)->requests, 0);
 }
 
 static void test_it_gets_the_errors_of_those_below(void **state)
@@ -169,8 +161,8 @@ static void test_submitted_ones_are_answered_once_each(void **state)
     assert_int_equal(a.count, 1000);
     assert_int_equal(a.errors, 0);
     assert_false(atomic_load(&a.on_submitter));
-    assert_int_equal(figures_of(0, WEIR_WRITE)->derived, 1000);
-    assert_int_equal(figures_of(1, WEIR_WRITE)->requests, 1000);
+    assert_int_equal(figures_of("probe0", WEIR_WRITE)->derived, 1000);
+    assert_int_equal(figures_of("probe1", WEIR_WRITE)->requests, 1000);
 }
 
 static void test_submitted_ones_get_errors(void **state)

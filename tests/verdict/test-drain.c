@@ -314,7 +314,7 @@ static void *read_statistics(void *argument)
         cleanup_text struct weir_text text = { 0 };
         int r = export_print_stat(stage, "probe1", "index", &text);
         wrong += r ? r != -ENOENT : strcmp(text_string(&text), "1") != 0;
-        r = export_figures(stage, 0, WEIR_READ, figures);
+        r = export_figures(stage, PLACE_FILTER, "probe0", WEIR_READ, figures);
         wrong += r && r != -ENOENT;
     }
     free(figures);

@@ -44,14 +44,6 @@ static void test_all_threads_get_the_same_folder(void **state)
 
 /* ---- figures ----------------------------------------------------------------- */
 
-static const struct figures *figures_of(int place, enum weir_op op)
-{
-    static struct figures figures;
-
-    assert_int_equal(export_figures(stage, place, op, &figures), 0);
-    return &figures;
-}
-
 static enum weir_verdict as_told(struct probe *p, struct weir_request *req)
 {
     if (p->verdict == WEIR_DEFER) {
@@ -76,7 +68,7 @@ static void test_each_verdict_is_counted_where_it_was_given(void **state)
         for (int i = 0; i < times[v]; i++)
             ask(WEIR_WRITE, 0, 4096, 0, buffer);
     }
-    f = figures_of(1, WEIR_WRITE);
+    f = figures_of("probe1", WEIR_WRITE);
     assert_int_equal(f->requests, 14);
     assert_int_equal(f->bytes, 14 * 4096);
     assert_int_equal(f->completed, 3);
@@ -84,14 +76,34 @@ static void test_each_verdict_is_counted_where_it_was_given(void **state)
     assert_int_equal(f->deferred, 4);
     assert_int_equal(f->passed, 9);
     assert_int_equal(histogram_count(&f->below), 9);
-    assert_int_equal(figures_of(0, WEIR_WRITE)->requests, 14);
-    assert_int_equal(figures_of(2, WEIR_WRITE)->requests, 9);
-    assert_int_equal(figures_of(PLACE_STORE, WEIR_WRITE)->requests, 9);
-    assert_int_equal(figures_of(PLACE_EXPORT, WEIR_WRITE)->requests, 14);
-    assert_int_equal(figures_of(PLACE_EXPORT, WEIR_WRITE)->failed, 2);
-    assert_int_equal(figures_of(1, WEIR_READ)->requests, 0);
+    assert_int_equal(figures_of("probe0", WEIR_WRITE)->requests, 14);
+    assert_int_equal(figures_of("probe2", WEIR_WRITE)->requests, 9);
+    assert_int_equal(figures_of("store", WEIR_WRITE)->requests, 9);
+    assert_int_equal(figures_of("export", WEIR_WRITE)->requests, 14);
+    assert_int_equal(figures_of("export", WEIR_WRITE)->failed, 2);
+    assert_int_equal(figures_of("probe1", WEIR_READ)->requests, 0);
     struct figures none;
-    assert_int_equal(export_figures(stage, 3, WEIR_WRITE, &none), -ENOENT);
+    assert_int_equal(export_figures(stage, PLACE_FILTER, "probe3", WEIR_WRITE, &none), -ENOENT);
+}
+
+/* Another chain gives its index to another filter; what it has counted stays its own. */
+static void test_figures_are_of_the_filter_that_is_asked_for(void **state)
+{
+    struct figures none;
+
+    (void)state;
+    assert_int_equal(stage_open(3), 0);
+    probes[1].down = as_told;
+    probes[1].verdict = WEIR_COMPLETE;
+    for (int i = 0; i < 3; i++)
+        ask(WEIR_WRITE, 0, 4096, 0, buffer);
+    probes[1].verdict = WEIR_PASS;
+    ask(WEIR_WRITE, 0, 4096, 0, buffer);
+    assert_int_equal(figures_of("probe2", WEIR_WRITE)->requests, 1);
+    assert_int_equal(stage_apply((const int[]){ 1, 2, -1 }), 0);
+    assert_int_equal(figures_of("probe1", WEIR_WRITE)->requests, 4);
+    assert_int_equal(figures_of("probe2", WEIR_WRITE)->requests, 1);
+    assert_int_equal(export_figures(stage, PLACE_FILTER, "probe0", WEIR_WRITE, &none), -ENOENT);
 }
 
 static void test_a_filter_knows_its_datastore(void **state)
@@ -294,6 +306,7 @@ int main(void)
         STAGE_TEST(test_all_threads_get_the_same_folder),
         STAGE_TEST(test_a_filter_knows_its_datastore),
         STAGE_TEST(test_each_verdict_is_counted_where_it_was_given),
+        STAGE_TEST(test_figures_are_of_the_filter_that_is_asked_for),
         STAGE_TEST(test_who_holds_how_many_can_be_read),
         STAGE_TEST(test_each_filter_stands_on_what_is_below),
         STAGE_TEST(test_a_filter_can_lock_the_export),
