@@ -24,7 +24,8 @@ class Plan:
         self.passing = r.random() < 0.3
         self.sector = r.choice((512, 4096))
         self.direct = r.random() < 0.15
-        self.trims = not self.encryption
+        # a cache in order ignores them, and what replication was told above it does not
+        self.trims = not self.encryption and not (self.replication and self.cache and self.order == "ordered")
         self.key = 0
         self.extra = []  # filters that come and go
         self.write_back = self.cache == "write-back"

@@ -22,7 +22,7 @@ COUNTED = ("requests", "bytes", "passed", "completed", "failed", "deferred", "de
 class Promises:
     def __init__(self, world):
         self.world = world
-        self.counts, self.life = {}, None
+        self.counts, self.life, self.gone_since = {}, None, None
         world.locked_down = ("sealed", "lacking", "denied")
 
     # ---- who gets nothing ----
@@ -112,14 +112,17 @@ class Promises:
             for op, values in f["ops"].items():
                 if f["label"] in ("top", "low"):  # those that never leave the chain
                     now.update({f"{f['label']} {op} {k}": values[k] for k in COUNTED if k in values})
-        if self.life == life:
-            for k, n in self.counts.items():
-                if now.get(k, n) < n:
-                    raise Broken(f"the statistic {k} went from {n} back to {now[k]}")
-            gone = [k for k in self.counts if k not in now]
-            if gone:
-                raise Unsure(f"statistics have vanished: {gone[:5]}")
-        self.life, self.counts = life, now
+        if self.life != life:
+            self.life, self.counts, self.gone_since = life, {}, None
+        for k, n in self.counts.items():
+            if now.get(k, n) < n:
+                raise Broken(f"the statistic {k} went from {n} back to {now[k]}")
+        gone = [k for k in self.counts if k not in now]
+        # a disk that is being opened, or changed, may have none for a moment; they come back as they were
+        self.gone_since = (self.gone_since or time.monotonic()) if gone else None
+        if gone and time.monotonic() - self.gone_since > PATIENCE and world.calm_since is not None:
+            raise Broken(f"statistics have vanished: {gone[:5]}")
+        self.counts.update(now)
 
     # ---- what lies on the devices ----
 

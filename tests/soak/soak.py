@@ -57,7 +57,7 @@ class Episode:
 
     def prepare(self):
         w = self.world
-        w.faulty, w.limited, w.marks = set(), {}, {}
+        w.faulty, w.marks = set(), {}
         w.key_locked = False
         w.memory_back = 0.0
         w.mount_lock, w.last, w.history_valid = threading.Lock(), "", False
@@ -93,8 +93,10 @@ class Episode:
             g.start()
 
     def remember(self):
-        """The target has what is here: from now on prefixes can be told."""
+        """The target has what is here: from now on prefixes can be told.  What is here is read, for of a write
+        that failed nobody knows whether it is."""
         w = self.world
+        faults.verify(w)
         if w.target:
             w.promises.in_step()
         w.marks.clear()
