@@ -240,7 +240,7 @@ void disk_release(struct disk *);
 /* The requests have voted for another grid: it is remembered for the next attach. */
 void disk_elect(struct disk *, uint32_t grid);
 /* The pool is broken, or not there: what it has of this disk must not be believed once the store is
- * written past it.  Durable when it returns 0. */
+ * written past it.  All that is dirty is destaged first.  Durable when it returns 0. */
 int disk_void(struct disk *);
 void disk_pool_broke(struct disk *, int error);
 

@@ -100,30 +100,47 @@ void disk_elect(struct disk *d, uint32_t grid)
                     grid);
 }
 
-int disk_void(struct disk *d)
+/* keeping is held for writing. */
+static int remember_void(struct disk *d)
 {
     struct note note;
+    int r = note_load(d->below, &note);
+
+    if (!r) {
+        memset(note.disk, 0, sizeof(note.disk)); /* what the pool calls so is not this disk */
+        note.dirty = false;
+        r = note_save(d->below, &note);
+    }
+    if (!r && d->kept) {
+        weir_keep(d->below, false);
+        d->kept = false;
+    }
+    atomic_store(&d->voided, !r);
+    return r ? -EIO : 0;
+}
+
+int disk_void(struct disk *d)
+{
     int r = 0;
 
-    if (atomic_load(&d->voided))
-        return 0;
-    pthread_rwlock_wrlock(&d->keeping);
-    struct pool *p = atomic_load(&d->ready);
-    if (!atomic_load(&d->voided) && (!p || p->error)) { /* else it has come meanwhile */
-        r = note_load(d->below, &note);
-        if (!r) {
-            memset(note.disk, 0, sizeof(note.disk)); /* what the pool calls so is not this disk */
-            note.dirty = false;
-            r = note_save(d->below, &note);
-        }
-        if (!r && d->kept) {
-            weir_keep(d->below, false);
-            d->kept = false;
-        }
-        atomic_store(&d->voided, !r);
+    while (!r && !atomic_load(&d->voided)) {
+        /* all of it: what is void is not there after a crash, of whichever range it is */
+        struct pool *p = atomic_load(&d->ready);
+        if (p)
+            r = destage_all(d);
+        if (r)
+            break;
+        pthread_rwlock_wrlock(&d->keeping);
+        p = atomic_load(&d->ready);
+        bool come = p && !p->error; /* meanwhile */
+        bool dirty = p && disk_has_dirty(d);
+        if (!come && !dirty && !atomic_load(&d->voided))
+            r = remember_void(d);
+        pthread_rwlock_unlock(&d->keeping);
+        if (come)
+            break;
     }
-    pthread_rwlock_unlock(&d->keeping);
-    return r ? -EIO : 0;
+    return r;
 }
 
 void disk_pool_broke(struct disk *d, int error)

@@ -139,7 +139,8 @@ int disk_write_back(struct disk *d, const void *data, uint64_t length, uint64_t 
 
     if (r)
         return r;
-    r = append_all(d, data, length, offset);
+    /* from here on disk_void() waits for this one, so of a broken pool it has taken all */
+    r = d->pool->error ? -EIO : append_all(d, data, length, offset);
     if (!r)
         r = lost_written(d, offset, length);
     disk_kept_end(d);

@@ -2,94 +2,17 @@
  * SPDX-License-Identifier: BSD-3-Clause
  *
  * By hand, on media in memory: never a wrong byte, and what is wrong is said. */
-#include "core.h"
-#include "crash-model.h"
-#include "step.h"
+#include "faults-rig.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static enum step left_out; /* changed by a test while nothing else runs */
 
 bool does(enum step step)
 {
     return step != left_out;
-}
-
-static const uint64_t sizes[WORLD_DISKS] = { 1 << 20, 1 << 20 };
-static const uint64_t grids[WORLD_DISKS];
-
-enum { BLOCKS = 16 };
-static _Thread_local uint8_t buffer[BLOCKS * BLOCK];
-
-static void attach(struct world *w, unsigned disk)
-{
-    char why[512];
-
-    assert_int_equal(world_attach(w, disk, why), 0);
-    assert_non_null(atomic_load(&w->below[disk].disk->ready));
-}
-
-static int set_up(void **state)
-{
-    struct world *w = calloc(1, sizeof(*w));
-
-    world_create(w, true, 100, sizes, grids);
-    attach(w, 0);
-    *state = w;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    world_destroy(*state);
-    free(*state);
-    return 0;
-}
-
-static int write_sectors(struct world *w, uint32_t first, uint32_t count, uint32_t version)
-{
-    stamp(buffer, 0, first, count, version);
-    return world_ask(w, 0, WEIR_WRITE, buffer, (uint64_t)count * SECTOR, (uint64_t)first * SECTOR,
-                     0);
-}
-
-static int read_sectors(struct world *w, uint32_t first, uint32_t count, uint32_t *version)
-{
-    char why[512];
-    int r =
-        world_ask(w, 0, WEIR_READ, buffer, (uint64_t)count * SECTOR, (uint64_t)first * SECTOR, 0);
-
-    if (!r && !read_stamps(buffer, 0, first, count, version, why))
-        fail_msg("%s", why);
-    return r;
-}
-
-static void assert_version(struct world *w, uint32_t first, uint32_t count, uint32_t wanted)
-{
-    uint32_t version[BLOCKS * SECTORS];
-
-    assert_int_equal(read_sectors(w, first, count, version), 0);
-    for (uint32_t s = 0; s < count; s++)
-        if (version[s] != wanted)
-            fail_msg("sector %u is of version %u, not %u", first + s, version[s], wanted);
-}
-
-static int flush(struct world *w)
-{
-    return world_ask(w, 0, WEIR_FLUSH, NULL, 0, 0, 0);
-}
-
-static void set_mode(struct world *w, enum cache_mode mode)
-{
-    w->below[0].config.mode = mode;
-    world_apply(w, 0);
 }
 
 /* ---- races ------------------------------------------------------------------------------- */
@@ -400,47 +323,8 @@ static void a_writer_does_not_wait_for_a_store_that_fails(void **state)
     assert_version(w, 0, 8, 9);
 }
 
-/* ---- the pool fails -------------------------------------------------------------------------- */
-
-/* The nth call fails, and all later ones: reads give what was written or an error. */
-static void the_pool_may_fail_at_any_call(void **state)
-{
-    static const int errors[] = { EIO, ENOSPC };
-
-    (void)state;
-    for (unsigned i = 0; i < 3 * 40; i++) {
-        const enum memory_call call = (enum memory_call)(i % MEMORY_CALLS);
-        struct world w;
-        uint32_t last = 0, version[BLOCKS];
-        uint64_t chance = i;
-
-        world_create(&w, true, 100, sizes, grids);
-        attach(&w, 0);
-        memory_fail(memory_of(w.pool_media), call, i / 3, -1, errors[i & 1]);
-        for (uint32_t n = 1; n < 60; n++) {
-            bool flag;
-            if (n % 20 == 0)
-                set_mode(&w, (enum cache_mode)(memory_chance(&chance) % 3));
-            if (write_sectors(&w, 8, 8, n) == 0)
-                last = n;
-            else
-                last = 0; /* old or new */
-            if (n % 7 == 0)
-                flush(&w);
-            if (n % 11 == 0 && w.pool && !w.pool->error)
-                keeper_step(w.pool, &flag);
-            if (n % 5 == 0)
-                destage_step(w.below[0].disk, &flag);
-            if (read_sectors(&w, 8, 8, version))
-                continue;
-            for (uint32_t s = 0; last && s < 8; s++)
-                if (version[s] != last)
-                    fail_msg("call %u of kind %d: version %u of sector %u, not %u", i / 3,
-                             (int)call, version[s], s, last);
-        }
-        world_destroy(&w);
-    }
-}
+/* ---- the pool has other bytes
+ * -------------------------------------------------------------------- */
 
 /* A page of the pool has other bytes than were written: clean blocks come from the store, dirty
  * ones are an error, and said. */
@@ -487,7 +371,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_page_that_has_changed_is_not_believed, set_up, tear_down),
         cmocka_unit_test(a_checkpoint_waits_for_the_fills_under_way),
         cmocka_unit_test(marks_that_stay_are_durable_before_the_tail_passes_them),
-        cmocka_unit_test(the_pool_may_fail_at_any_call),
     };
 
     return cmocka_run_group_tests_name("filter-cache-faults", tests, NULL, NULL);
