@@ -60,14 +60,23 @@ void run_name(const struct run *run, char out[RUN_NAME])
     snprintf(out, RUN_NAME, "run.%016" PRIx64 "-%016" PRIx64, run->from, run->to);
 }
 
+/* Beside runs lie the images of disks, whose names are what sources like ("run.1-2.head"): what is
+ * not exactly a name of ours is nobody's to remove. */
 int run_parse(const char *name, unsigned *level, uint64_t *from, uint64_t *to)
 {
-    int length = 0;
+    struct run named = { 0 };
+    char again[RUN_NAME];
 
-    if (sscanf(name, "run.%16" SCNx64 "-%16" SCNx64 "%n", from, to, &length) != 2 || !length)
+    if (sscanf(name, "run.%16" SCNx64 "-%16" SCNx64, from, to) != 2)
+        return 0;
+    named.from = *from;
+    named.to = *to;
+    run_name(&named, again);
+    const size_t length = strlen(again);
+    if (strncmp(name, again, length) != 0)
         return 0;
     if (name[length])
-        return -1;
+        return strcmp(name + length, RUN_DRAFT) == 0 ? -1 : 0;
     for (*level = 0; *level < LEVELS; (*level)++)
         if (*to - *from == level_span(*level) && *from % level_span(*level) == 0)
             return 1;

@@ -67,6 +67,7 @@ struct run *run_create(unsigned level, uint64_t from, uint64_t to);
 struct run *run_hold(struct run *);
 void run_put(struct run *); /* NULL is fine */
 enum { RUN_NAME = 48 };
+#define RUN_DRAFT ".new" /* behind its name, until it is finished */
 void run_name(const struct run *, char out[RUN_NAME]);
 /* Is that a run's name?  1: yes; 0: no; -1: it was not finished, and can go. */
 int run_parse(const char *name, unsigned *level, uint64_t *from, uint64_t *to);

@@ -134,7 +134,7 @@ int run_write(const struct run *run, struct medium *m, struct sweep *sweep, uint
         return -ENOMEM;
     w->from = run->from;
     run_name(run, name);
-    snprintf(draft, sizeof draft, "%s.new", name);
+    snprintf(draft, sizeof draft, "%s" RUN_DRAFT, name);
     r = m->open(m, draft, MEDIUM_CREATE, &w->file);
     if (r) {
         free(w);

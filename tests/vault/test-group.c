@@ -11,6 +11,7 @@
 #include "medium-memory.h"
 
 #include <errno.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -320,6 +321,75 @@ static void test_shared(void **state)
     group_rig_finish(&rig);
 }
 
+/* ---- names ------------------------------------------------------------------------------------
+ */
+
+static int is_escaped(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)kind;
+    return strstr(path, "/vault/g/") || at->level < 2 || !strcmp(path + at->base, "g") ? 0 : 1;
+}
+
+/* A disk is named by its source as that likes: the name leads nowhere else, is not taken for a file
+ * of the vault's own, and what was written is there when the group is opened again. */
+static void test_names_stay_names(void **state)
+{
+    static const char *const names[] = {
+        ".",
+        "..",
+        "/",
+        "../../escaped",
+        "/tmp/escaped",
+        "vm1/data",
+        "%2e%2e",
+        "\xff\xfe",
+        "group",
+        "lock",
+        "needs",
+        "log.0000000000000000",
+        "points",
+        "run.1-2",
+        "run.0000000000000000-0000000004000000",
+        "run.0000000000000000-0000000004000000.new",
+        "scratch.1.1",
+        "a name of 199 bytes..........................................................."
+        ".............................................................................."
+        "...........................................",
+    };
+    enum { NAMES = sizeof(names) / sizeof(*names) };
+    struct group_rig rig;
+    char data[512];
+    (void)state;
+
+    assert_int_equal(strlen(names[NAMES - 1]), NAME_LENGTH - 1);
+    group_rig_init(&rig);
+    assert_int_equal(rig_acquire(&rig), 0);
+    source_begin(&rig.source, 0);
+    for (unsigned i = 0; i < NAMES; i++) {
+        memset(data, 'a' + (int)i, sizeof(data));
+        source_disk(&rig.source, i, names[i], M);
+        source_write(&rig.source, i, 0, data, sizeof(data));
+    }
+    assert_int_equal(group_send(&rig, source_finish(&rig.source), true), 0);
+    rig_wait_applied(&rig, 2 * NAMES);
+    for (int again = 0; again < 3; again++) {
+        for (unsigned i = 0; i < NAMES; i++) {
+            unsigned disk;
+            uint64_t size;
+            assert_int_equal(group_disk(rig.group, names[i], &disk, &size, NULL), 0);
+            assert_int_equal(disk, i);
+            assert_int_equal(file_read(rig.group->disks[i].head, data, sizeof(data), 0), 0);
+            assert_int_equal(data[0], 'a' + (int)i);
+            assert_int_equal(data[511], 'a' + (int)i);
+        }
+        group_rig_again(&rig);
+    }
+    assert_int_equal(nftw(rig.folder, is_escaped, 16, FTW_PHYS), 0);
+    assert_int_not_equal(access("/tmp/escaped.head", F_OK), 0);
+    group_rig_finish(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_without_room_for_the_record),
         cmocka_unit_test(test_heads_elsewhere),
         cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_names_stay_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
