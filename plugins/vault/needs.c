@@ -55,11 +55,14 @@ int needs_size(struct group *g, unsigned disk, uint64_t size)
 
     hold_lock(&n->lock);
     if (granules > b->granules) {
-        uint8_t *bits = realloc(b->bits, bitmap_bytes(granules));
+        /* not realloc(): of what nobody sets a bit in takes no memory, however large a source says
+         * that its disk is */
+        uint8_t *bits = calloc(1, bitmap_bytes(granules));
         if (!bits)
             return -ENOMEM;
-        memset(bits + bitmap_bytes(b->granules), 0,
-               bitmap_bytes(granules) - bitmap_bytes(b->granules));
+        if (b->bits)
+            memcpy(bits, b->bits, bitmap_bytes(b->granules));
+        free(b->bits);
         b->bits = bits;
         b->granules = granules;
     }

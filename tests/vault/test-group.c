@@ -321,6 +321,40 @@ static void test_shared(void **state)
     group_rig_finish(&rig);
 }
 
+static long resident_bytes(void)
+{
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+
+    assert_int_equal(fscanf(f, "%*d %ld", &pages), 1);
+    fclose(f);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+/* What a source says of its disk takes no memory of the gateway, which serves others. */
+static void test_a_disk_of_any_size(void **state)
+{
+    (void)state;
+    struct group_rig rig;
+    const uint64_t size = UINT64_C(1) << 48; /* its granules are 512 MiB of bits */
+
+    group_rig_init(&rig);
+    rig_first_copy(&rig, M, 1);
+    const long before = resident_bytes();
+    source_begin(&rig.source, 0);
+    source_disk(&rig.source, 1, "large", size);
+    assert_int_equal(group_send(&rig, source_finish(&rig.source), true), 0);
+    for (;;) { /* the file system may not have files of that size */
+        const struct status s = rig_status(&rig);
+        if (s.applied_lsn == 3 || s.refused)
+            break;
+        usleep(1000);
+    }
+    assert_true(resident_bytes() < before + 128 * M);
+    rig_expect_head(&rig, 0, GRAN, 1);
+    group_rig_finish(&rig);
+}
+
 /* ---- names ------------------------------------------------------------------------------------
  */
 
@@ -403,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_without_room_for_the_record),
         cmocka_unit_test(test_heads_elsewhere),
         cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_a_disk_of_any_size),
         cmocka_unit_test(test_names_stay_names),
     };
 
