@@ -61,7 +61,7 @@ static void judge_command(const uint8_t *page)
     if (command_read(page, NULL, &c, NULL))
         return;
     judge_lineage(&c.lineage);
-    check(c.op >= COMMAND_ACQUIRE && c.op <= COMMAND_BEGIN && c.lineage.count, "it says what");
+    check(c.op >= COMMAND_ACQUIRE && c.op <= COMMAND_RETURN && c.lineage.count, "it says what");
     check(!command_write(&c, NULL, once) && !command_read(once, NULL, &c, NULL) &&
               !command_write(&c, NULL, twice) && !memcmp(once, twice, PAGE_BYTES),
           "it is understood again, as it was");
