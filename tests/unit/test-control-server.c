@@ -104,6 +104,44 @@ static void a_name_that_is_a_path_is_refused(void **state)
     assert_int_equal(places_init("unit", world_run, world_run, ""), 0);
 }
 
+static void starts_not(int error, const char *sentence)
+{
+    cleanup_text struct weir_text events = { 0 };
+    uint64_t last;
+
+    assert_int_equal(control_start(), error);
+    events_read(0, 0, &events, &last);
+    if (!strstr(text_string(&events), sentence))
+        fail_msg("\"%s\" was not said, but %s", sentence, text_string(&events));
+}
+
+/* Something else is where the folder, the lock or the socket goes: it is named, and left alone. */
+static void what_is_in_the_way_is_named(void **state)
+{
+    char path[256], aside[256], socket[256];
+
+    (void)state;
+    control_stop();
+    snprintf(path, sizeof(path), "%s/ctl", world_run);
+    snprintf(aside, sizeof(aside), "%s/aside", world_run);
+    snprintf(socket, sizeof(socket), "%s/ctl/unit.sock", world_run);
+    assert_int_equal(mkdir(socket, 0700), 0);
+    starts_not(-EISDIR, "/ctl/unit.sock: Is a directory");
+    assert_int_equal(rmdir(socket), 0);
+    assert_int_equal(rename(path, aside), 0);
+    assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);
+    starts_not(-ENOTDIR, "/ctl: Not a directory");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rename(aside, path), 0);
+    snprintf(path, sizeof(path), "%s/ctl/unit.lock", world_run);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("elsewhere", path), 0);
+    starts_not(-ELOOP, "/ctl/unit.lock: Too many levels of symbolic links");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(control_start(), 0);
+    assert_true(works());
+}
+
 /* ---- who --------------------------------------------------------------------- */
 
 static void events_say_who_changed_what(void **state)
@@ -248,6 +286,7 @@ int main(void)
         SERVER_TEST(the_socket_of_a_dead_gateway_is_replaced),
         SERVER_TEST(a_living_gateway_is_not_pushed_aside),
         SERVER_TEST(a_name_that_is_a_path_is_refused),
+        SERVER_TEST(what_is_in_the_way_is_named),
         SERVER_TEST(events_say_who_changed_what),
         SERVER_TEST(the_end_does_not_wait_for_those_who_wait),
         SERVER_TEST(who_waits_and_hangs_up_frees_the_place),

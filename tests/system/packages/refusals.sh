@@ -62,6 +62,27 @@ printf 'hello' >"$work/packages/text"
 expect 4 filter install "$work/packages/text"
 unchanged "this is no package"
 
+# ---- by the folder: somebody else is at it, a file is where packages go, there is no room
+exec 8<"$WEIR_FILTERS/packages"
+flock 8
+expect 4 filter upgrade "$package"
+unchanged "somebody else installs or removes a filter in $WEIR_FILTERS just now: try again"
+exec 8<&-
+mkdir "$work/odd"
+echo precious >"$work/odd/packages"
+WEIR_FILTERS=$work/odd expect 1 filter install "$package"
+complains "$work/odd/packages: "
+assert_eq "$(cat "$work/odd/packages")" precious "what was in the way"
+mkdir "$work/full"
+if [ "$(id -u)" = 0 ]; then # in a name space of its own, where the folder is a disk of 16 KiB
+    status=0
+    WEIR_FILTERS=$work/full unshare -m sh -c 'mount -t tmpfs -o size=16k none "$WEIR_FILTERS" && "$0" filter install "$1"; status=$?
+        find "$WEIR_FILTERS" ! -type d; exit $status' "$weirctl" "$package" >"$work/left" 2>"$work/said" || status=$?
+    err=$(cat "$work/said")
+    complains "$work/full/packages/packaged has no room for the package: it needs "
+    assert_eq "$status $(cat "$work/left")" "1 " "what is left of a package without room"
+fi
+
 # ---- by a gateway that cannot be asked, and by the command line
 expect 2 filter upgrade "$package" --gateway=main
 unchanged "--gateway cannot choose one"
