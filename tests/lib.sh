@@ -32,20 +32,28 @@ _finish() {
 trap _finish EXIT
 trap 'exit 130' INT TERM
 
-# started_at PID: sets $since to when the process started; fails when there is none.
+# started_at PID: sets $since to when the process started; fails when there is none, or it has
+# ended and only nobody asked how.
 started_at() {
-    local stat
+    local stat state
     { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1 # said, for in a trap it would be 0
-    read -r _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ since _ <<<"${stat##*) }"
+    read -r state _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ since _ <<<"${stat##*) }"
+    [[ $state != [ZX] ]]
 }
 # alive PID: is it there, and still what spawn started?  The numbers of 32768 processes and
 # threads are used up in seconds when much is tested at once.
 alive() { local since; started_at "$1" && [ "${_since[$1]:-$since}" = "$since" ]; }
-# stop_pid PID: TERM, then KILL after a minute; only for what this test started.
+# stop_pid PID: TERM, then KILL after a minute; only for what this test started.  TERM is sent
+# again: a child of bash that is not yet the program loses it when it puts bash's traps away.
 stop_pid() {
-    alive "$1" && kill "$1" 2>/dev/null || return 0
-    for _ in $(seq 600); do alive "$1" || break; sleep 0.1; done
-    ! alive "$1" || kill -9 "$1" 2>/dev/null || true
+    local i
+    alive "$1" || return 0 # nor waits for who has its number now
+    for ((i = 0; i < 600; i++)); do
+        alive "$1" || break
+        ((i % 50)) || kill "$1" 2>/dev/null || true
+        sleep 0.1
+    done
+    while alive "$1"; do kill -9 "$1" 2>/dev/null || true; sleep 0.1; done
     wait "$1" 2>/dev/null || true
 }
 # spawn NAME COMMAND…: in the background, output to $work/NAME.log; sets $pid.

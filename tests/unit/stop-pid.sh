@@ -6,7 +6,19 @@ spawn sleeper sleep 1000
 alive "$pid" || fail "it does not live"
 first=$pid
 stop_pid "$first"
-! kill -0 "$first" 2>/dev/null || fail "it still lives"
+! alive "$first" || fail "it still lives"
+
+# one that loses the first TERM, as a shell's child does that is not yet its program
+lose_one() {
+    lost=0
+    trap '((lost++)) && echo "ends" && exit' TERM
+    echo "$BASHPID is ready"
+    while sleep 0.1; do :; done
+}
+spawn deaf lose_one
+wait_until 60 grep -q ready "$work/deaf.log"
+stop_pid "$pid"
+grep -q ends "$work/deaf.log" || fail "it was killed, and TERM was not tried again"
 
 # as if the one that was started had ended, and its number were this one's
 spawn other sleep 1000
@@ -25,4 +37,4 @@ stop_pid "$pid"
 (sleep 1000 & echo $! >"$work/pid")
 stranger=$(cat "$work/pid")
 stop_pid "$stranger"
-! kill -0 "$stranger" 2>/dev/null || fail "it still lives"
+! alive "$stranger" || fail "it still lives"
