@@ -45,11 +45,14 @@ static void first_unlock(struct encryption *e, const struct encryption_config *c
 {
     char why[HEADER_WHY] = "";
 
-    int r = encryption_prepare(e, config, why);
-    if (!r)
-        r = encryption_judge_lock(e, why);
-    if (r)
+    int header = encryption_prepare(e, config, why);
+    int r = !header || header_may_come(header) ? encryption_judge_lock(e, why) : header;
+    if (r || header)
         encryption_lock(e, why);
+    if (r)
+        return;
+    if (header)
+        late_again(e, config);
     else
         late_begin(e, config);
 }

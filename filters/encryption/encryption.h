@@ -88,7 +88,7 @@ int encryption_prepare(struct encryption *, const struct encryption_config *, ch
 int encryption_open(struct encryption *, const struct encryption_config *, const struct secret *key,
                     char why[HEADER_WHY]);
 /* All of it, or the export is locked and view.why has the sentence.  0 or -errno; `late`: the key
- * could not be had now, and may be later. */
+ * could not be had now, or the header not be read, and may be later. */
 int encryption_unlock(struct encryption *, const struct encryption_config *, bool *late);
 /* Requests that are under way end as they began, and the last one wipes the key. */
 void encryption_lock(struct encryption *, const char *why);

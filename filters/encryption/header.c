@@ -29,6 +29,11 @@ int header_open(const struct header_medium *medium, struct header **result, char
     return 0;
 }
 
+bool header_may_come(int error)
+{
+    return error == -EIO || error == -ESHUTDOWN || error == -ENOTCONN || error == -ETIMEDOUT;
+}
+
 void header_close(struct header *header)
 {
     if (!header)

@@ -48,6 +48,8 @@ struct header;
  * the payload does not fit on the medium; or another -errno.  Each but -ENODATA with a sentence and
  * its remedy. */
 int header_open(const struct header_medium *, struct header **, char why[HEADER_WHY]);
+/* After such an error: is it the medium that did not answer, and may answer later? */
+bool header_may_come(int error);
 void header_close(struct header *); /* NULL is fine */
 void header_about(const struct header *, struct header_about *);
 /* Does each sector of a payload of so many bytes have a tweak of its own? */

@@ -1,4 +1,4 @@
-/* late.c - who waits for a key that does not come at once?
+/* late.c - who waits for a key, or a header, that does not come at once?
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "encryption.h"
 #include "instant.h"
@@ -111,7 +111,7 @@ static bool pause_for(struct late *l, unsigned seconds)
     return !stop;
 }
 
-/* Before it asks again: the disk may have got tokens, or a header, since. */
+/* Before it asks: the disk may have got tokens, or a header, since, or it can be read now. */
 static int look_again(struct late_task *t, char why[HEADER_WHY])
 {
     header_close(t->header);
@@ -122,11 +122,28 @@ static int look_again(struct late_task *t, char why[HEADER_WHY])
 
 static void say_late(struct encryption *e, const char *why)
 {
-    static const char rest[] = " It is asked for again by itself.";
+    static const char rest[] = ". It is tried again by itself.";
     char said[HEADER_WHY];
+    size_t length = strlen(why);
 
-    snprintf(said, sizeof said, "%.*s%s", (int)(sizeof said - sizeof rest), why, rest);
+    if (length && why[length - 1] == '.')
+        length--;
+    if (length > sizeof said - sizeof rest)
+        length = sizeof said - sizeof rest;
+    snprintf(said, sizeof said, "%.*s%s", (int)length, why, rest);
     encryption_stay_locked(e, said);
+}
+
+/* The header could not be read, or is none: true: it is to be tried again. */
+static bool take_failure(struct encryption *e, int r, const char *why)
+{
+    const bool again = header_may_come(r);
+
+    if (again)
+        say_late(e, why);
+    else
+        encryption_lock(e, why);
+    return again;
 }
 
 /* The answer, with the disk to itself: true: it is to be asked again. */
@@ -139,8 +156,11 @@ static bool take_answer(struct late_task *t, int r, bool first, const struct sec
         say_late(e, why);
         return true;
     }
-    if (!r && !first) /* it may have taken a long time */
+    if (!r && !first) { /* it may have taken a long time */
         r = encryption_prepare(e, &t->config, why);
+        if (r)
+            return take_failure(e, r, why);
+    }
     if (!r)
         r = encryption_open(e, &t->config, key, why);
     if (r)
@@ -161,10 +181,10 @@ static bool ask_once(struct late_task *t, bool first)
             return false;
         int r = look_again(t, why);
         if (r)
-            encryption_lock(t->e, why);
+            again = take_failure(t->e, r, why);
         end_work(l);
         if (r)
-            return false;
+            return again;
     }
     int r = encryption_ask(t->e, t->header, &t->config, &l->bell, &key, why);
     if (begin_work(l)) {

@@ -1,10 +1,10 @@
-/* late.h - who waits for a key that does not come at once?
+/* late.h - who waits for a key, or a header, that does not come at once?
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * A key management system may answer in a minute, or only when the host has a network.  Nobody is
- * kept waiting for that: a thread asks, again and again where the key could not be had, and unlocks
- * the disk when it has come.  It and the control path take turns with the disk and its header; it
- * has none while it asks. */
+ * A key management system may answer in a minute, or only when the host has a network; so may a
+ * store.  Nobody is kept waiting for that: a thread asks, again and again where the key could not
+ * be had or the header not be read, and unlocks the disk when it has come.  It and the control path
+ * take turns with the disk and its header; it has none while it asks. */
 #ifndef ENCRYPTION_LATE_H
 #define ENCRYPTION_LATE_H
 
@@ -35,7 +35,8 @@ void late_finish(struct encryption *);
 
 /* On the control path, with no thread under way.  begin: asks, and waits a moment for the answer,
  * so that what can be had at once is there when this returns; else the export is locked until it
- * comes.  again: could not be had just now; asks in a while. */
+ * comes.  again: key or header could not be had just now, and the export is locked; asks in a
+ * while. */
 void late_begin(struct encryption *, const struct encryption_config *);
 void late_again(struct encryption *, const struct encryption_config *);
 /* Nobody asks any more when this returns. */

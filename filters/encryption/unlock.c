@@ -429,8 +429,8 @@ int encryption_unlock(struct encryption *e, const struct encryption_config *conf
     char why[HEADER_WHY] = "";
     struct secret key = { 0 };
 
-    *late = false;
     int r = encryption_prepare(e, config, why);
+    *late = header_may_come(r);
     if (!r) {
         r = encryption_get_key(e, config->key, config, &key, why);
         *late = keys_may_come(r);

@@ -2,7 +2,7 @@
 # late.sh - does a disk whose key is late come by itself, and is nobody else kept waiting for it?
 # SPDX-License-Identifier: BSD-3-Clause
 . "$WEIR_SOURCE/tests/filter/encryption/encryption.sh" || exit
-again="asked for again by itself"
+again="tried again by itself"
 unlocked() { [ "$(statistic encryption state)" = unlocked ] && [ "$(state)" = active ]; }
 
 # ---- the file of the key is on what is mounted later: a new disk, and one that is known
