@@ -8,7 +8,11 @@ import subprocess
 import time
 
 from model import Broken
+from plan import DISK
 from world import BUILD, Refused
+
+MIB = 1 << 20
+MOST_GROWN = 4 * MIB
 
 
 def weirctl(world, *words, site=None, code=0):
@@ -178,6 +182,28 @@ def reload(world, r):
     return "reload"
 
 
+def grow(world, r):
+    """By a MiB, in which nobody has ever written: who has the disk open goes on, who comes sees it."""
+    if world.size >= DISK + MOST_GROWN:
+        return "no grow: the disk is large already"
+    done = weirctl(world, "export", "grow", "vm1", str(world.size + MIB), code=None)
+    if done.returncode:
+        if world.calm_since is not None and "deep rekey" not in done.stderr:
+            raise Broken(f"grow: {done.stderr}")
+        return f"grow: {done.stderr}"
+    world.size += MIB
+    if world.calm_since is not None:
+        h = world.connect()
+        size = h.get_size()
+        new = bytes(h.pread(MIB, world.size - MIB)) if size == world.size else b""
+        if size != world.size:
+            raise Broken(f"the disk has grown to {world.size} bytes, and who comes now sees {size}")
+        if not world.plan.encryption and new != bytes(MIB):  # else it is noise
+            raise Broken("where the disk has grown is something else than zeroes")
+        h.shutdown()
+    return f"grow to {world.size >> 20} MiB"
+
+
 def rekey(world, r):
     """To the other key, as weirctl does it in three steps."""
     new = 1 - world.plan.key
@@ -212,6 +238,6 @@ def list_exports(world, r):
 
 CHANGES = [
     (8, None, edit_policy), (4, None, bad_edit), (5, None, option), (4, "cache", cache_mode), (5, "cache", cache_verb),
-    (3, "replication", replication_mode), (3, "replication", mark), (2, None, snapshot), (2, None, stun), (2, None, reload),
+    (3, "replication", replication_mode), (3, "replication", mark), (2, None, snapshot), (2, None, stun), (2, None, reload), (1, None, grow),
     (3, "encryption", rekey), (1, "encryption", rekey_deep), (1, None, new_mount), (3, None, list_exports),
 ]

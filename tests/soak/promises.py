@@ -61,6 +61,8 @@ class Promises:
                 raise Broken(f"an applied policy did not survive: it is {text!r}, and was {world.applied!r}")
         self.nobody_gets_in()
         state = world.site.export()
+        if state["size_bytes"] < world.size:
+            raise Broken(f"the disk has grown to {world.size} bytes, and after a restart it has {state['size_bytes']}")
         if state["compliance"] != "compliant":
             raise Broken(f"after a restart the disk is {state['compliance']}: {state['compliance_reason']}")
 
@@ -103,6 +105,7 @@ class Promises:
         self.counts_grow(life, show)
 
     def counts_grow(self, life, show):
+        world = self.world
         now = {}
         for op, values in show["ops"].items():
             now.update({f"{op} {k}": values[k] for k in COUNTED if k in values})

@@ -17,6 +17,7 @@ import nbd
 
 from host import Host
 from model import Broken, Unsure
+from plan import DISK
 
 SOURCE = os.environ["WEIR_SOURCE"]
 BUILD = os.environ["WEIR_BUILD"]
@@ -170,6 +171,7 @@ class World:
         self.still = threading.Event()  # set: guests ask for nothing
         self.guests, self.others = [], []
         self.model, self.hot, self.trims = None, 0, plan.trims
+        self.size = DISK                # of the disk, at least
         self.calm_since = None          # no fault since then: no request may fail
         self.hurt = set()               # what has happened that excuses a promise for good
         self.site = Site(self, "source")
