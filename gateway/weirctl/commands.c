@@ -131,7 +131,7 @@ const struct command commands[] = {
     { "filter", "pack", ctl_filter_pack, "FILE.so [FILE...]", TAKES(OPTION_VENDOR) | TAKES(OPTION_KEY), "Make a package of a filter and its manual pages, in the current folder." },
     { "gateway", "list", ctl_gateway_list, "", 0, "List the gateways, living and dead." },
     { "reload", "", ctl_reload, "", 0, "Read the configuration again and apply what changed." },
-    { "version", "", ctl_version, "", 0, "Print the version of weirctl and of the running gateways." },
+    { "version", "", ctl_version, "", 0, "Print the version of weirctl and of the running gateways; so does --version." },
     { "help", "", ctl_help, "[COMMAND...]", 0, "Print help for weirctl or for one command." },
     { 0 }
 };

@@ -64,6 +64,8 @@ static enum exit_code take_options(struct invocation *invocation, char **argv)
             all_words = true;
         } else if (strcmp(*arg, "-h") == 0) {
             invocation->option[OPTION_HELP] = "";
+        } else if (strcmp(*arg, "-V") == 0 || strcmp(*arg, "--version") == 0) {
+            invocation->words[invocation->count++] = "version"; /* as one asks any program */
         } else if (strncmp(*arg, "--", 2) != 0) {
             return say_misuse(invocation,
                               "unknown option \"%s\"; options are --words, see "

@@ -147,6 +147,9 @@ says running
 expect 0 --json gateway list
 json 'd["gateways"][0]["state"] == "running" and d["gateways"][0]["exports"] == 3'
 expect 0 version
+version=$out
+expect 0 --version
+assert_eq "$out" "$version" "--version and version differ"
 says "gateway main 0.1.0"
 expect 0 --json version
 json 'd["gateways"][0]["version"] == "0.1.0" and d["weirctl"]'

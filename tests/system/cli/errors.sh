@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 . "$WEIR_SOURCE/tests/lib.sh" || exit 1
 . "$WEIR_SOURCE/tests/system/cli/cli.sh"
+requires jq
 
 # refused CODE ERRNO PART WORDS…: as text on stderr and as a document on stdout
 refused() {
@@ -13,10 +14,9 @@ refused() {
     assert_eq "$out" "" "an error is on stdout"
     expect "$want" --json "$@"
     assert_eq "$err" "" "an error with --json is on stderr"
-    errno=$errno part=$part python3 -c 'import json, os, sys
-error = json.loads(sys.argv[1])["error"]
-sys.exit(error["errno"] != os.environ["errno"] or os.environ["part"] not in error["message"])' \
-        "$out" || fail "'$errno' and '$part' are not in: $out"
+    jq -e --arg errno "$errno" --arg part "$part" \
+        '.error | .errno == $errno and (.message | contains($part))' <<<"$out" >/dev/null ||
+        fail "'$errno' and '$part' are not in: $out"
 }
 
 # ---- no gateway
