@@ -6,7 +6,7 @@
 requires cc nbdinfo
 [ -f "$plugin" ] || skip "needs the plugin"
 unit=$WEIR_BUILD/conf/weir@.service
-backoff=$WEIR_BUILD/gateway/weir-backoff
+backoff=$WEIR_BUILD/conf/weir-backoff
 folder=$work/backoff
 mkdir "$folder"
 

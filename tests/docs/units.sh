@@ -9,7 +9,7 @@ mkdir "$units"
 cp "$WEIR_BUILD"/conf/weir*.service "$WEIR_BUILD"/conf/weir*.socket "$units"
 # verify wants programs that exist; the installed ones do not yet
 sed -i "s|^ExecStart=[^ ]*/weirfs|ExecStart=/bin/true|" "$units/weirfs.service"
-sed -i "s|[^= ]*/weir-backoff |$WEIR_BUILD/gateway/weir-backoff |" "$units/weir@.service"
+sed -i "s|[^= ]*/weir-backoff |$WEIR_BUILD/conf/weir-backoff |" "$units/weir@.service"
 sed -i "s|^\(Exec[A-Za-z]*=-\?\)[^ ]*/weirctl|\1/bin/true|" "$units/weir-attach@.service"
 
 said=$(cd "$units" && systemd-analyze verify --man=no ./weir@one.service ./weir@one.socket \

@@ -1,4 +1,4 @@
-/* backoff.c - how long does a gateway wait that has just crashed, before it begins again?
+/* weir-backoff.c - how long does a gateway wait that has just crashed, before it begins again?
  * SPDX-License-Identifier: BSD-3-Clause
  *
  *     weir-backoff FOLDER [FIRST MOST CALM]
