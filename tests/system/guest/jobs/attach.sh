@@ -80,7 +80,8 @@ nbd-client -d /dev/nbd3
 
 # ---- a disk that is another one when it comes back; then none comes back
 for what in size none; do
-    expect 0 '^/dev/nbd1$' attach "$(uri other)" /dev/nbd1 --dead-timeout=6
+    [ $what = size ] && seconds=20 || seconds=6 # in which it comes back, also where all is slow
+    expect 0 '^/dev/nbd1$' attach "$(uri other)" /dev/nbd1 --dead-timeout=$seconds
     reads nbd1 0 || fail "it cannot be read"
     ask "GONE $what"
     since=$(cut -d. -f1 /proc/uptime)
