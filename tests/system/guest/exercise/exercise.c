@@ -110,6 +110,8 @@ static int wait_for(const pid_t children[], unsigned workers)
     for (unsigned left = workers; left > 0; left--) {
         if (wait(&status) >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
             continue;
+        if (!worst && WIFSIGNALED(status))
+            printf("FAILED a worker was ended by signal %d\n", WTERMSIG(status));
         for (unsigned i = 0; i < workers && !worst; i++)
             kill(children[i], SIGTERM);
         worst = 1;
@@ -142,9 +144,9 @@ static int run(const char *folder, uint64_t operations, uint64_t seed, unsigned 
         w.at = (struct where){ .seed = seed, .worker = i };
         w.random = random_next(&random);
         w.folder = folder;
-        _exit(work(&w, operations / workers + (i < operations % workers), limit, manifest, mine,
-                   mine + acts_count) < 0 ||
-              fflush(stdout) < 0);
+        int r = work(&w, operations / workers + (i < operations % workers), limit, manifest, mine,
+                     mine + acts_count);
+        _exit((fflush(stdout) < 0) | (r < 0)); /* what went wrong is said first of all */
     }
     if (wait_for(children, workers))
         return 1;
