@@ -88,10 +88,15 @@ static int act_append(struct worker *w, struct file *f)
     return write_at(w, f, "append", f->fd, r);
 }
 
+/* Nothing of the file is in memory meanwhile: Linux may find that it cannot drop what is, "Direct
+ * I/O collision with buffered writes", and fails the next fsync() although the disk has all. */
 static int act_write_direct(struct worker *w, struct file *f)
 {
     if (f->direct < 0)
         return -EOPNOTSUPP;
+    if (fdatasync(f->fd) < 0)
+        return -errno;
+    posix_fadvise(f->fd, 0, 0, POSIX_FADV_DONTNEED);
     return write_at(w, f, "direct write", f->direct, choose_range(w, f->limit, BLOCK));
 }
 

@@ -23,7 +23,7 @@ all() {
         echo "$1 of ${one#*:} failed"
         tail -40 "/run/$1-${one#*:}"
     done
-    [ $failed = 0 ] || dmesg | tail -40
+    [ $failed = 0 ] || dmesg | tail -15
     return $failed
 }
 show() { for pair in $pairs; do grep -h "$2" "/run/$1-${pair%%=*}"; done; }
