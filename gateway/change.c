@@ -3,7 +3,8 @@
  *
  * New filters are made, the disk is drained, those that go are detached, those that
  * come are attached, the chain is swapped, and clients go on.  If one refuses, the
- * same steps are taken back. */
+ * same steps are taken back.  Of disks that change together all take each step before
+ * one takes the next: what they share is free when the first new filter comes. */
 #include "events.h"
 #include "export-private.h"
 #include "scope.h"
@@ -173,6 +174,9 @@ static void swap_plan(struct export *e, struct plan *p)
 /* ---- another chain ----------------------------------------------------------- */
 
 struct change {
+    struct export *export;
+    struct plan *plan;
+    size_t index; /* in the caller's list */
     struct chain *old, *new;
     struct weir_below *place[CHAIN_MAX]; /* of the new chain */
     bool kept[CHAIN_MAX];                /* … that are of the old one, too */
@@ -180,8 +184,19 @@ struct change {
     struct weir_geometry top;
 };
 
-static int make_change(struct export *e, const struct plan *p, struct change *ch)
+/* Those that change together, and have a chain. */
+struct changes {
+    struct change *list;
+    struct export **exports; /* the same */
+    size_t count;
+    size_t failed; /* index of the one that refuses */
+};
+
+static int make_change(struct change *ch)
 {
+    struct export *e = ch->export;
+    const struct plan *p = ch->plan;
+
     ch->old = e->chain;
     for (size_t i = 0; i < p->count; i++) {
         struct weir_below *b = find_place(ch->old, p->filter[i].label);
@@ -195,31 +210,28 @@ static int make_change(struct export *e, const struct plan *p, struct change *ch
     return r ? r : chain_create(e, ch->place, (int)p->count, p, &ch->new);
 }
 
-static bool is_kept(const struct change *ch, const struct weir_below *b)
-{
-    for (int i = 0; i < ch->old->count; i++)
-        if (ch->old->link[i].place == b)
-            return true;
-    return false;
-}
-
-static void detach_gone(struct export *e, struct change *ch)
+static void detach_gone(const struct change *ch)
 {
     for (int i = 0; i < ch->old->count; i++)
         if (!ch->stays[i])
-            detach_place(e, ch->old->link[i].place);
+            detach_place(ch->export, ch->old->link[i].place);
+}
+
+static void detach_new(const struct change *ch)
+{
+    for (int i = 0; i < ch->new->count; i++)
+        if (!ch->kept[i])
+            detach_place(ch->export, ch->place[i]);
 }
 
 /* Attaches again what was detached.  When even that fails nothing of the disk is left
  * that could be served: it is taken apart, and opened anew when somebody tries. */
-static void put_old_back(struct export *e, struct change *ch)
+static void attach_old(const struct change *ch)
 {
     cleanup_text struct weir_text why = { 0 }, reason = { 0 };
+    struct export *e = ch->export;
     struct weir_geometry top;
 
-    for (int i = 0; i < ch->new->count; i++)
-        if (!is_kept(ch, ch->place[i]))
-            detach_place(e, ch->place[i]);
     if (attach_places(e, ch->old, &top, &why) == 0)
         return;
     weir_print(&reason, "a change was taken back, but the old chain would not attach again: %s",
@@ -242,103 +254,179 @@ static int judge_size(const struct export *e, const struct change *ch, struct we
     return -EBUSY;
 }
 
-static int exchange(struct export *e, const struct plan *p, struct change *ch,
-                    struct weir_text *why)
+static int attach_new(struct change *ch, struct weir_text *why)
 {
-    int r = stand_still(e, why);
+    struct export *e = ch->export;
+    int r = attach_places(e, ch->new, &ch->top, why);
 
-    if (r)
-        return r;
-    r = form_judge(e, p, why); /* again: a filter may keep more than when it was asked first */
-    if (r) {
-        go_on(e);
-        return r;
-    }
-    detach_gone(e, ch);
-    r = attach_places(e, ch->new, &ch->top, why);
     if (!r)
         r = judge_size(e, ch, why);
     if (!r)
         r = form_note_all(e, ch->new, why);
     if (!r)
         r = left_out_note(e, ch->new, why);
-    if (!r)
-        r = apply_all_options(ch->new, p);
-    if (r) {
-        put_old_back(e, ch);
-    } else {
-        pthread_mutex_lock(&e->lock);
-        e->chain = ch->new;
-        e->geometry = ch->top;
-        export_settle(e);
-        e->blocks.align = ch->top.block_min ? ch->top.block_min : 1;
-        pthread_mutex_unlock(&e->lock);
+    return r ? r : apply_all_options(ch->new, ch->plan);
+}
+
+static void take_new(const struct change *ch)
+{
+    struct export *e = ch->export;
+    hold_lock(&e->lock);
+
+    e->chain = ch->new;
+    e->geometry = ch->top;
+    export_settle(e);
+    e->blocks.align = ch->top.block_min ? ch->top.block_min : 1;
+}
+
+/* All stand still. */
+static int swap_all(struct changes *all, struct weir_text *why)
+{
+    int r = 0;
+
+    for (size_t i = 0; !r && i < all->count; i++) {
+        all->failed = all->list[i].index;
+        /* again: a filter may keep more than when it was asked first */
+        r = form_judge(all->exports[i], all->list[i].plan, why);
     }
-    go_on(e);
+    if (r)
+        return r;
+    for (size_t i = 0; i < all->count; i++)
+        detach_gone(&all->list[i]);
+    for (size_t i = 0; !r && i < all->count; i++) {
+        all->failed = all->list[i].index;
+        r = attach_new(&all->list[i], why);
+    }
+    if (!r) {
+        for (size_t i = 0; i < all->count; i++)
+            take_new(&all->list[i]);
+        return 0;
+    }
+    for (size_t i = 0; i < all->count; i++)
+        detach_new(&all->list[i]);
+    for (size_t i = 0; i < all->count; i++)
+        attach_old(&all->list[i]);
     return r;
 }
 
-static int rebuild(struct export *e, struct plan *p, struct weir_text *why)
+static int exchange(struct changes *all, struct weir_text *why)
 {
-    struct change ch = { 0 };
-    int r = make_change(e, p, &ch);
+    size_t failed = 0;
 
-    if (!r)
-        r = exchange(e, p, &ch, why);
-    if (r) { /* throw the new places away, else the old ones that go */
-        for (size_t i = 0; i < p->count; i++)
-            if (ch.place[i] && !ch.kept[i])
-                place_destroy(ch.place[i]);
-        chain_destroy(ch.new);
+    if (!all->count)
+        return 0;
+    int r = stand_still_all(all->exports, all->count, &failed, why);
+    if (r) {
+        all->failed = all->list[failed].index;
         return r;
     }
-    for (int i = 0; i < ch.old->count; i++)
-        if (!ch.stays[i])
-            place_destroy(ch.old->link[i].place);
-    chain_destroy(ch.old);
-    swap_plan(e, p);
-    return 0;
+    r = swap_all(all, why);
+    for (size_t i = 0; i < all->count; i++)
+        go_on(all->exports[i]);
+    return r;
 }
 
-/* ---- the two ways in --------------------------------------------------------- */
+/* Throws the new places away, or the old ones that go. */
+static void clear_away(struct change *ch, bool failed)
+{
+    for (size_t i = 0; failed && i < ch->plan->count; i++)
+        if (!ch->kept[i])
+            place_destroy(ch->place[i]);
+    for (int i = 0; !failed && i < ch->old->count; i++)
+        if (!ch->stays[i])
+            place_destroy(ch->old->link[i].place);
+    chain_destroy(failed ? ch->new : ch->old);
+    if (!failed)
+        swap_plan(ch->export, ch->plan);
+}
 
-static int apply(struct export *e, struct plan *p, struct weir_text *why)
+static int rebuild(struct changes *all, struct weir_text *why)
+{
+    size_t made = 0;
+    int r = 0;
+
+    for (; !r && made < all->count; made++) {
+        all->failed = all->list[made].index;
+        r = make_change(&all->list[made]);
+    }
+    if (!r)
+        r = exchange(all, why);
+    for (size_t i = 0; i < made; i++)
+        clear_away(&all->list[i], r);
+    return r;
+}
+
+/* ---- the ways in ------------------------------------------------------------- */
+
+static int judge(const struct export *e, const struct plan *p, struct weir_text *why)
 {
     int r = judge_plan(p, why);
 
     if (!r)
         r = form_judge(e, p, why);
-    if (r)
-        return r;
-    if (e->stunned) {
+    if (!r && e->stunned) {
         weir_print(why, "export %s is stunned: unstun it first", export_name(e));
-        return -EBUSY;
+        r = -EBUSY;
     }
-    if (!e->chain) {
-        swap_plan(e, p);
-        return 0;
+    return r || !e->chain || only_options(e, p) ? r : judge_form(e, p, why);
+}
+
+static int apply(struct export *const *list, struct plan *plans, size_t count, struct changes *all,
+                 struct weir_text *why)
+{
+    int r = 0;
+
+    for (size_t i = 0; !r && i < count; i++) {
+        all->failed = i;
+        r = judge(list[i], &plans[i], why);
+        if (!list[i]->chain)
+            continue;
+        all->list[all->count] = (struct change){ .export = list[i], .plan = &plans[i], .index = i };
+        all->exports[all->count++] = list[i];
     }
-    if (!only_options(e, p)) {
-        r = judge_form(e, p, why);
-        return r ? r : rebuild(e, p, why);
+    if (!r && count == 1 && all->count && only_options(list[0], plans)) {
+        r = apply_all_options(list[0]->chain, plans);
+        if (!r)
+            swap_plan(list[0], plans);
+        return r;
     }
-    r = apply_all_options(e->chain, p);
     if (!r)
-        swap_plan(e, p);
+        r = rebuild(all, why);
+    for (size_t i = 0; !r && i < count; i++)
+        if (!list[i]->chain)
+            swap_plan(list[i], &plans[i]);
+    return r;
+}
+
+int export_apply_all(struct export *const *list, struct plan *plans, size_t count, size_t *failed,
+                     struct weir_text *why)
+{
+    struct changes all = { .list = calloc(count, sizeof *all.list),
+                           .exports = calloc(count, sizeof *all.exports) };
+
+    for (size_t i = 0; i < count; i++)
+        take_turn(list[i]);
+    int r = all.list && all.exports ? apply(list, plans, count, &all, why) : -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        give_turn(list[i]);
+    *failed = all.failed;
+    if (r && why && !why->length)
+        weir_print(why, "cannot be applied: %s", strerror(-r));
+    for (size_t i = 0; i < count; i++) {
+        if (!r)
+            event_post(WEIR_INFO, export_name(list[i]), NULL, "policy applied");
+        plan_finish(&plans[i]);
+    }
+    free(all.list);
+    free(all.exports);
     return r;
 }
 
 int export_apply(struct export *e, struct plan *p, struct weir_text *why)
 {
-    take_turn(e);
-    int r = apply(e, p, why);
-    give_turn(e);
-    if (r && why && !why->length)
-        weir_print(why, "cannot be applied: %s", strerror(-r));
-    if (!r)
-        event_post(WEIR_INFO, export_name(e), NULL, "policy applied");
-    plan_finish(p);
-    return r;
+    size_t failed;
+
+    return export_apply_all(&e, p, 1, &failed, why);
 }
 
 static struct plan_filter *find_in_plan(struct plan *p, const char *label)

@@ -80,6 +80,9 @@ bool pass_gate(struct export *, struct worker *w);
  * again and the sentence says who. */
 int stand_still(struct export *, struct weir_text *why);
 int stand_still_for_good(struct export *); /* to close it: no filter is asked */
+/* All of `list`, whose requests may wait for each other's filters, or none; *failed: which not. */
+int stand_still_all(struct export *const *list, size_t count, size_t *failed,
+                    struct weir_text *why);
 void go_on(struct export *);
 /* With the turn: what export_ease() promises. */
 void let_go(struct export *);

@@ -73,6 +73,11 @@ int export_close(struct export *);
  * happens while the export is drained.  When a filter refuses, the old chain is put
  * back and -errno returned with the sentence. */
 int export_apply(struct export *, struct plan *, struct weir_text *why);
+/* The same for several at once: all stand still while their chains change, for filters that
+ * share something which two versions cannot have at a time.  When one refuses, list[*failed],
+ * all are put back.  Nobody else takes more than one turn. */
+int export_apply_all(struct export *const *list, struct plan *plans, size_t count, size_t *failed,
+                     struct weir_text *why);
 /* One LIVE option of one filter, by label.  -ENOENT, -EPERM (not LIVE), -EINVAL, -ERANGE. */
 int export_set_option(struct export *, const char *label, const char *option, const char *value,
                       struct weir_text *why);

@@ -147,18 +147,21 @@ static uint64_t drain_limit(const struct export *e)
     return given_up > least ? given_up : least;
 }
 
-static int come_to_rest(struct export *e, bool may_refuse, struct weir_text *why)
+static void close_gate(struct export *e)
 {
     e->gate_closed_at = clock_ns();
     atomic_store(&e->gate_closed, true);
+}
+
+/* The gate is closed; whatever comes back, it still is. */
+static int come_to_rest(struct export *e, bool may_refuse, struct weir_text *why)
+{
     int r = begin_drain(e, may_refuse, why);
-    if (r) {
-        go_on(e);
+
+    if (r)
         return r;
-    }
     if (!wait_until_empty(e, drain_limit(e))) {
         say_who_holds(e, why);
-        go_on(e);
         return -ETIMEDOUT;
     }
     for (int i = 0; e->chain && i < e->chain->count; i++) {
@@ -168,14 +171,64 @@ static int come_to_rest(struct export *e, bool may_refuse, struct weir_text *why
     return 0;
 }
 
+static int stop_one(struct export *e, bool may_refuse, struct weir_text *why)
+{
+    close_gate(e);
+    int r = come_to_rest(e, may_refuse, why);
+    if (r)
+        go_on(e);
+    return r;
+}
+
 int stand_still(struct export *e, struct weir_text *why)
 {
-    return come_to_rest(e, true, why);
+    return stop_one(e, true, why);
 }
 
 int stand_still_for_good(struct export *e)
 {
-    return come_to_rest(e, false, NULL);
+    return stop_one(e, false, NULL);
+}
+
+/* ---- several at once --------------------------------------------------------- */
+
+static bool is_at_work(const struct export *e)
+{
+    for (struct worker *w = worker_first(); w; w = atomic_load(&w->next))
+        if (worker_is_in(w, e) && !atomic_load(&w->holder))
+            return true;
+    return false;
+}
+
+/* Of disks that share something, a request of one may wait for what a filter does for another: a
+ * write for room in a pool that is full of the other's dirty blocks.  A filter that was told to be
+ * quiet would not do it.  So what no filter holds comes to its end before any is told; what one
+ * holds on purpose is let go when it is told, as is, at last, what waits without being held. */
+static void let_work_end(struct export *const *list, size_t count)
+{
+    uint64_t deadline = clock_after(clock_ns(), drain_limit(list[0]) / 2);
+    struct timespec pause = { .tv_nsec = 20000 };
+
+    for (size_t i = 0; i < count; i++)
+        while (is_at_work(list[i]) && clock_ns() < deadline)
+            nanosleep(&pause, NULL);
+}
+
+int stand_still_all(struct export *const *list, size_t count, size_t *failed, struct weir_text *why)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < count; i++)
+        close_gate(list[i]);
+    if (count > 1)
+        let_work_end(list, count);
+    for (size_t i = 0; !r && i < count; i++) {
+        r = come_to_rest(list[i], true, why);
+        *failed = i;
+    }
+    for (size_t i = 0; r && i < count; i++)
+        go_on(list[i]);
+    return r;
 }
 
 void go_on(struct export *e)

@@ -6,6 +6,7 @@
 #include "../scope.h"
 #include "../text.h"
 #include "running.h"
+#include "together.h"
 
 #include <errno.h>
 #include <string.h>
@@ -13,7 +14,8 @@
 struct change {
     struct configuration *old, *new;
     struct report *report;
-    bool *apply; /* per export of `new`: its chain is to change */
+    bool *apply;  /* per export of `new`: its chain is to change … */
+    size_t *with; /* … at once with this one's (together.h) */
 };
 
 /* ---- making exports ---------------------------------------------------------- */
@@ -178,20 +180,6 @@ static const char *policy_file(const struct configuration *c, const struct expor
     return e->override ? e->override->name : p ? p->source->name : e->source->name;
 }
 
-static int apply_plan(const struct export_entry *entry, struct weir_text *why)
-{
-    struct export *e = gateway_find(entry->name);
-    struct plan plan;
-
-    if (!e)
-        return 0; /* a configuration that is checked without a gateway */
-    int err = plan_copy(&entry->plan, &plan);
-    if (!err)
-        err = export_apply(e, &plan, why);
-    export_unref(e);
-    return err;
-}
-
 static bool is_locked(const char *name)
 {
     struct export *e = gateway_find(name);
@@ -247,22 +235,32 @@ static bool needs_apply(const struct change *ch, const struct export_entry *will
 static int decide(struct change *ch)
 {
     ch->apply = calloc(ch->new->export_count + 1, sizeof *ch->apply);
-    if (!ch->apply) {
-        report_memory(ch->report);
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < ch->new->export_count; i++)
+    for (size_t i = 0; ch->apply && i < ch->new->export_count; i++)
         ch->apply[i] = needs_apply(ch, &ch->new->exports[i]);
-    return 0;
+    ch->with = ch->apply ? together_make(ch->old, ch->new, ch->apply) : NULL;
+    if (ch->with)
+        return 0;
+    report_memory(ch->report);
+    return -ENOMEM;
+}
+
+/* The plan of `c` for export `i` and those that change with it; the first of them does it for all.
+ */
+static int apply_plan(const struct change *ch, size_t i, const struct configuration *c,
+                      const char **failed, struct weir_text *why)
+{
+    const struct together t = { ch->new, ch->apply, ch->with, i };
+
+    return ch->apply[i] && ch->with[i] == i ? together_apply(&t, c, failed, why) : 0;
 }
 
 static void put_back(const struct change *ch, size_t count)
 {
     for (size_t i = count; i-- > 0;) {
-        const struct export_entry *will = &ch->new->exports[i];
         cleanup_text struct weir_text why = { 0 };
-        if (ch->apply[i] && apply_plan(export_entry_find(ch->old, will->name), &why))
-            event_post(WEIR_ERROR, will->name, NULL, "the former policy cannot be put back: %s",
+        const char *failed;
+        if (apply_plan(ch, i, ch->old, &failed, &why))
+            event_post(WEIR_ERROR, failed, NULL, "the former policy cannot be put back: %s",
                        text_string(&why));
     }
 }
@@ -270,15 +268,13 @@ static void put_back(const struct change *ch, size_t count)
 static int apply_plans(const struct change *ch)
 {
     for (size_t i = 0; i < ch->new->export_count; i++) {
-        const struct export_entry *will = &ch->new->exports[i];
         cleanup_text struct weir_text why = { 0 };
-        if (!ch->apply[i])
-            continue;
-        int err = apply_plan(will, &why);
+        const char *failed;
+        int err = apply_plan(ch, i, ch->new, &failed, &why);
         if (!err)
             continue;
-        report_file(ch->report, err, policy_file(ch->new, will),
-                    "export \"%s\" did not take the change: %s", will->name,
+        report_file(ch->report, err, policy_file(ch->new, export_entry_find(ch->new, failed)),
+                    "export \"%s\" did not take the change: %s", failed,
                     why.length ? text_string(&why) : strerror(-err));
         put_back(ch, i);
         return err;
@@ -389,6 +385,7 @@ int change_to(struct configuration *new, const struct file_edit *edits, size_t c
         running_set(new);
     }
     free(ch.apply);
+    free(ch.with);
     configuration_unref(old);
     return err;
 }

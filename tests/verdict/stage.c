@@ -64,22 +64,27 @@ static void keep_why(struct weir_text *why)
     snprintf(stage_why, sizeof(stage_why), "%s", text_string(why));
 }
 
-static int open_with(struct plan *plan)
+static int open_as(const char *name, struct plan *plan, struct export **ret)
 {
     cleanup_text struct weir_text why = { 0 };
     struct export_config config = {
-        .name = strdup("stage"),
+        .name = strdup(name),
         .description = strdup(""),
         .image = strdup(""),
     };
     const struct datastore_setup store = { .name = "stage", .type = &array_store };
 
     assert_int_equal(datastore_create(&store, &config.datastore), 0);
-    assert_int_equal(export_create(&config, plan, &stage), 0);
-    int r = export_open(stage, &why);
+    assert_int_equal(export_create(&config, plan, ret), 0);
+    int r = export_open(*ret, &why);
     keep_why(&why);
     forget();
     return r;
+}
+
+static int open_with(struct plan *plan)
+{
+    return open_as("stage", plan, &stage);
 }
 
 int stage_open(unsigned count)
@@ -102,14 +107,27 @@ int stage_open_filters(const char *const *filters)
     return open_with(&plan);
 }
 
+void stage_plan(struct plan *plan, const int *which)
+{
+    plan_start(plan);
+    for (; *which >= 0; which++)
+        plan_add(plan, *which);
+}
+
+int stage_open_other(const int *which, struct export **ret)
+{
+    struct plan plan;
+
+    stage_plan(&plan, which);
+    return open_as("other", &plan, ret);
+}
+
 int stage_apply(const int *which)
 {
     struct plan plan;
     cleanup_text struct weir_text why = { 0 };
 
-    plan_start(&plan);
-    for (; *which >= 0; which++)
-        plan_add(&plan, *which);
+    stage_plan(&plan, which);
     int r = export_apply(stage, &plan, &why);
     keep_why(&why);
     return r;

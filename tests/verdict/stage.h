@@ -95,6 +95,10 @@ int stage_open(unsigned count);
 int stage_open_filters(const char *const *filters);
 /* Makes the chain be these probes; ends with -1. */
 int stage_apply(const int *which);
+/* Another export, through these probes, which the test closes; its store has the same bytes. */
+int stage_open_other(const int *which, struct export **ret);
+/* A plan of these probes; ends with -1. */
+void stage_plan(struct plan *, const int *which);
 void stage_close(void);
 enum export_state stage_state(void);
 /* Of a filter's label, "store" or "export"; good until the next call. */

@@ -4,7 +4,8 @@
  * A filter that passes and counts, in versions that meson.build tells apart: VERSION; KLASS;
  * WITHOUT_WORD: it lacks an option that others have; REFUSES: it does not attach to the export
  * "second"; LOCKS: it attaches there, and locks the disk; KILLS: it takes the gateway along;
- * CHECKS: it refuses what others take; TRANSFORMS: it says that it changes what is stored. */
+ * CHECKS: it refuses what others take; TRANSFORMS: it says that it changes what is stored; POOLED:
+ * it takes what the tests say to a cache. */
 #include "weir-filter.h"
 
 #include <errno.h>
@@ -23,6 +24,9 @@
 
 struct config {
     const char *word;
+#ifdef POOLED
+    const char *pool, *mode, *sequential;
+#endif
 };
 
 struct stats {
@@ -94,6 +98,11 @@ static const struct weir_option options[] = {
 #ifndef WITHOUT_WORD
     WEIR_OPTION_STRING(struct config, word, .fallback = "none", .flags = WEIR_LIVE,
                        .help = "Any word."),
+#endif
+#ifdef POOLED
+    WEIR_OPTION_STRING(struct config, pool, .flags = WEIR_NAMES_POOL, .help = "A pool."),
+    WEIR_OPTION_STRING(struct config, mode, .fallback = "", .help = "Any word."),
+    WEIR_OPTION_STRING(struct config, sequential, .fallback = "", .help = "Any word."),
 #endif
     { 0 },
 };
