@@ -449,6 +449,14 @@ void loader_try(struct library *l)
     tried = l;
 }
 
+char *loader_real(const struct library *l)
+{
+    hold_lock(&loader.lock);
+    cleanup_free char *path = l->handle && l != tried ? loader_find(l->filter.name) : NULL;
+
+    return l == tried ? strdup(l->file.real) : path ? realpath(path, NULL) : NULL;
+}
+
 void loader_prefer(struct library *l)
 {
     hold_lock(&loader.lock);

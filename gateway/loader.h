@@ -43,6 +43,9 @@ void loader_forget(const char *name); /* the next loader_get() looks on disk */
 /* Is it what lies on disk now?  0, or -ESTALE with the sentence.  Cheap: it looks at the file's
  * status, and at its bytes when that has changed. */
 int loader_drift(struct library *, struct weir_text *why);
+/* Where it lies now, or, tried out on this thread, where it comes from, with all links followed;
+ * the caller frees.  NULL: nowhere. */
+char *loader_real(const struct library *);
 /* Who admits and vouches, for the whole process; it stays where it is. */
 void loader_guard(const struct loader_guard *);
 

@@ -145,6 +145,8 @@ void export_entry_finish(struct export_entry *);
 /* `base` gives the values that an edited text shows as "(secret)"; may be NULL. */
 void policy_parse(struct policy *, const struct reader *, enum strictness, const struct plan *base);
 void policy_finish(struct policy *);
+/* Reports filters of it that are not to be in one chain, as a package of one of them says. */
+void conflicts_check(const struct policy *, const struct reader *);
 /* Sets the options of one group, all keys but `filter` and `label`. */
 void options_read(const struct reader *, const struct config_setting_t *group, const char *label,
                   const struct weir_option *rows, struct settings *, const struct settings *base);

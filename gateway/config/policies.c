@@ -292,6 +292,7 @@ static void parse(struct policy *p, const struct reader *r, enum strictness stri
         return;
     for (int i = 0; i < config_setting_length(filters); i++)
         filter_read(p, r, config_setting_get_elem(filters, (unsigned)i), strictness, base);
+    conflicts_check(p, r);
 }
 
 void policy_parse(struct policy *p, const struct reader *r, enum strictness strictness,

@@ -96,6 +96,20 @@ static int read_manifest(const char *folder, const char *name, struct installed 
     return r ? -EINVAL : 0;
 }
 
+int manifest_of(const char *real, struct manifest *ret)
+{
+    cleanup_free char *path = NULL;
+    cleanup_free void *text = NULL;
+    size_t size;
+
+    if (asprintf(&path, "%.*s/" MANIFEST_NAME, (int)(strrchr(real, '/') - real), real) < 0) {
+        path = NULL;
+        return -ENOMEM;
+    }
+    int r = read_whole(path, MANIFEST_MOST, &text, &size);
+    return r ? r : manifest_parse(text, size, ret, NULL);
+}
+
 int installed_find(const char *folder, const char *name, struct installed *ret,
                    struct weir_text *why)
 {

@@ -27,6 +27,9 @@ int installed_find(const char *folder, const char *name, struct installed *ret,
 void installed_finish(struct installed *);
 #define cleanup_installed __attribute__((cleanup(installed_finish)))
 
+/* The manifest beside a filter's file, with all links followed.  -ENOENT: it is of no package. */
+int manifest_of(const char *real, struct manifest *ret);
+
 /* FOLDER/packages/NAME/ID/FILE; the caller frees; NULL: no memory. */
 char *installed_path(const char *folder, const char *name, const char *id, const char *file);
 

@@ -68,6 +68,38 @@ void digest_print(const uint8_t digest[DIGEST_SIZE], char text[DIGEST_TEXT])
         snprintf(text + 2 * i, 3, "%02x", digest[i]);
 }
 
+/* A run of digits is a number. */
+static int compare_numbers(const char **a, const char **b)
+{
+    *a += strspn(*a, "0");
+    *b += strspn(*b, "0");
+    const size_t x = strspn(*a, "0123456789"), y = strspn(*b, "0123456789");
+    int r = x != y ? (x < y ? -1 : 1) : strncmp(*a, *b, x);
+
+    *a += x;
+    *b += y;
+    return r;
+}
+
+/* What begins with ~ comes before the version without it. */
+static int rank(char c)
+{
+    return c == '~' ? -1 : (unsigned char)c;
+}
+
+int version_compare(const char *a, const char *b)
+{
+    while (*a || *b) {
+        const bool numbers = *a >= '0' && *a <= '9' && *b >= '0' && *b <= '9';
+        int r = numbers ? compare_numbers(&a, &b) : rank(*a) - rank(*b);
+        if (r)
+            return r;
+        a += !numbers;
+        b += !numbers;
+    }
+    return 0;
+}
+
 static bool digest_parse(const char *text, uint8_t digest[DIGEST_SIZE])
 {
     if (strlen(text) != DIGEST_TEXT - 1 || text[strspn(text, "0123456789abcdef")])
@@ -104,8 +136,10 @@ static int judge_text(const char *text, size_t size, struct weir_text *why)
     return 0;
 }
 
-static const char *const root_keys[] = { "name",    "vendor", "class", "version",
-                                         "summary", "abi",    "files", NULL };
+static const char *const root_keys[] = { "name", "vendor",   "class",     "version", "summary",
+                                         "abi",  "requires", "conflicts", "files",   NULL };
+static const char *const required_keys[] = { "filter", "version", NULL };
+static const char *const conflict_keys[] = { "filter", NULL };
 static const char *const file_keys[] = { "path", "size", "sha256", NULL };
 
 static int judge_keys(const struct config_setting_t *group, const char *const *known,
@@ -249,6 +283,72 @@ static int read_files(const struct config_setting_t *list, struct manifest *m,
     return judge_files(m, why);
 }
 
+/* ---- other filters ----------------------------------------------------------- */
+
+static int read_relation(const struct config_setting_t *group, const char *const *known,
+                         const struct manifest *m, struct manifest_relations *all,
+                         struct weir_text *why)
+{
+    struct manifest_relation *r = &all->list[all->count];
+
+    if (!config_setting_is_group(group)) {
+        weir_print(why, "the manifest, line %u: this takes groups, as { filter = \"NAME\"; }",
+                   config_setting_source_line(group));
+        return -EINVAL;
+    }
+    int error = judge_keys(group, known, why);
+    if (error)
+        return error;
+    all->count++;
+    r->line = config_setting_source_line(group);
+    error = read_word(group, "filter", &r->filter, why);
+    if (!error && config_setting_get_member(group, "version"))
+        error = read_word(group, "version", &r->version, why);
+    if (error || strcmp(r->filter, m->name) != 0)
+        return error;
+    weir_print(why, "the manifest, line %u: filter \"%s\" names itself: name another one", r->line,
+               r->filter);
+    return -EINVAL;
+}
+
+/* Not there: none. */
+static int read_relations(const struct config_setting_t *root, const char *key,
+                          const char *const *known, const struct manifest *m,
+                          struct manifest_relations *all, struct weir_text *why)
+{
+    const struct config_setting_t *list = config_setting_get_member(root, key);
+    int r = 0;
+
+    if (list &&
+        (!config_setting_is_list(list) || config_setting_length(list) > MANIFEST_RELATIONS)) {
+        weir_print(why, "the manifest, line %u: \"%s\" takes a list of at most %d groups",
+                   config_setting_source_line(list), key, MANIFEST_RELATIONS);
+        return -EINVAL;
+    }
+    for (int i = 0; list && !r && i < config_setting_length(list); i++)
+        r = read_relation(config_setting_get_elem(list, (unsigned)i), known, m, all, why);
+    return r;
+}
+
+const struct manifest_relation *manifest_relation(const struct manifest_relations *all,
+                                                  const char *filter)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (strcmp(all->list[i].filter, filter) == 0)
+            return &all->list[i];
+    return NULL;
+}
+
+static void relations_finish(struct manifest_relations *all)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        free(all->list[i].filter);
+        free(all->list[i].version);
+    }
+}
+
+/* ---- the whole --------------------------------------------------------------- */
+
 static int judge_class(const char *class, struct weir_text *why)
 {
     for (int i = 0; i < WEIR_CLASS_COUNT; i++)
@@ -280,6 +380,10 @@ static int read_root(const struct config_setting_t *root, struct manifest *m, st
         r = -EINVAL;
     }
     m->abi = (unsigned)abi;
+    if (!r)
+        r = read_relations(root, "requires", required_keys, m, &m->requires, why);
+    if (!r)
+        r = read_relations(root, "conflicts", conflict_keys, m, &m->conflicts, why);
     return r ? r : read_files(config_setting_get_member(root, "files"), m, why);
 }
 
@@ -314,6 +418,8 @@ void manifest_finish(struct manifest *m)
 {
     for (size_t i = 0; i < m->count; i++)
         free(m->file[i].path);
+    relations_finish(&m->requires);
+    relations_finish(&m->conflicts);
     free(m->name);
     free(m->vendor);
     free(m->class);
@@ -332,6 +438,22 @@ static void print_string(const char *key, const char *value, struct weir_text *t
     weir_print(text, "\";\n");
 }
 
+static void print_relations(const char *key, const struct manifest_relations *all,
+                            struct weir_text *text)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        const struct manifest_relation *r = &all->list[i];
+        if (i)
+            weir_print(text, ",\n    { filter = \"%s\";", r->filter);
+        else
+            weir_print(text, "%s = (\n    { filter = \"%s\";", key, r->filter);
+        if (r->version)
+            weir_print(text, " version = \"%s\";", r->version);
+        weir_print(text, " }");
+    }
+    weir_print(text, all->count ? "\n);\n" : "");
+}
+
 void manifest_print(const struct manifest *m, struct weir_text *text)
 {
     char digest[DIGEST_TEXT];
@@ -342,6 +464,8 @@ void manifest_print(const struct manifest *m, struct weir_text *text)
     print_string("version", m->version, text);
     weir_print(text, "abi = %u;\n", m->abi);
     print_string("summary", m->summary, text);
+    print_relations("requires", &m->requires, text);
+    print_relations("conflicts", &m->conflicts, text);
     weir_print(text, "files = (");
     for (size_t i = 0; i < m->count; i++) {
         digest_print(m->file[i].digest, digest);

@@ -11,15 +11,28 @@
 enum {
     MANIFEST_MOST = 65536,        /* bytes of its text */
     MANIFEST_FILES = 16,          /* the filter, and its manual pages */
+    MANIFEST_RELATIONS = 8,       /* filters that it requires, and as many that it conflicts with */
     PACKAGE_FILE_MOST = 64 << 20, /* bytes of one file … */
     PACKAGE_MOST = 128 << 20,     /* … and of all together, and of a package */
     DIGEST_SIZE = 32,             /* SHA-256 */
     DIGEST_TEXT = 2 * DIGEST_SIZE + 1,
 };
 
+/* Another filter that matters to it: one that must be installed, of this version or a newer one
+ * (NULL: any), or one that may not be in a chain with it. */
+struct manifest_relation {
+    char *filter, *version;
+    unsigned line; /* of the manifest */
+};
+struct manifest_relations {
+    size_t count;
+    struct manifest_relation list[MANIFEST_RELATIONS];
+};
+
 struct manifest {
     char *name, *vendor, *class, *version, *summary;
     unsigned abi;
+    struct manifest_relations requires, conflicts;
     size_t count;
     struct manifest_file {
         char *path; /* a plain name: a package has no folders */
@@ -39,6 +52,11 @@ enum { MANIFEST_NAME_MOST = 64, OBJECT_NAME = 128 };
 void object_name(const char *filter, char buffer[OBJECT_NAME]);
 /* The entry of the filter itself: each manifest that was accepted has one. */
 const struct manifest_file *manifest_object(const struct manifest *);
+
+/* As people number versions: 1.10 is newer than 1.9, 2~rc1 older than 2.  <0, 0 or >0. */
+int version_compare(const char *, const char *);
+const struct manifest_relation *manifest_relation(const struct manifest_relations *,
+                                                  const char *filter); /* NULL: none */
 
 /* Letters, digits and . _ - + ~, beginning with a letter or digit, at most `most` bytes. */
 bool is_plain_word(const char *, size_t most);

@@ -307,6 +307,8 @@ static enum exit_code run(const struct invocation *invocation,
     if (!code)
         code = judge(&s);
     if (!code)
+        code = relations_judge(&s.installer, &s.package.manifest, invocation->words[0]);
+    if (!code)
         code = put_in_place(&s);
     return code ? code : print_done(&s);
 }

@@ -71,6 +71,30 @@ static enum exit_code add_file(const struct invocation *invocation, const char *
     return DONE;
 }
 
+/* "NAME:VERSION,NAME": whether the words will do the reader of the manifest says. */
+static enum exit_code add_relations(const struct invocation *invocation, enum option option,
+                                    struct manifest_relations *all)
+{
+    const char *said = invocation->option[option];
+    cleanup_free char *copy = enough(strdup(said ? said : ""));
+
+    for (char *rest = said ? copy : NULL, *word; (word = strsep(&rest, ","));) {
+        if (all->count == MANIFEST_RELATIONS)
+            return say(invocation, -EINVAL, "--%s=%s names more than %d filters",
+                       option_rows[option].name, said, MANIFEST_RELATIONS);
+        struct manifest_relation *r = &all->list[all->count++];
+        const char *name = strsep(&word, ":");
+        r->filter = enough(strdup(name));
+        if (!is_plain_word(name, MANIFEST_NAME_MOST) ||
+            (word && !is_plain_word(word, MANIFEST_NAME_MOST)))
+            return say_misuse(invocation, "--%s=%s: \"%s%s%s\" is not %s", option_rows[option].name,
+                              said, name, word ? ":" : "", word ? word : "",
+                              option_rows[option].argument);
+        r->version = word ? enough(strdup(word)) : NULL;
+    }
+    return DONE;
+}
+
 /* What the filter's own table says; the text is what a reader would accept, or it is refused. */
 static enum exit_code write_manifest(const struct invocation *invocation,
                                      const struct weir_filter *filter, struct package *p)
@@ -86,6 +110,11 @@ static enum exit_code write_manifest(const struct invocation *invocation,
     m->version = enough(strdup(filter->version));
     m->summary = enough(strdup(filter->summary));
     m->abi = filter->abi;
+    enum exit_code code = add_relations(invocation, OPTION_REQUIRES, &m->requires);
+    if (!code)
+        code = add_relations(invocation, OPTION_CONFLICTS, &m->conflicts);
+    if (code)
+        return code;
     manifest_print(m, &text);
     int error = text.cut ? -ENOMEM : manifest_parse(text.text, text.length, &again, &why);
     if (error)

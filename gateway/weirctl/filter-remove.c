@@ -79,7 +79,9 @@ enum exit_code ctl_filter_remove(const struct invocation *invocation)
         return say(invocation, -EPERM,
                    "filter \"%s\" in %s is of no package: whoever put it there takes it away", name,
                    i.folder);
-    code = release(&i, name, true);
+    code = relations_judge_removed(&i, name);
+    if (!code)
+        code = release(&i, name, true);
     if (!code)
         code = remove_it(&i, name, was.id);
     return code ? code : print_removed(&i, &was);

@@ -25,6 +25,10 @@ void installer_end(struct installer *);
 /* Is it of this ABI, and signed as it must be?  *signer: NULL nobody known; the caller frees. */
 enum exit_code installer_judge(const struct installer *, const struct package *, const char *file,
                                char **signer);
+/* filter-relations.c: are the filters installed that the package requires, and is it, for those
+ * that require it, new enough?  Then: may NAME be removed, for all that they say? */
+enum exit_code relations_judge(const struct installer *, const struct manifest *, const char *file);
+enum exit_code relations_judge_removed(const struct installer *, const char *name);
 /* {"op":"do","verb":VERB,"filter":NAME} */
 struct json_object *filter_request(const char *verb, const char *name);
 /* The names of what lies in the folder, sorted, ends with NULL; one free(). */

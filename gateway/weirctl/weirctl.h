@@ -43,13 +43,15 @@ enum option {
     OPTION_CONF,
     OPTION_VENDOR,
     OPTION_KEY,
+    OPTION_REQUIRES,
+    OPTION_CONFLICTS,
     OPTION_CONNECTIONS,
     OPTION_DEAD_TIMEOUT,
     OPTION_FOREGROUND,
     OPTION_FORCE,
     OPTION_COUNT
 };
-#define TAKES(option) (1u << (option))
+#define TAKES(option) (UINT64_C(1) << (option))
 
 struct option_row {
     const char *name, *argument; /* argument NULL: a flag */
@@ -65,7 +67,7 @@ struct command {
     const char *noun, *verb; /* verb "": the noun stands alone */
     enum exit_code (*run)(const struct invocation *);
     const char *arguments;
-    unsigned options;
+    uint64_t options;
     const char *sentence;
 };
 extern const struct command commands[]; /* ends with a NULL noun */
