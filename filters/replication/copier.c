@@ -142,6 +142,16 @@ static uint64_t pace(const struct group *g, size_t bytes)
     return g->config.resync_bandwidth ? bytes * SECOND_NS / g->config.resync_bandwidth : 0;
 }
 
+/* Under the lock.  What wakes the copier otherwise, each write among it, does not cut it short; but
+ * another rate counts at once. */
+static void keep_pace(struct group *g, size_t bytes)
+{
+    const uint64_t from = now_ns();
+
+    for (uint64_t until; !g->stopping && now_ns() < (until = from + pace(g, bytes));)
+        cond_wait_until(&g->copy, &g->lock, until);
+}
+
 void *copier_main(void *arg)
 {
     struct group *g = arg;
@@ -169,9 +179,10 @@ void *copier_main(void *arg)
         if (r && r != -EAGAIN)
             snprintf(g->error, sizeof g->error, "the disk cannot be read at %llu: %s",
                      (unsigned long long)p.offset, strerror(-r));
-        uint64_t wait = r ? 100000000 : pace(g, p.length);
-        if (wait)
-            cond_wait_until(&g->copy, &g->lock, now_ns() + wait);
+        if (r)
+            cond_wait_until(&g->copy, &g->lock, now_ns() + 100000000);
+        else
+            keep_pace(g, p.length);
     }
     pthread_mutex_unlock(&g->lock);
     free(data);
