@@ -33,6 +33,17 @@ static void check_names(const struct manifest *m)
     }
 }
 
+static void check_relations(const struct manifest *m, const struct manifest_relations *all)
+{
+    check(all->count <= MANIFEST_RELATIONS, "few other filters are named");
+    for (size_t i = 0; i < all->count; i++) {
+        const struct manifest_relation *r = &all->list[i];
+        check(is_plain_word(r->filter, 64) && strcmp(r->filter, m->name) != 0, "another filter");
+        check(!r->version || is_plain_word(r->version, 64), "of a plain version");
+        check(!version_compare(m->version, m->version), "which can be compared");
+    }
+}
+
 static void check_printed(const struct manifest *m)
 {
     struct weir_text first = { 0 }, second = { 0 };
@@ -56,6 +67,8 @@ static void as_manifest(const uint8_t *data, size_t size)
         check(why.length, "a refusal says why");
     } else {
         check_names(&m);
+        check_relations(&m, &m.requires);
+        check_relations(&m, &m.conflicts);
         check_printed(&m);
         manifest_finish(&m);
     }
