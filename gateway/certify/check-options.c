@@ -112,11 +112,12 @@ void check_options(struct kit *k)
     struct area area;
     unsigned count = 0;
 
-    rig_open(k, true);
+    rig_begin(k);
     for (const struct weir_option *o = k->library->filter.options; o && o->name; o++)
         count += o->flags & WEIR_LIVE && o->type != WEIR_STRING;
     if (!count)
         not_applicable(k, "no option with a range is live");
+    rig_open(k, true);
     if (rig_settings(k, &first, NULL))
         fail(k, "its options are refused");
     area_create(&area, k, 0, 1 << 20);

@@ -56,7 +56,7 @@ void check_misuse(struct kit *k)
 
 /* ---- overlapping writes ------------------------------------------------------------- */
 
-enum { BLOCKS = 16, BLOCK = 4096, WRITERS = 4 };
+enum { BLOCKS = 16, BLOCK = 4096, WRITERS = 4, LEAST = 50 };
 
 struct writer {
     struct kit *kit;
@@ -72,7 +72,7 @@ static void *overlap(void *arg)
     char data[4 * BLOCK];
 
     memset(data, w->mark, sizeof(data));
-    while (time_left(w->kit, began)) {
+    for (unsigned done = 0; done < LEAST || time_left(w->kit, began); done++) {
         uint64_t at = next_random(&w->random) % (BLOCKS - 4), n = next_random(&w->random) % 4 + 1;
         int error = ask(w->kit, WEIR_WRITE, at * BLOCK, n * BLOCK, 0, data);
         if (error)

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { LONGEST = 192 << 10 };
+enum { LONGEST = 192 << 10, LEAST = 100 /* requests */ };
 
 /* ---- with a model ------------------------------------------------------------------ */
 
@@ -166,7 +166,7 @@ void area_work(struct area *a)
 
     if (!data)
         fail(a->kit, "no memory");
-    for (uint64_t n = 0; a->count ? n < a->count : time_left(a->kit, began); n++)
+    for (uint64_t n = 0; a->count ? n < a->count : n < LEAST || time_left(a->kit, began); n++)
         one(a, data);
 }
 

@@ -28,6 +28,7 @@ struct command {
     size_t excepted_count, chosen_count;
     bool json;
     const char *html;
+    char *path, *name; /* of kit */
 };
 
 static _Noreturn void __attribute__((format(printf, 1, 2))) refuse(const char *format, ...)
@@ -194,19 +195,20 @@ static void parse(struct command *c, int argc, char **argv)
 static void find_filter(struct command *c, const char *file)
 {
     static const char prefix[] = "weir-filter-", suffix[] = ".so";
-    char *path = realpath(file, NULL);
 
-    if (!path)
+    c->path = realpath(file, NULL);
+    if (!c->path)
         refuse("%s: %s", file, strerror(errno));
-    const char *base = strrchr(path, '/') + 1;
+    const char *base = strrchr(c->path, '/') + 1;
     size_t length = strlen(base), ends = strlen(prefix) + strlen(suffix);
     if (length <= ends || strncmp(base, prefix, strlen(prefix)) ||
         strcmp(base + length - strlen(suffix), suffix))
         refuse("%s: a filter's file is called weir-filter-NAME.so, or weir does not find it", file);
-    c->kit.path = path;
-    c->kit.name = strndup(base + strlen(prefix), length - ends);
-    if (!c->kit.name)
+    c->name = strndup(base + strlen(prefix), length - ends);
+    if (!c->name)
         refuse("no memory");
+    c->kit.path = c->path;
+    c->kit.name = c->name;
 }
 
 /* ---- the work --------------------------------------------------------------------------- */
@@ -362,5 +364,7 @@ int main(int argc, char **argv)
         fputs(json, stdout);
     bool found = report_count(&report, FAILED);
     free(results);
+    free(c.path);
+    free(c.name);
     return found ? FOUND : OK;
 }

@@ -42,7 +42,7 @@ struct area {
     struct kit *kit;
     uint64_t at, size, random;
     uint32_t unit;  /* offsets and lengths are multiples of it */
-    uint64_t count; /* requests; 0: until the time is over */
+    uint64_t count; /* requests; 0: until the time is over, and some */
     uint8_t *model;
     const char *what;
     pthread_t thread;
