@@ -10,7 +10,7 @@ const struct check checks[] = {
     { "races", "The thread sanitizer has nothing to report.", check_races },
     { "walk", "Requests come back as they went, the client's buffer is not touched, and only what fits the disk goes below.", check_walk },
     { "misuse", "The core has no defect of the filter to report.", check_misuse },
-    { "order", "Overlapping writes leave the same bytes before and after the disk was closed.", check_order },
+    { "order", "Of two writes of a place the later one stays, and of overlapping ones the same bytes when the disk was closed.", check_order },
     { "flush", "What was flushed is there after a kill and a power cut.", check_flush },
     { "fua", "What was written with FUA is there after a kill and a power cut.", check_fua },
     { "crash", "Killed anywhere in a stream of writes, durable blocks are there and none is invented.", check_crash },
