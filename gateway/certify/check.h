@@ -18,6 +18,7 @@ void check_crash(struct kit *);
 void check_events(struct kit *);
 void check_attach(struct kit *);
 void check_drain(struct kit *);
+void check_ranges(struct kit *);
 void check_options(struct kit *);
 void check_errors(struct kit *);
 void check_slow(struct kit *);

@@ -17,6 +17,7 @@ const struct check checks[] = {
     { "events", "Stun, snapshot, clone, grow, migrate and delete: prepared, committed, taken back.", check_events },
     { "attach", "The disk closes and opens many times, and keeps its bytes.", check_attach },
     { "drain", "Drained, changed and resumed under load, no request is lost.", check_drain },
+    { "ranges", "Each option takes the ends of its range, and what it refuses it refuses with a sentence.", check_ranges },
     { "options", "Each live option takes each value of its range under load, and no other.", check_options },
     { "errors", "What fails below fails above with an errno that NBD carries, or is kept.", check_errors },
     { "slow", "A store that lags, hangs or fails for a moment is outlived.", check_slow },

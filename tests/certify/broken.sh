@@ -32,6 +32,7 @@ breaks ignores-abort "not let go of when abort() was called" hold
 breaks leaks-descriptor "descriptors open" leaks
 breaks leaks-memory "bytes of memory" leaks
 breaks races "was written" threads
+breaks refuses-mutely "refused with EINVAL and no sentence" ranges
 breaks reorders "the first one is what is there" order
 breaks resumes-twice "resumed a request that it does not hold" misuse
 breaks scribbles "the client's buffer" walk

@@ -27,7 +27,11 @@ echo "not a shared object" >"$work/weir-filter-none.so"
 ! "$certify" "$work/weir-filter-none.so" >"$work/out" || fail "a text is certified"
 grep -q "^failed  *load .*cannot load filter" "$work/out" || fail "$(cat "$work/out")"
 grep -q "^0 passed, 1 failed" "$work/out" || fail "$(cat "$work/out")"
-# an option that a filter does not have, and one that it needs
+# values beyond the range of an option, an option that a filter does not have, and one that it needs
+for value in 2 -1 much; do
+    ! "$certify" --option "rate=$value" "$WEIR_BUILD/filters/weir-filter-fault.so" >"$work/out" || fail "a rate of $value is taken"
+    grep -q "^failed  *load .*its options are refused: \"$value\" is .*option \"rate\" takes" "$work/out" || fail "$(cat "$work/out")"
+done
 ! "$certify" --option colour=red "$pass" >"$work/out" || fail "a colour is taken"
 grep -q "colour" "$work/out" || fail "$(cat "$work/out")"
 ! "$certify" "$WEIR_BUILD/filters/weir-filter-cache.so" >"$work/out" || fail "a cache without a pool"
