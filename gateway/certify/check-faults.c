@@ -204,7 +204,7 @@ static unsigned held_by(struct kit *k)
     if (export_view(k->export, &view))
         fail(k, "no memory");
     for (size_t i = 0; i < view.count; i++)
-        if (strcmp(view.filter[i].label, k->name) == 0)
+        if (strcmp(view.filter[i].label, k->label) == 0)
             held = view.filter[i].held;
     export_view_finish(&view);
     return held;

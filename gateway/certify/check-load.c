@@ -60,7 +60,7 @@ static void judge_statistics(struct kit *k, const struct weir_filter *f)
 {
     for (const struct weir_stat *s = f->stats; s && s->name; s++) {
         cleanup_text struct weir_text text = { 0 };
-        int r = export_print_stat(k->export, f->name, s->name, &text);
+        int r = export_print_stat(k->export, k->label, s->name, &text);
         if (r)
             fail(k, "statistic %s cannot be read: %s", s->name, strerror(-r));
     }

@@ -12,7 +12,7 @@
 static void set(struct kit *k, const struct weir_option *o, const char *value, bool fits)
 {
     cleanup_text struct weir_text why = { 0 };
-    int r = export_set_option(k->export, k->name, o->name, value, &why);
+    int r = export_set_option(k->export, k->label, o->name, value, &why);
 
     if (r && !why.length)
         fail(k, "%s=%s is refused with %s and no sentence", o->name, value, errno_word(-r));

@@ -44,7 +44,8 @@ struct kit {
     size_t option_count;
     struct pool *pools; /* a path that is not absolute lies in the check's folder */
     size_t pool_count;
-    double seconds; /* for a check's random work */
+    const char *policy; /* a file with the chain that the filter stands in; NULL: it is alone */
+    double seconds;     /* for a check's random work */
     uint64_t seed;
     /* of the check that runs */
     char folder[64]; /* state and pools; empty at its begin */
@@ -56,6 +57,9 @@ struct kit {
     struct media *media;
     /* of its process: rig.c */
     struct library *library;
+    const char *label;    /* of the filter in its chain */
+    struct plan *company; /* what the policy asks for, the filter at `place` of it; NULL: alone */
+    size_t place;
     struct export *export;
     uint64_t size; /* of the disk above the filter, bytes */
 };

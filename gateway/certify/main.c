@@ -15,8 +15,8 @@
 enum { OK = 0, FOUND = 1, USAGE = 2, LIST_MAX = 64 };
 
 static const char usage[] =
-    "usage: weir-certify [--option NAME=VALUE]... [--pool NAME=PATH,SIZE]... [--check NAME]...\n"
-    "                    [--except NAME=WHY]... [--seconds N] [--seed N]\n"
+    "usage: weir-certify [--policy FILE] [--option NAME=VALUE]... [--pool NAME=PATH,SIZE]...\n"
+    "                    [--check NAME]... [--except NAME=WHY]... [--seconds N] [--seed N]\n"
     "                    [--text | --json] [--html FILE] FILTER.so\n"
     "       weir-certify --list | --help | --version\n";
 
@@ -126,6 +126,9 @@ static void take(struct command *c, int letter, char *value)
         room(c->kit.pool_count, 16, "pool");
         add_pool(c, value);
         return;
+    case 'P':
+        c->kit.policy = value;
+        return;
     case 'c':
         room(c->chosen_count, LIST_MAX, "check");
         must_be_check(value);
@@ -167,9 +170,11 @@ static void take(struct command *c, int letter, char *value)
 
 static void parse(struct command *c, int argc, char **argv)
 {
+    /* clang-format off */
     static const struct option words[] = {
         { "option", required_argument, NULL, 'o' },
         { "pool", required_argument, NULL, 'p' },
+        { "policy", required_argument, NULL, 'P' },
         { "check", required_argument, NULL, 'c' },
         { "except", required_argument, NULL, 'e' },
         { "seconds", required_argument, NULL, 'n' },
@@ -182,6 +187,7 @@ static void parse(struct command *c, int argc, char **argv)
         { "help", no_argument, NULL, 'H' },
         { 0 },
     };
+    /* clang-format on */
 
     for (int letter; (letter = getopt_long(argc, argv, "", words, NULL)) != -1;)
         take(c, letter, optarg);
@@ -355,7 +361,7 @@ int main(int argc, char **argv)
     snprintf(report.host, sizeof(report.host), "%s, %s %s %s", host.nodename, host.sysname,
              host.release, host.machine);
     all_checks(&c, results, &report);
-    report_end(&report, &text);
+    report_foot(&report, &text);
     say(&c, &text);
     if (c.html)
         write_html(&c, &report);

@@ -186,6 +186,19 @@ static int media_serve(void *self, struct weir_request *req)
     return r ? r : obey(m, req);
 }
 
+/* No datastore of a file is opened here. */
+const struct store_type *const *store_types(void)
+{
+    static const struct store_type *const types[] = { &media_store, NULL };
+
+    return types;
+}
+
+const struct store_type *store_find(const char *type)
+{
+    return strcmp(type, media_store.name) == 0 ? &media_store : NULL;
+}
+
 /* ---- the rest of a store -------------------------------------------------------- */
 
 static int media_open(void *self, const struct store_image *image, const void *config,

@@ -39,6 +39,8 @@ void report_head(const struct report *r, struct weir_text *text)
 
     weir_print(text, "filter  %s %s: %s\n", a->name, a->version, a->summary);
     weir_print(text, "file    %s\nsha256  %s\n", r->kit->path, r->digest);
+    if (r->kit->policy)
+        weir_print(text, "policy  %s\n", r->kit->policy);
     weir_print(text, "ABI     %u; class %s\n", a->abi, class_name((enum weir_class)a->klass));
     weir_print(text, "host    %s\nseed    %" PRIu64 "\n\n", r->host, r->kit->seed);
 }
@@ -55,7 +57,7 @@ void report_line(const struct outcome *o, const struct check *c, struct weir_tex
     weir_print(text, "\n");
 }
 
-void report_end(const struct report *r, struct weir_text *text)
+void report_foot(const struct report *r, struct weir_text *text)
 {
     weir_print(text, "\n%u passed, %u failed, %u not applicable\n", report_count(r, PASSED),
                report_count(r, FAILED), report_count(r, NOT_APPLICABLE));
@@ -97,6 +99,8 @@ char *report_json(const struct report *r)
     out_text(&out, "class", class_name((enum weir_class)a->klass));
     out_text(&out, "file", r->kit->path);
     out_text(&out, "sha256", r->digest);
+    if (r->kit->policy)
+        out_text(&out, "policy", r->kit->policy);
     out_text(&out, "host", r->host);
     out_number(&out, "seed", r->kit->seed);
     out_number(&out, "passed", report_count(r, PASSED));

@@ -24,7 +24,7 @@ const char *verdict_word(int verdict);
 unsigned report_count(const struct report *, enum verdict);
 void report_line(const struct outcome *, const struct check *, struct weir_text *);
 void report_head(const struct report *, struct weir_text *);
-void report_end(const struct report *, struct weir_text *);
+void report_foot(const struct report *, struct weir_text *);
 char *report_json(const struct report *); /* the caller frees; NULL: no memory */
 char *report_html(const struct report *);
 

@@ -24,6 +24,15 @@ static void listen_to(enum weir_severity severity, const char *line)
         snprintf(misuse, sizeof(misuse), "%s", line);
 }
 
+/* Where the filter lies, and for its company also where a gateway looks; malloc'ed. */
+static char *loader_folders(const struct kit *k, const char *own)
+{
+    cleanup_free char *others = k->policy ? default_filters() : strdup("");
+    char *all = NULL;
+
+    return !others || asprintf(&all, "%s%s%s", own, *others ? ":" : "", others) < 0 ? NULL : all;
+}
+
 void rig_begin(struct kit *k)
 {
     cleanup_text struct weir_text why = { 0 };
@@ -36,10 +45,14 @@ void rig_begin(struct kit *k)
     if (!folder)
         fail(k, "no memory");
     *strrchr(folder, '/') = '\0';
-    if (places_init("certify", k->folder, k->folder, folder) || loader_path(folder))
+    cleanup_free char *folders = loader_folders(k, folder);
+    if (!folders || places_init("certify", k->folder, k->folder, folders) || loader_path(folders))
         fail(k, "no memory");
     if (loader_get(k->name, &k->library, &why))
         fail(k, "%s", text_string(&why));
+    k->label = k->library->filter.name;
+    if (k->policy)
+        rig_read_policy(k);
 }
 
 bool rig_transforms(const struct kit *k)
@@ -51,7 +64,8 @@ int rig_settings(struct kit *k, struct settings **ret, struct weir_text *why)
 {
     const struct weir_filter *f = &k->library->filter;
     struct settings *s = NULL;
-    int r = settings_create(f->options, f->config_size, &s, why);
+    int r = k->company ? settings_copy(k->company->filter[k->place].settings, &s)
+                       : settings_create(f->options, f->config_size, &s, why);
 
     for (size_t i = 0; !r && i < k->option_count; i++)
         r = settings_set(s, k->options[i].name, k->options[i].value, why);
@@ -72,12 +86,12 @@ int rig_settings(struct kit *k, struct settings **ret, struct weir_text *why)
 
 /* ---- a plan ---------------------------------------------------------------------- */
 
-static int add(struct plan *p, struct library *l, struct settings *s)
+static int add(struct plan *p, struct library *l, const char *label, struct settings *s)
 {
     struct plan_filter *f = &p->filter[p->count++];
 
     f->library = loader_ref(l);
-    f->label = strdup(l->filter.name);
+    f->label = strdup(label);
     f->settings = s;
     return f->label ? 0 : -ENOMEM;
 }
@@ -87,7 +101,22 @@ static int add_probe(struct plan *p, struct library *l)
     struct settings *s = NULL;
     int r = settings_create(l->filter.options, l->filter.config_size, &s, NULL);
 
-    return r ? r : add(p, l, s);
+    return r ? r : add(p, l, l->filter.name, s);
+}
+
+/* The policy's filters from one to before another. */
+static int add_company(const struct kit *k, struct plan *p, size_t from, size_t to)
+{
+    int r = 0;
+
+    for (size_t i = from; !r && k->company && i < to; i++) {
+        const struct plan_filter *f = &k->company->filter[i];
+        struct settings *s = NULL;
+        r = settings_copy(f->settings, &s);
+        if (!r)
+            r = add(p, f->library, f->label, s);
+    }
+    return r;
 }
 
 static int make_pools(struct kit *k, struct pools **ret)
@@ -112,12 +141,16 @@ static int make_plan(struct kit *k, bool filter, struct plan *p, struct weir_tex
     *p = (struct plan){ .hold_limit = k->hold_limit, .on_filter_failure = k->on_failure };
     int r = k->pool_count ? make_pools(k, &p->pools) : 0;
     if (!r)
+        r = add_company(k, p, 0, k->place);
+    if (!r)
         r = add_probe(p, probe_above());
     if (!r && filter)
         r = rig_settings(k, &s, why);
     if (!r && filter)
-        r = add(p, k->library, s);
-    return r ? r : add_probe(p, probe_below());
+        r = add(p, k->library, k->label, s);
+    if (!r)
+        r = add_probe(p, probe_below());
+    return r || !k->company ? r : add_company(k, p, k->place + 1, k->company->count);
 }
 
 static int wait_until_active(struct kit *k, struct weir_text *why)

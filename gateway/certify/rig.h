@@ -27,6 +27,7 @@ int rig_apply(struct kit *, bool filter, struct weir_text *why);
 bool rig_transforms(const struct kit *);
 /* The filter loaded, and what was given on the command line set. */
 void rig_begin(struct kit *);
+void rig_read_policy(struct kit *); /* company.c: what rig_begin() does where there is one */
 int rig_settings(struct kit *, struct settings **ret, struct weir_text *why);
 
 /* One request: 0 or a positive errno. */

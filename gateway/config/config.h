@@ -36,6 +36,8 @@ void config_stop(void);     /* closes every export, forgets everything */
 
 /* Checks a file (configuration or policy, told apart by its keys) without a gateway. */
 int config_check(const char *file, struct mistakes *);
+/* The chain that a policy file asks for, without a gateway, in chain order and with no pools. */
+int config_policy_plan(const char *file, struct plan *ret, struct mistakes *);
 
 /* ---- while running: one change at a time, the caller may be any thread ------- */
 

@@ -346,3 +346,43 @@ void plans_make(struct configuration *c, struct report *report)
     for (size_t i = 0; i < c->policy_count && report->err != -ENOMEM; i++)
         judge_unused(c, &c->policies[i], report);
 }
+
+/* ---- without an export -------------------------------------------------------- */
+
+static int plan_alone(const struct reader *r, struct plan *ret)
+{
+    cleanup_text struct weir_text why = { 0 };
+    struct report *report = r->report;
+    struct policy p = { 0 };
+    struct plan plan = { 0 };
+
+    policy_parse(&p, r, STRICT, NULL);
+    for (size_t i = 0; i < p.count && !p.flawed; i++) {
+        const struct plan_filter f = { p.filter[i].library, p.filter[i].label,
+                                       p.filter[i].settings };
+        judge_filter(&p, NULL, &f, report);
+    }
+    if (!report->err && plan_from(&p, &plan))
+        report_memory(report);
+    if (!report->err && plan_sort(&plan, &why))
+        report_file(report, -EINVAL, r->source->name, "%s", text_string(&why));
+    policy_finish(&p);
+    if (report->err)
+        plan_finish(&plan);
+    else
+        *ret = plan;
+    return report->err;
+}
+
+int config_policy_plan(const char *file, struct plan *ret, struct mistakes *mistakes)
+{
+    struct report report = { .mistakes = mistakes };
+    struct source *s = NULL;
+
+    if (source_load(SOURCE_POLICY, file, file, &s, &report))
+        return report.err;
+    const struct reader r = { s, &report, NULL };
+    int err = plan_alone(&r, ret);
+    source_unref(s);
+    return err;
+}
