@@ -97,12 +97,17 @@ class Promises:
                 raise Broken(f"the mount took {took:.0f} s for an answer")
             if world.weirfs.poll() is not None:
                 raise Broken(f"weirfs has ended with {world.weirfs.returncode}")
-        process = world.site.process
-        life = (world.site.lives, process.pid)
+        life = self.opening()
         show = world.site.ask("show", export="vm1")["exports"][0]
-        if (world.site.lives, world.site.process.pid) != life or world.site.host.memory or world.memory_back > started:
+        if self.opening() != life or world.site.host.memory or world.memory_back > started:
             return  # without memory an answer may lack what there is
         self.counts_grow(life, show)
+
+    def opening(self):
+        """Filters begin to count when the disk is opened: when nobody has it open, it is closed."""
+        site = self.world.site
+        with open(site.log, "rb") as f:
+            return site.lives, site.process.pid, f.read().count(b'export=vm1 text="open, ')
 
     def counts_grow(self, life, show):
         world = self.world
@@ -119,6 +124,9 @@ class Promises:
             self.life, self.counts, self.gone_since = life, {}, None
         for k, n in self.counts.items():
             if now.get(k, n) < n:
+                time.sleep(1)  # the disk may have been opened just now, and it is not in the log yet
+                if self.opening() != life:
+                    return
                 raise Broken(f"the statistic {k} went from {n} back to {now[k]}")
         gone = [k for k in self.counts if k not in now]
         # a disk that is being opened, or changed, may have none for a moment; they come back as they were
