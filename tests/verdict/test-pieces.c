@@ -139,6 +139,29 @@ static void test_derived_io_comes_in_pieces_as_well(void **state)
     assert_null(saw(1, '>', 8));
 }
 
+static int make_odd(struct probe *p, struct weir_geometry *g, struct weir_text *why)
+{
+    (void)p;
+    (void)why;
+    g->block_min = 4096;
+    g->size -= 512;
+    return 0;
+}
+
+/* Its last block would be one that nobody can read. */
+static void test_a_disk_is_made_of_whole_blocks(void **state)
+{
+    (void)state;
+    probes[0].geometry = make_odd;
+    assert_int_equal(stage_open(2), -EINVAL);
+    assert_non_null(strstr(stage_why, "bytes, which is not a multiple of its blocks of 4096"));
+    assert_int_equal(stage_state(), EXPORT_LOCKED);
+    assert_int_equal(ask(WEIR_READ, 0, 4096, 0, buffer), EIO);
+    probes[0].geometry = NULL;
+    stage_close();
+    assert_int_equal(stage_open(2), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +172,7 @@ int main(void)
         STAGE_TEST(test_an_error_ends_it),
         STAGE_TEST(test_a_piece_off_the_blocks_is_not_widened_beyond_the_longest),
         STAGE_TEST(test_derived_io_comes_in_pieces_as_well),
+        STAGE_TEST(test_a_disk_is_made_of_whole_blocks),
     };
     return cmocka_run_group_tests_name("pieces", tests, NULL, NULL);
 }

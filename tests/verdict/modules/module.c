@@ -25,6 +25,9 @@
 #ifndef OPS
 #define OPS WEIR_ALL_OPS
 #endif
+#ifndef FLAGS
+#define FLAGS 0
+#endif
 #ifndef ALIGN
 #define ALIGN 0
 #endif
@@ -113,6 +116,7 @@ const struct newer module = {
         .version = VERSION,
         .summary = "A module of the tests.",
         .klass = CLASS,
+        .flags = FLAGS,
         .ops = OPS,
         .order_align = ALIGN,
         .config_size = sizeof(struct config),
