@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -93,6 +94,32 @@ static void a_folder_is_a_folder(void **state)
     refuses("weir.conf", "weir.conf:2:20: error: ");
 }
 
+/* Somebody's program wrote it, or means no good: libconfig would look for each name among all. */
+static void a_file_of_too_many_settings(void **state)
+{
+    enum { IN_A_GROUP = 257, IN_A_FILE = (1 << 17) + 1 };
+    char *text = NULL;
+    size_t size;
+
+    (void)state;
+    FILE *f = open_memstream(&text, &size);
+    for (int i = 0; i < IN_A_GROUP; i++)
+        fprintf(f, "x%d = 0;\n", i);
+    fclose(f);
+    site_write("weir.conf", text);
+    refuses("weir.conf", "weir.conf:257:1: error: the group has too many settings");
+    free(text);
+    f = open_memstream(&text, &size);
+    fputs("x = ( 0", f);
+    for (int i = 0; i < IN_A_FILE; i++)
+        fputs(", 0", f);
+    fputs(" );\n", f);
+    fclose(f);
+    site_write("weir.conf", text);
+    refuses("weir.conf", "the file has too many settings");
+    free(text);
+}
+
 /* ---- what files say together ------------------------------------------------- */
 
 static void two_files_of_one_policy(void **state)
@@ -138,6 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_file_is_a_file, setup, teardown),
         cmocka_unit_test_setup_teardown(a_folder_is_a_folder, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_of_too_many_settings, setup, teardown),
         cmocka_unit_test_setup_teardown(two_files_of_one_policy, setup, teardown),
         cmocka_unit_test_setup_teardown(an_empty_folder_of_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(users_and_groups_have_names, setup, teardown),
