@@ -56,6 +56,23 @@ static int disk_serve(void *self, struct weir_request *req)
     return 0;
 }
 
+static uint64_t grown_to;
+static char snapped[32];
+
+static int disk_grow(void *self, uint64_t size, struct weir_text *why)
+{
+    (void)self, (void)why;
+    grown_to = size;
+    return 0;
+}
+
+static int disk_snapshot(void *self, const char *name, struct weir_text *why)
+{
+    (void)self, (void)why;
+    snprintf(snapped, sizeof snapped, "%s", name);
+    return strcmp(name, "bad") == 0 ? -ENOSPC : 0;
+}
+
 static void disk_close(void *self)
 {
     (void)self;
@@ -73,6 +90,8 @@ static const struct store_type instant = {
 
 /* ---- a datastore --------------------------------------------------------------- */
 
+static const struct store_type *real_type = &instant;
+
 static struct datastore *make_datastore(const char *servers, const char *service_time)
 {
     struct settings *keys = NULL;
@@ -82,7 +101,7 @@ static struct datastore *make_datastore(const char *servers, const char *service
                      0);
     assert_int_equal(settings_set(keys, "emulate.servers", servers, NULL), 0);
     assert_int_equal(settings_set(keys, "emulate.service_time", service_time, NULL), 0);
-    const struct datastore_setup setup = { .name = "slow", .type = &instant, .keys = keys };
+    const struct datastore_setup setup = { .name = "slow", .type = real_type, .keys = keys };
     assert_int_equal(datastore_create(&setup, &d), 0);
     settings_destroy(keys);
     return d;
@@ -267,6 +286,27 @@ static void the_store_stays_the_disk_that_it_is(void **state)
     datastore_unref(d);
 }
 
+static void the_real_store_grows_and_is_copied(void **state)
+{
+    struct store_type able = instant;
+
+    able.grow = disk_grow;
+    able.snapshot = disk_snapshot;
+    real_type = &able;
+    struct datastore *d = make_datastore("1", "1ms");
+    struct export *e = make_export(d);
+
+    (void)state;
+    assert_int_equal(export_event(e, WEIR_EVENT_SNAPSHOT, "monday", 0, NULL), 0);
+    assert_string_equal(snapped, "monday");
+    assert_int_equal(export_event(e, WEIR_EVENT_SNAPSHOT, "bad", 0, NULL), -ENOSPC);
+    export_event(e, WEIR_EVENT_GROW, "", 2 * SIZE, NULL);
+    assert_int_equal(grown_to, 2 * SIZE);
+    export_unref(e);
+    datastore_unref(d);
+    real_type = &instant;
+}
+
 static void a_clients_thread_gets_its_timer_slack_back(void **state)
 {
     struct datastore *d = make_datastore("1", "1ms");
@@ -305,6 +345,7 @@ int main(void)
         cmocka_unit_test(an_error_of_the_real_store_comes_after_its_time),
         cmocka_unit_test(the_store_keeps_its_name_and_abilities),
         cmocka_unit_test(the_store_stays_the_disk_that_it_is),
+        cmocka_unit_test(the_real_store_grows_and_is_copied),
         cmocka_unit_test(a_clients_thread_gets_its_timer_slack_back),
         cmocka_unit_test(no_servers_is_no_device),
     };

@@ -24,7 +24,11 @@ static void test_only_those_below_see_it(void **state)
     assert_int_equal(weir_zero(below, 512, 0, WEIR_MAY_TRIM), 0);
     assert_int_equal(weir_trim(below, 512, 0, WEIR_BACKGROUND), 0);
     assert_int_equal(weir_flush(below, 0), 0);
-    assert_string_equal(told(), "2>w s=w 2<w 2>r s=r 2<r 2>z s=z 2<z 2>t s=t 2<t 2>f s=f 2<f");
+    assert_int_equal(weir_prefetch(below, 4096, 8192, 0), 0);
+    assert_string_equal(told(),
+                        "2>w s=w 2<w 2>r s=r 2<r 2>z s=z 2<z 2>t s=t 2<t 2>f s=f 2<f 2>p s=p 2<p");
+    assert_int_equal(saw(2, '>', 5)->req.offset, 8192);
+    assert_int_equal(saw(2, '>', 5)->req.length, 4096);
     assert_int_equal(saw(2, '>', 0)->req.flags, WEIR_FUA | WEIR_DERIVED);
     assert_int_equal(saw(2, '>', 0)->req.offset, 512);
     assert_int_equal(saw(2, '>', 2)->req.flags, WEIR_MAY_TRIM | WEIR_DERIVED);

@@ -213,6 +213,38 @@ static void test_a_leaked_request_is_reported_at_drain(void **state)
     export_drain_ms = 30000;
 }
 
+static sem_t in_store, out_of_store;
+
+static int hang(struct weir_request *req)
+{
+    sem_post(&in_store);
+    take(&out_of_store);
+    return store_like_a_disk(req);
+}
+
+/* Nobody looks for a defect in a filter when the disk below does not answer. */
+static void test_a_store_that_hangs_is_named_at_drain(void **state)
+{
+    struct client c;
+
+    (void)state;
+    sem_init(&in_store, 0, 0);
+    sem_init(&out_of_store, 0, 0);
+    export_drain_ms = 200;
+    store_answer = hang;
+    assert_int_equal(stage_open(2), 0);
+    client_start(&c, WEIR_WRITE, 0, 4096, buffer);
+    take(&in_store);
+    assert_int_equal(stage_apply((const int[]){ 0, -1 }), -ETIMEDOUT);
+    assert_non_null(strstr(stage_why, "; no filter holds one, so the datastore \""));
+    assert_false(event_says("probe1", "did not let go"));
+    sem_post(&out_of_store);
+    assert_int_equal(client_wait(&c), 0);
+    store_answer = NULL;
+    assert_int_equal(stage_apply((const int[]){ 0, -1 }), 0);
+    export_drain_ms = 30000;
+}
+
 /* ---- change of chain under load ---------------------------------------------- */
 
 static atomic_bool stop_load;
@@ -518,6 +550,7 @@ int main(void)
         STAGE_TEST(test_detach_may_wait_for_a_thread_that_derives_late),
         STAGE_TEST(test_a_drain_waits_for_a_request_that_waits_for_a_thread),
         STAGE_TEST(test_a_leaked_request_is_reported_at_drain),
+        STAGE_TEST(test_a_store_that_hangs_is_named_at_drain),
         STAGE_TEST(test_a_thousand_changes_under_load),
         STAGE_TEST(test_live_options_under_load),
         STAGE_TEST(test_a_refused_change_leaves_the_old_chain),
