@@ -10,7 +10,7 @@ echo "seed $seed"
 [ "$TARGET_TYPE" = vault ] && has_all() { target_is_cut --acked; }
 start_sites
 wait_streaming
-start_ledger --seed "$seed" --pattern zipf --rate 1000 --largest 16384 --flush 0.1 "$url"
+start_ledger --seed "$seed" --pattern zipf --rate "$(often 1000)" --largest 16384 --flush 0.1 "$url"
 generation() { statistic replication generation; }
 first=$(generation)
 faults=(cut freeze)
