@@ -15,7 +15,7 @@ has_damaged() { [ "$(corrupted)" -ge $((damaged + $1)) ]; }
 damage() {
     damaged=$(corrupted)
     proxy corrupt "$@"
-    for n in 1 4 10; do
+    for n in 1 4 $(often 10); do
         wait_until 120 has_damaged $n
         target_is_cut
     done
@@ -25,7 +25,7 @@ damage() {
 }
 
 start_sites
-start_ledger --seed "$seed" --pattern zipf --rate 1000 --largest 16384 "$url"
+start_ledger --seed "$seed" --pattern zipf --rate "$(often 1000)" --largest 16384 "$url"
 wait_acked 300
 before=$(numbers reconnects)
 echo "== bits of frames"

@@ -155,7 +155,8 @@ int main(int argc, char **argv)
     printf("CRASH_SEED=%" PRIu64 "\n", seed);
     fflush(stdout); /* once: not by each job */
     if (!world.left_out)
-        return search_by_jobs(seed, number_of("CRASH_STATES", 800),
+        return search_by_jobs(seed,
+                              number_of("CRASH_STATES", number_of("WEIR_SHORT", 0) ? 300 : 800),
                               (unsigned)number_of("CRASH_JOBS", 8));
     printf("not ok: step %d was left out, and %u states did not show it\n", world.left_out,
            search(seed, number_of("CRASH_STATES", 1000)));
