@@ -1,10 +1,10 @@
 # filesystem.sh - does a file system on a disk keep what is written?  Sourced by jobs.
 # SPDX-License-Identifier: BSD-3-Clause
 
-# exercise FS DEVICE: makes FS, writes and syncs files, trims, and reads back from the disk.
-# Says "TRIM FS" and waits for a typed line, so that the host can look at the image.
+# exercise FS DEVICE [NAME]: makes FS, writes and syncs files, trims, and reads back from the disk.
+# Says "TRIM NAME" and waits for a typed line, so that the host can look at the image.
 exercise() {
-    local fs=$1 device=$2 i force=
+    local fs=$1 device=$2 name=${3:-$1} i force=
     [ "$fs" = ext4 ] || force=-f
     echo "MKFS $fs on $device"
     mkfs."$fs" -q $force "$device" || return
@@ -19,7 +19,7 @@ exercise() {
     (cd /mnt && find . -type f ! -name gone | sort | xargs sha256sum >/run/sums && cp /run/sums sums)
     rm /mnt/gone
     sync
-    echo "TRIM $fs"
+    echo "TRIM $name"
     read -r _
     fstrim -v /mnt || return
     umount /mnt || return
@@ -27,7 +27,7 @@ exercise() {
     mount -t "$fs" "$device" /mnt || return
     (cd /mnt && sha256sum -c /run/sums >/run/result 2>&1) || { grep -v OK /run/result; return 1; }
     umount /mnt || return
-    echo "SUMS $fs $(sha256sum </run/sums)"
+    echo "SUMS $name $(sha256sum </run/sums)"
 }
 
 # complain_of_errors: the kernel must not have seen any.
