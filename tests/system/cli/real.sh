@@ -72,6 +72,12 @@ expect 0 export stun vm2
 expect 0 export unstun vm2
 expect 0 export close vm2
 expect 0 export open vm2
+expect 0 export option vm2 fault ops flush
+expect 0 export option vm2 fault error EIO
+expect 1 export close vm2
+complains 'export vm2 was closed, but its last flush failed: Input/output error'
+expect 0 export open vm2
+expect 0 export option vm2 fault error none
 expect 0 reload
 expect 0 --json events
 grep -q 'grown to 16M' <<<"$out" || fail "growing is no event: $out"
