@@ -47,7 +47,8 @@ static int target_open(const char *path, struct target *t)
     return t->fd < 0 ? -errno : 0;
 }
 
-/* Somebody may have edited the file and not applied it: that must not be lost. */
+/* Somebody may have edited the file and not applied it: that must not be lost.  But gateways may
+ * keep their policies in one folder: then another one has written already what we are about to. */
 static int check_untouched(const struct file_edit *e, struct report *report)
 {
     cleanup_free char *now = NULL;
@@ -63,7 +64,7 @@ static int check_untouched(const struct file_edit *e, struct report *report)
     }
     if (e->header && !strncmp(text, e->header, strlen(e->header)))
         text += strlen(e->header);
-    if (e->before && !strcmp(text, e->before))
+    if ((e->before && !strcmp(text, e->before)) || (e->text && !strcmp(text, e->text)))
         return 0;
     report_file(report, -EBUSY, e->name,
                 "the file was edited and not applied yet, which this change would undo: reload "
