@@ -24,9 +24,9 @@ echo 'filters = ( { filter = "fault"; delay = "3ms"; } );' >"$mnt/policies/new"
 for disk in vm1 vm2; do echo new >"$mnt/exports/$disk/policy"; done
 runs delay 3ms
 mv "$mnt/policies/idle" "$mnt/policies/busy"
-assert_eq "$(echo $(ls "$mnt/policies"))" "busy gold new"
+assert_eq "$(cd "$mnt/policies" && echo *)" "busy gold new"
 rm "$mnt/policies/gold"
-assert_eq "$(echo $(ls "$policies"))" "busy.conf new.conf"
+assert_eq "$(cd "$policies" && echo *)" "busy.conf new.conf"
 
 # what somebody else edits meanwhile is not lost
 echo '# mine' >>"$policies/new.conf"
