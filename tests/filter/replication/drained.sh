@@ -6,7 +6,8 @@ REPLICATION='mode = "sync"; }, { filter = "fault"; ops = "write,zero,trim,flush"
 start_sites
 wait_in_step
 chain=0
-held() { [ "$(ctl get exports/vm1/filters/@fault/held)" = 1 ]; }
+# the source flushes on its own, too, and that is held as well
+held() { [ "$(ctl get exports/vm1/filters/@fault/held)" -ge 1 ] && [ "$(ctl get exports/vm1/in_flight)" = 1 ]; }
 change_chain() { # it has another filter, or not any more
     chain=$((1 - chain))
     if [ $chain = 1 ]; then sed -i 's/filters = (/& { filter = "pass"; },/' "$work/policies.d/p.conf"
