@@ -32,6 +32,15 @@ static int find_place(int base, const char *path, int flags, bool beneath)
     return fd < 0 ? -errno : (int)fd;
 }
 
+/* A service with RestrictSUIDSGID= has no openat2(): "Function not implemented" would lead nobody
+ * to that. */
+static const char *place_error(int r)
+{
+    return r == -ENOSYS ? "openat2() is denied: take RestrictSUIDSGID= out of the unit, or allow "
+                          "openat2 in whatever confines this gateway"
+                        : strerror(-r);
+}
+
 /* The folder that the datastore's relative images start from. */
 static int find_base(const struct store_image *image, const struct file_config *config,
                      struct weir_text *why)
@@ -42,8 +51,9 @@ static int find_base(const struct store_image *image, const struct file_config *
     int fd = start < 0 ? start : find_place(start, path, O_DIRECTORY, false);
 
     if (fd < 0)
-        weir_print(why, "datastore \"%s\": path \"%s\": %s: it must be a folder that exists",
-                   image->datastore, *path == '.' ? folder : path, strerror(-fd));
+        weir_print(why, "datastore \"%s\": path \"%s\": %s%s", image->datastore,
+                   *path == '.' ? folder : path, place_error(fd),
+                   fd == -ENOSYS ? "" : ": it must be a folder that exists");
     return fd;
 }
 
@@ -56,7 +66,7 @@ static int explain_place(const struct store_image *image, int r, struct weir_tex
                    image->image, image->datastore);
     else
         weir_print(why, "image \"%s\" in datastore \"%s\": %s", image->image, image->datastore,
-                   strerror(-r));
+                   place_error(r));
     return r;
 }
 

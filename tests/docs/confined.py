@@ -98,6 +98,7 @@ def restrictions(unit):
         for name, arg in {"chmod": 1, "fchmod": 1, "fchmodat": 2, "mkdir": 1, "mkdirat": 2}.items():
             for bit in (0o4000, 0o2000):
                 forbid(f, name, masked(arg, bit, bit))
+        forbid(f, "openat2", error=errno.ENOSYS) # whose mode a filter cannot see
     if families := unit.get("RestrictAddressFamilies"):
         numbers = {getattr(__import__("socket"), name).value for name in families[-1].split()}
         for number in range(1, 46):

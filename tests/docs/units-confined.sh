@@ -17,11 +17,11 @@ setpriv --reuid=nobody --clear-groups test -r "$plugin" || user=root
 chown -R "$user" "$work"
 chmod 755 "$work"
 as() { # UNIT CAPABILITY COMMAND…
-    local unit=$1 capability=$2; shift 2
+    local unit=$units/$1 capability=$2; shift 2
     setpriv --reuid="$user" --regid="$(id -g "$user")" --clear-groups --no-new-privs \
         --inh-caps="-all${capability:+,+$capability}" --ambient-caps="-all${capability:+,+$capability}" \
         --bounding-set="-all${capability:+,+$capability}" /usr/bin/python3 "$WEIR_SOURCE/tests/docs/confined.py" \
-        "$units/$unit" "$@"
+        "$unit" "$@"
 }
 
 # first: is that in force, or does the rest prove nothing?
@@ -85,6 +85,15 @@ wait_until 60 sh -c "nbdcopy 'nbd+unix:///?socket=$work/far.sock' - | cmp -n $((
 # its group may ask the gateway: that is what the umask is for
 echo 50ms | tee "$work"/fs/exports/disk/filters/*-fault/options/delay >/dev/null
 assert_eq "$(stat -c %A "$WEIR_RUN/ctl/main.sock")" srw-rw---- "the mode of the control socket"
+
+# a unit that somebody made stricter than a gateway can bear says what it lacks
+sed '/^\[Service\]/a RestrictSUIDSGID=yes' "$units/weir@.service" >"$work/strict@.service"
+sed 's/^pools.*//; s/^include.*//; s/; policy = "all"//' "$work/weir.conf" >"$work/strict.conf"
+units=$work sock=$work/strict.sock
+WEIR_RUN=$work/strict-run WEIR_STATE=$work/strict-state spawn strict as strict@.service "" \
+    nbdkit -f -t 64 -U "$sock" "$plugin" conf="$work/strict.conf"
+wait_until 60 grep -q 'take RestrictSUIDSGID= out of the unit' "$work/strict.log"
+units=$WEIR_BUILD/conf
 
 # keys that need more of the kernel than a file: each provider's own test, confined
 for test in ${CONFINED:-keyring pkcs11}; do
