@@ -16,7 +16,7 @@ prepare_guest() {
     mkdir -p "$guest_folder"
     (
         flock 9
-        for part in "$guest/build-initramfs" "$guest/init" "${programs[@]}"; do
+        for part in "$guest/build-initramfs" "$guest/tree.sh" "$guest/init" "${programs[@]}"; do
             [ "$guest_folder/fio.cpio" -nt "$part" ] && continue
             "$guest/build-initramfs" "$guest_folder" "$cache" "${programs[@]}"
             break
