@@ -33,6 +33,8 @@ mkdir "$fs"
 spawn weirfs "$weirfs" -f -o timeout=60000 "$fs"
 cleanup_fn 'fusermount3 -u -z "$fs" 2>/dev/null'
 wait_until 60 test -d "$fs/exports/${chains[0]}"
+# did a guest's error come from here?
+cleanup_fn 'grep -v -w 0 "$fs"/exports/*/stats/*/errors "$fs"/exports/*/filters/*/stats/*/errors >"$work/errors.log" 2>/dev/null'
 
 programs=$guest_folder/exercise.cpio
 (

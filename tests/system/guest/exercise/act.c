@@ -114,10 +114,7 @@ static int read_at(struct worker *w, struct file *f, int fd, size_t grain)
         there = r.length;
     if ((size_t)n == there)
         return file_judge(f, &w->at, buffer, r.from, there);
-    printf("MISMATCH seed=%" PRIu64 " worker=%u operation=%" PRIu64 " file=%s offset=%zu bytes "
-           "expected=%zu found=%zd\n",
-           w->at.seed, w->at.worker, w->at.number, f->path, r.from, there, n);
-    return -EBADMSG;
+    return say_short(f, &w->at, r.from, there, n);
 }
 
 static int act_read(struct worker *w, struct file *f)

@@ -26,6 +26,14 @@
 
 enum { COMPARE_EVERY = 1000, WORKERS = 64 };
 
+static int say_failed(const struct worker *w, const char *what, const char *path, int error)
+{
+    if (error < 0 && error != -EBADMSG)
+        printf("FAILED seed=%" PRIu64 " worker=%u operation=%" PRIu64 " %s %s: %s\n", w->at.seed,
+               w->at.worker, w->at.number, what, path, strerror(-error));
+    return error;
+}
+
 /* All that is clean leaves memory, so that reads come from the disk; not everybody may. */
 static int drop_caches(const struct worker *w)
 {
@@ -42,8 +50,11 @@ static int compare(struct worker *w, int direct)
 {
     int r = 0;
 
-    for (size_t i = 0; i < FILES && r == 0; i++)
-        r = file_compare(&w->files[i], &w->at, direct);
+    for (size_t i = 0; i < FILES && r == 0; i++) {
+        const struct file *f = &w->files[i];
+        r = file_compare(f, &w->at, direct);
+        say_failed(w, direct ? "direct read of" : "read of", f->path, r);
+    }
     return r;
 }
 
@@ -58,10 +69,7 @@ static int act_once(struct worker *w, uint64_t done[], uint64_t unsupported[])
         return 0;
     }
     done[i]++;
-    if (r < 0 && r != -EBADMSG)
-        printf("FAILED seed=%" PRIu64 " worker=%u operation=%" PRIu64 " file=%s: %s: %s\n",
-               w->at.seed, w->at.worker, w->at.number, f->path, acts[i].name, strerror(-r));
-    return r;
+    return say_failed(w, acts[i].name, f->path, r);
 }
 
 /* One process.  Its part of the manifest goes to `manifest`. */
@@ -71,18 +79,16 @@ static int work(struct worker *w, uint64_t operations, size_t limit, int manifes
     int r = 0;
 
     for (size_t i = 0; i < FILES && r == 0; i++)
-        r = worker_create_file(w, &w->files[i], limit);
+        r = say_failed(w, "a file in", w->folder, worker_create_file(w, &w->files[i], limit));
     for (w->at.number = 1; w->at.number <= operations && r == 0; w->at.number++) {
         r = act_once(w, done, unsupported);
         if (r == 0 && w->at.number % COMPARE_EVERY == 0)
             r = compare(w, random_below(&w->random, 2) == 0);
     }
-    r = r ? r : drop_caches(w);
+    r = r ? r : say_failed(w, "syncfs of", w->folder, drop_caches(w));
     r = r ? r : compare(w, 0);
     for (size_t i = 0; i < FILES && r == 0; i++)
-        r = manifest_add(manifest, &w->files[i]);
-    if (r < 0 && r != -EBADMSG)
-        printf("FAILED worker=%u: %s\n", w->at.worker, strerror(-r));
+        r = say_failed(w, "manifest of", w->folder, manifest_add(manifest, &w->files[i]));
     for (size_t i = 0; i < FILES; i++)
         file_destroy(&w->files[i]);
     return r;

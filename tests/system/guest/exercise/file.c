@@ -125,6 +125,16 @@ int file_judge(const struct file *f, const struct where *at, const unsigned char
     return -EBADMSG;
 }
 
+int say_short(const struct file *f, const struct where *at, size_t from, size_t expected,
+              ssize_t found)
+{
+    printf("MISMATCH seed=%" PRIu64 " worker=%u operation=%" PRIu64 " file=%s offset=%zu bytes "
+           "expected=%zu found=%zd\n",
+           at->seed, at->worker, at->number, f->path, from, expected, found);
+    fflush(stdout);
+    return -EBADMSG;
+}
+
 int file_compare(const struct file *f, const struct where *at, int direct)
 {
     static unsigned char piece[64 * 1024] __attribute__((aligned(BLOCK))); /* one thread */
@@ -147,7 +157,9 @@ int file_compare(const struct file *f, const struct where *at, int direct)
         ssize_t n = pread(fd, piece, sizeof piece, (off_t)from);
         if (n < 0)
             return -errno;
-        int r = (size_t)n == length ? file_judge(f, at, piece, from, length) : -EIO;
+        if ((size_t)n != length)
+            return say_short(f, at, from, length, n);
+        int r = file_judge(f, at, piece, from, length);
         if (r < 0)
             return r;
     }

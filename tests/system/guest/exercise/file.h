@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { HISTORY = 512, BLOCK = 4096 };
 
@@ -52,6 +53,9 @@ void file_resize(struct file *f, size_t size);
 /* Are these the bytes from `from` on?  Says where not, and who touched them; -EBADMSG. */
 int file_judge(const struct file *f, const struct where *at, const unsigned char *found,
                size_t from, size_t length);
+/* Says that a read found fewer bytes, or more; -EBADMSG. */
+int say_short(const struct file *f, const struct where *at, size_t from, size_t expected,
+              ssize_t found);
 /* Reads all of it by its descriptor; direct: not from memory. */
 int file_compare(const struct file *f, const struct where *at, int direct);
 

@@ -23,7 +23,7 @@ all() {
         echo "$1 of ${one#*:} failed"
         tail -40 "/run/$1-${one#*:}"
     done
-    [ $failed = 0 ] || dmesg | tail -15
+    [ $failed = 0 ] || dmesg | grep -v drop_caches | tail -30
     return $failed
 }
 show() { for pair in $pairs; do grep -h "$2" "/run/$1-${pair%%=*}"; done; }
