@@ -10,7 +10,7 @@
 requires e2fsck debugfs fio
 needs_weir
 prepare_guest
-repeat=${1:-${WEIR_REPEAT:-3}}
+repeat=${1:-${WEIR_REPEAT:-2}}
 policy watched '{ filter = "pass"; }, { filter = "inspection"; }'
 disk vm 256M watched
 disk other 64M watched

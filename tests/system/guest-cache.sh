@@ -12,7 +12,7 @@ PATH=/usr/bin:$PATH # the python of the distribution
 requires e2fsck debugfs fio python3
 needs_weir
 prepare_guest
-repeat=${WEIR_REPEAT:-3}
+repeat=${WEIR_REPEAT:-2}
 mkdir "$work/copy"
 CONF_MORE="pools = ( { name = \"ssd\"; path = \"$work/pool\"; size = \"96M\"; } );"
 # Soon destaged, to a store of 500 writes a second: most kills are amid a batch.

@@ -3,12 +3,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # kill -9 of the gateway under fio and a journal of fsynced records in the guest, started
-# again on the same socket, WEIR_REPEAT times in one boot (8; 20 in suite soak).  Last, gateway and guest die
+# again on the same socket, WEIR_REPEAT times in one boot (5; 20 in suite soak).  Last, gateway and guest die
 # together: what was durable then is on the image.
 . "$WEIR_SOURCE/tests/system/system.sh"
 requires e2fsck debugfs fio
 prepare_guest
-repeat=${1:-${WEIR_REPEAT:-8}}
+repeat=${1:-${WEIR_REPEAT:-5}}
 policy watched '{ filter = "pass"; }, { filter = "inspection"; }'
 disk vm 256M watched
 serve

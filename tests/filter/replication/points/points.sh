@@ -13,7 +13,7 @@
 . "$WEIR_SOURCE/tests/filter/replication/sites.sh" || exit
 . "$WEIR_SOURCE/tests/filter/replication/points/scenes.sh"
 requires nbdcopy shuf
-wanted=${1:-24} seed=${2:-$RANDOM}
+wanted=${1:-12} seed=${2:-$RANDOM}
 [ -z "${WEIR_ALL_POINTS:-}" ] || wanted=all
 echo "seed $seed"
 RANDOM=$seed
