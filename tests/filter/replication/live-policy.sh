@@ -51,7 +51,7 @@ stands_still() { local n; n=$(acked); sleep 0.5; [ "$(acked)" = "$n" ]; }
 lags() { [ "$(statistic replication lag_bytes)" -ge $((2 << 20)) ]; }
 
 # ---- on a machine that is busy nobody is lost, nor a write that waits, until this test says so
-edit 's/^name = "p";/& hold_limit = "10m";/; s/peer_timeout = "2s"/peer_timeout = "1h"/' || fail "$(cat "$mnt/last_error")"
+edit 's/^name = "p";/& hold_limit = "10m";/; s/peer_timeout = "'$peer_timeout'"/peer_timeout = "1h"/' || fail "$(cat "$mnt/last_error")"
 
 # ---- bandwidth: the target falls behind; and what was sent slowly is no reason to wait afterwards: of a
 # frame of 1 MiB at 8 KiB a second for two minutes
