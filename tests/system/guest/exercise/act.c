@@ -100,14 +100,14 @@ static int act_write_direct(struct worker *w, struct file *f)
     return write_at(w, f, "direct write", f->direct, choose_range(w, f->limit, BLOCK));
 }
 
-static int read_at(struct worker *w, struct file *f, int fd, size_t grain)
+static int read_at(struct worker *w, struct file *f, int direct, size_t grain)
 {
     if (f->size == 0)
         return 0;
     struct range r = choose_range(w, f->limit, grain);
     size_t there = r.from >= f->size ? 0 : f->size - r.from;
     errno = 0;
-    ssize_t n = pread(fd, buffer, r.length, (off_t)r.from);
+    ssize_t n = file_read(f, direct, buffer, r.from, r.length);
     if (n < 0)
         return fails();
     if (there > r.length)
@@ -119,12 +119,12 @@ static int read_at(struct worker *w, struct file *f, int fd, size_t grain)
 
 static int act_read(struct worker *w, struct file *f)
 {
-    return read_at(w, f, f->fd, 1);
+    return read_at(w, f, 0, 1);
 }
 
 static int act_read_direct(struct worker *w, struct file *f)
 {
-    return f->direct < 0 ? -EOPNOTSUPP : read_at(w, f, f->direct, BLOCK);
+    return f->direct < 0 ? -EOPNOTSUPP : read_at(w, f, 1, BLOCK);
 }
 
 static int act_map(struct worker *w, struct file *f)

@@ -135,10 +135,20 @@ int say_short(const struct file *f, const struct where *at, size_t from, size_t 
     return -EBADMSG;
 }
 
+ssize_t file_read(const struct file *f, int direct, void *to, size_t from, size_t length)
+{
+    if (direct && f->direct >= 0) {
+        ssize_t n = pread(f->direct, to, length, (off_t)from);
+        if (n >= 0 || errno != EIO)
+            return n;
+        printf("COLLISION file=%s offset=%zu: read by way of memory\n", f->path, from);
+    }
+    return pread(f->fd, to, length, (off_t)from);
+}
+
 int file_compare(const struct file *f, const struct where *at, int direct)
 {
     static unsigned char piece[64 * 1024] __attribute__((aligned(BLOCK))); /* one thread */
-    int fd = direct && f->direct >= 0 ? f->direct : f->fd;
     struct stat st;
 
     if (fstat(f->fd, &st) < 0)
@@ -154,7 +164,7 @@ int file_compare(const struct file *f, const struct where *at, int direct)
     }
     for (size_t from = 0; from < f->size; from += sizeof piece) {
         size_t length = f->size - from < sizeof piece ? f->size - from : sizeof piece;
-        ssize_t n = pread(fd, piece, sizeof piece, (off_t)from);
+        ssize_t n = file_read(f, direct, piece, from, sizeof piece);
         if (n < 0)
             return -errno;
         if ((size_t)n != length)

@@ -56,6 +56,10 @@ int file_judge(const struct file *f, const struct where *at, const unsigned char
 /* Says that a read found fewer bytes, or more; -EBADMSG. */
 int say_short(const struct file *f, const struct where *at, size_t from, size_t expected,
               ssize_t found);
+/* As pread().  XFS fails a direct read, "Direct I/O collision with buffered writes", where it has
+ * promised blocks to data in memory: it is repeated by way of memory then.  The disk has no part in
+ * that, and whether the disk failed is counted behind it. */
+ssize_t file_read(const struct file *f, int direct, void *to, size_t from, size_t length);
 /* Reads all of it by its descriptor; direct: not from memory. */
 int file_compare(const struct file *f, const struct where *at, int direct);
 

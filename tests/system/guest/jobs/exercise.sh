@@ -70,7 +70,7 @@ pairs=$*
     all make && all attach || exit
     echo "EXERCISING at $(cut -d' ' -f1 /proc/uptime) s"
     all work || exit
-    show work ^EXERCISED
+    show work '^EXERCISED\|^COLLISION'
     echo "STRESSING at $(cut -d' ' -f1 /proc/uptime) s"
     all stress || exit
     show stress 'successful run completed'
