@@ -35,11 +35,11 @@ static int home_of(struct edit *e, const char *policy, struct home *h)
         return -EINVAL;
     }
     if (!p && !l->policies) {
-        report_file(e->report, -EINVAL, *l->file ? l->file : "built-in",
+        report_file(e->report, -EROFS, *l->file ? l->file : "built-in",
                     "there is no folder to keep policy \"%s\" in: add include_policies = "
                     "\"policies.d\"",
                     policy);
-        return -EINVAL;
+        return -EROFS;
     }
     cleanup_free char *file = NULL;
     if (asprintf(&h->shown, "policies/%s", policy) < 0)

@@ -16,6 +16,7 @@ struct holding {
     char *old; /* its text; NULL: it has none */
     size_t size;
     bool done; /* changed already */
+    bool aside;
 };
 struct holdings {
     char *path; /* as the gateways know it */
@@ -175,12 +176,21 @@ static int holders(const char *path, struct holdings *h, struct refusal *why)
 
 /* ---- changes ----------------------------------------------------------------- */
 
+/* A gateway that has no folder for policies has no part in a new one, unless none has. */
 static int check_all(struct holdings *h, const char *text, size_t size, struct refusal *why)
 {
+    size_t aside = 0;
     int error = 0;
 
-    for (size_t i = 0; i < h->count && !error; i++)
-        error = peer_check(h->list[i].peer, h->path, text, size, why);
+    for (size_t i = 0; i < h->count && !error; i++) {
+        struct holding *one = &h->list[i];
+        error = peer_check(one->peer, h->path, text, size, why);
+        one->aside = error == -EROFS && !one->old && ++aside < h->count;
+        if (one->aside) {
+            refusal_finish(why);
+            error = 0;
+        }
+    }
     return error;
 }
 
@@ -199,12 +209,12 @@ static void put_back(struct holdings *h)
 static int set_all(struct holdings *h, const char *text, size_t size, struct refusal *why)
 {
     for (size_t i = 0; i < h->count; i++) {
-        int error = peer_set(h->list[i].peer, h->path, text, size, why);
+        int error = h->list[i].aside ? 0 : peer_set(h->list[i].peer, h->path, text, size, why);
         if (error) {
             put_back(h);
             return error;
         }
-        h->list[i].done = true;
+        h->list[i].done = !h->list[i].aside;
     }
     return 0;
 }
