@@ -7,6 +7,7 @@
 # What fuzzing finds is kept beside the build as meson-logs/fuzz-NAME/crash-*.
 . "$WEIR_SOURCE/tests/lib.sh"
 mode=$1 fuzzer=$2 corpus=$3
+export LSAN_OPTIONS=suppressions=$WEIR_SOURCE/tests/lsan.supp:print_suppressions=0
 
 case $mode in
 replay)
