@@ -6,8 +6,7 @@ REPLICATION='mode = "sync"; }, { filter = "fault"; ops = "write,zero,trim,flush"
 start_sites
 wait_in_step
 chain=0
-# the source flushes on its own, too, and that is held as well
-held() { [ "$(ctl get exports/vm1/filters/@fault/held)" -ge 1 ] && [ "$(ctl get exports/vm1/in_flight)" = 1 ]; }
+held() { [ "$(ctl get exports/vm1/filters/@fault/held)" -ge 1 ]; }
 change_chain() { # it has another filter, or not any more
     chain=$((1 - chain))
     if [ $chain = 1 ]; then sed -i 's/filters = (/& { filter = "pass"; },/' "$work/policies.d/p.conf"
@@ -16,9 +15,10 @@ change_chain() { # it has another filter, or not any more
 }
 proxy delay both 150 # its acknowledgement takes longer than the rest of the drain
 option fault hold true
-for request in 'h.pwrite(b"\x51" * 4096, 1 << 20)' 'h.pwrite(b"\x52" * 4096, 2 << 20, nbd.CMD_FLAG_FUA)' \
-    'h.zero(65536, 3 << 20)' 'h.trim(65536, 4 << 20)' 'h.flush()'; do
-    spawn guest nbdsh -u "$url" -c "$request"
+for request in 'write: h.pwrite(b"\x51" * 4096, 1 << 20)' 'write: h.pwrite(b"\x52" * 4096, 2 << 20, nbd.CMD_FLAG_FUA)' \
+    'zero: h.zero(65536, 3 << 20)' 'trim: h.trim(65536, 4 << 20)' 'flush: h.flush()'; do
+    option fault ops "${request%%:*}" # the source flushes on its own, too
+    spawn guest nbdsh -u "$url" -c "${request#*: }"
     guest=$pid
     wait_until 60 held
     change_chain
@@ -27,7 +27,7 @@ for request in 'h.pwrite(b"\x51" * 4096, 1 << 20)' 'h.pwrite(b"\x52" * 4096, 2 <
 done
 
 # Nobody waits for ever for a target that is lost meanwhile: the guest is told that it may not be there.
-
+option fault ops write
 spawn guest nbdsh -u "$url" -c 'h.pwrite(b"\x53" * 4096, 5 << 20)'
 guest=$pid
 wait_until 60 held
